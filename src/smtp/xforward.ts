@@ -77,7 +77,10 @@ export function formatXforward(attributes: XforwardAttributes, offered: Readonly
   for (const name of xforwardNames) {
     if (!attributes.has(name) || !offered.has(name)) continue;
     const value = attributes.get(name);
-    const text = value === undefined ? '[UNAVAILABLE]' : encodeXtext(name === 'ADDR' && isIPv6(value) ? `IPV6:${value}` : value);
+    const text =
+      value === undefined
+        ? '[UNAVAILABLE]'
+        : encodeXtext(name === 'ADDR' && isIPv6(value) ? `IPV6:${value}` : value);
     const word = ` ${name}=${text}`;
     if (command.length + word.length + 2 > maxXforwardCommand && command !== 'XFORWARD') {
       commands.push(command);

@@ -1,0 +1,45 @@
+// Lists of networks: whether an address of either family belongs to one (ipaddr.js).
+import ipaddr from 'ipaddr.js';
+
+/**
+ * A list of networks from the configuration: addresses and CIDR blocks of both families.
+ * IPv4-mapped IPv6 addresses count as the IPv4 addresses they carry, on both sides.
+ */
+export class Networks {
+  readonly #blocks: readonly (readonly [ipaddr.IPv4 | ipaddr.IPv6, number])[];
+
+  /**
+   * @param texts e.g. `10.0.0.0/8`, `::1`, `192.0.2.7`
+   * @throws {Error} for a text that is neither address nor block, naming it
+   */
+  constructor(texts: readonly string[]) {
+    this.#blocks = texts.map(parseNetwork);
+  }
+
+  /** Whether the address is in one of the networks; an address that cannot be read is in none. */
+  includes(address: string): boolean {
+    if (!ipaddr.isValid(address)) return false;
+    const parsed = ipaddr.process(address);
+    return this.#blocks.some(
+      ([network, bits]) =>
+        network.kind() === parsed.kind() && parsed.match([network, bits] as [ipaddr.IPv6, number]),
+    );
+  }
+}
+
+function parseNetwork(text: string): readonly [ipaddr.IPv4 | ipaddr.IPv6, number] {
+  const cidr = /^(.*)\/([0-9]{1,3})$/.exec(text);
+  const addressText = cidr?.[1] ?? text;
+  const complete = addressText.includes(':')
+    ? ipaddr.IPv6.isValid(addressText)
+    : ipaddr.IPv4.isValidFourPartDecimal(addressText);
+  if (!complete) throw new Error(`${JSON.stringify(text)} is no address or network in CIDR notation`);
+  const parsed = ipaddr.parse(addressText);
+  const width = parsed.kind() === 'ipv4' ? 32 : 128;
+  const bits = cidr?.[2] === undefined ? width : Number(cidr[2]);
+  if (bits > width) throw new Error(`${JSON.stringify(text)} has a prefix length over ${width}`);
+  if (parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress() && bits >= 96) {
+    return [parsed.toIPv4Address(), bits - 96];
+  }
+  return [parsed, bits];
+}

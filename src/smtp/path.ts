@@ -1,0 +1,72 @@
+// The arguments of MAIL and RCPT: a path and ESMTP parameters, kept as they were sent (RFC 5321 §4.1.2).
+
+/** One ESMTP parameter; `value` is what follows `=`, still encoded, or undefined without one. */
+export interface Parameter {
+  readonly keyword: string;
+  readonly value: string | undefined;
+}
+
+/** The argument of `MAIL FROM:` or `RCPT TO:`, latin1. */
+export interface PathArgument {
+  /** Everything after the colon, byte for byte. */
+  readonly text: string;
+  /** What stands between `<` and `>`, without a source route; '' for the null reverse-path. */
+  readonly address: string;
+  /** Keywords in upper case. */
+  readonly parameters: readonly Parameter[];
+}
+
+/**
+ * Reads what follows `FROM:` or `TO:`.
+ *
+ * The path must stand in angle brackets; blanks before it are let pass, as Postfix does.
+ * The addresses themselves are for the downstream to judge.
+ *
+ * @param text latin1, without the line end
+ * @returns the argument, or a string that says what is wrong
+ */
+export function parsePathArgument(text: string): PathArgument | string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(text)) return 'control character in the path';
+  // A quoted local part may hold any character, `>` and blanks included (RFC 5321 §4.1.2).
+  const match = /^[ \t]*<((?:"(?:[^"\\]|\\.)*"|[^"<> \t])*)>(?:[ \t]+(.*?))?[ \t]*$/.exec(text);
+  if (!match) return 'the path must stand in angle brackets';
+  const parameters: Parameter[] = [];
+  for (const word of (match[2] ?? '').split(/[ \t]+/)) {
+    if (word === '') continue;
+    const parameter = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^=]+.*))?$/.exec(word);
+    if (parameter?.[1] === undefined) return `bad parameter ${word}`;
+    const keyword = parameter[1].toUpperCase();
+    if (parameters.some((earlier) => earlier.keyword === keyword)) return `parameter ${keyword} given twice`;
+    parameters.push({ keyword, value: parameter[2] });
+  }
+  // RFC 5321 appendix C: a source route is accepted and ignored.
+  const address = (match[1] ?? '').replace(/^@[^:"]*:/, '');
+  return { text, address, parameters };
+}
+
+/** The extension that defines a parameter of MAIL or RCPT, by keyword. */
+const extensionOf: Readonly<Record<'MAIL' | 'RCPT', Readonly<Record<string, string>>>> = {
+  MAIL: { SIZE: 'SIZE', BODY: '8BITMIME', SMTPUTF8: 'SMTPUTF8', RET: 'DSN', ENVID: 'DSN' },
+  RCPT: { NOTIFY: 'DSN', ORCPT: 'DSN' },
+};
+
+/**
+ * The first parameter whose extension was not offered: 555 5.5.4 (RFC 5321 §4.1.1.11).
+ *
+ * @param verb whose parameters they are
+ * @param offered keywords of our own EHLO reply, upper case
+ * @returns its keyword, or undefined when all are allowed
+ */
+export function unofferedParameter(
+  verb: 'MAIL' | 'RCPT',
+  parameters: readonly Parameter[],
+  offered: { has(keyword: string): boolean },
+): string | undefined {
+  return parameters.find(({ keyword, value }) => {
+    const extension = extensionOf[verb][keyword];
+    if (extension === undefined || !offered.has(extension)) return true;
+    // RFC 6152 §3 knows these two values; BINARYMIME needs BDAT, which is not offered.
+    return keyword === 'BODY' && !/^(?:7BIT|8BITMIME)$/i.test(value ?? '');
+  })?.keyword;
+}
