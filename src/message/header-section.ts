@@ -1,0 +1,144 @@
+// The header section: captured while the message arrives, then cut into fields (RFC 5322 §2.1, §2.2).
+
+const lf = 0x0a;
+const cr = 0x0d;
+
+/** One field of a header section. */
+export interface HeaderField {
+  /** As sent, without what follows it before the colon; '' for a line that is no field. */
+  readonly name: string;
+  /** All bytes of the field: name, folding, line end. */
+  readonly raw: Buffer;
+}
+
+export interface HeaderSection {
+  /** In the order of the message. Their `raw` one after another is the section, byte for byte. */
+  readonly fields: readonly HeaderField[];
+  /** Bytes it takes in the message: there the empty line and the body begin. */
+  readonly sizeBytes: number;
+}
+
+/** Where in a line the next byte stands. */
+type Position = 'start' | 'after CR at start' | 'inside';
+
+/**
+ * Captures the bytes before the empty line that ends the header section, however they are cut.
+ *
+ * An empty line is CRLF or LF right after the end of a line, or at the start of the message: bare LF
+ * reaches this place only where a listener passes it on, and downstream may then read it as a line end.
+ */
+export class HeaderCollector {
+  readonly #limitBytes: number;
+  #bytes = Buffer.alloc(0);
+  #length = 0;
+  #position: Position = 'start';
+  #complete = false;
+  #overLimit = false;
+
+  /** @param limitBytes how large a header section may be */
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** Whether the empty line has been seen. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** Whether the section has more bytes than the limit; what exceeds it is not kept. */
+  get overLimit(): boolean {
+    return this.#overLimit;
+  }
+
+  /** Takes the next bytes of the message; those after the header section are ignored. */
+  push(chunk: Buffer): void {
+    if (this.#complete || this.#overLimit) return;
+    const end = this.#find(chunk);
+    // A CR that begins the last line may turn out to be half of the empty line: it is kept, not counted.
+    const undecided = this.#position === 'after CR at start' && !this.#complete ? 1 : 0;
+    const length = this.#length + end;
+    if (length - undecided > this.#limitBytes) {
+      this.#overLimit = true;
+      this.#complete = false;
+    }
+    const kept = this.#overLimit ? this.#limitBytes : length;
+    if (kept > this.#length) this.#store(chunk.subarray(0, kept - this.#length));
+    this.#length = kept;
+  }
+
+  /** Where in this chunk the section ends; -1 when its last byte was the CR before this chunk. */
+  #find(chunk: Buffer): number {
+    for (let i = 0; i < chunk.length; ) {
+      if (this.#position === 'inside') {
+        const lineEnd = chunk.indexOf(lf, i);
+        if (lineEnd < 0) break;
+        this.#position = 'start';
+        i = lineEnd + 1;
+      } else if (chunk[i] === lf) {
+        this.#complete = true;
+        return this.#position === 'start' ? i : i - 1;
+      } else if (this.#position === 'start' && chunk[i] === cr) {
+        this.#position = 'after CR at start';
+        i += 1;
+      } else {
+        this.#position = 'inside';
+      }
+    }
+    return chunk.length;
+  }
+
+  /** Copies bytes behind those kept. */
+  #store(bytes: Buffer): void {
+    const length = this.#length + bytes.length;
+    if (length > this.#bytes.length) {
+      // Doubled each time: the cost stays linear however small the chunks are.
+      const larger = Buffer.allocUnsafeSlow(
+        Math.min(this.#limitBytes + 1, Math.max(4096, length, 2 * this.#bytes.length)),
+      );
+      this.#bytes.copy(larger, 0, 0, this.#length);
+      this.#bytes = larger;
+    }
+    bytes.copy(this.#bytes, this.#length);
+  }
+
+  /** The section, once it is complete or the message has ended. */
+  section(): HeaderSection {
+    return parseHeaderSection(this.#bytes.subarray(0, this.#length));
+  }
+}
+
+/** @param bytes a header section without the empty line that ends it */
+export function parseHeaderSection(bytes: Buffer): HeaderSection {
+  const fields: HeaderField[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const end = fieldEnd(bytes, start);
+    const raw = bytes.subarray(start, end);
+    fields.push({ name: fieldName(raw), raw });
+    start = end;
+  }
+  return { fields, sizeBytes: bytes.length };
+}
+
+/** Where the field that begins at `start` ends: after its last line that a folded one does not follow. */
+function fieldEnd(bytes: Buffer, start: number): number {
+  for (let from = start; ; ) {
+    const lineEnd = bytes.indexOf(lf, from);
+    if (lineEnd < 0) return bytes.length;
+    from = lineEnd + 1;
+    const next = bytes[from];
+    if (next !== 0x20 && next !== 0x09) return from;
+  }
+}
+
+/** A name is printable ASCII without colon; white space before the colon is obsolete but seen (§4.5). */
+function fieldName(raw: Buffer): string {
+  // No name of use is longer than a line may be, and a line of a megabyte is not worth a string.
+  return (
+    /^([\x21-\x39\x3b-\x7e]+)[ \t]*:/.exec(raw.toString('latin1', 0, Math.min(raw.length, 1000)))?.[1] ?? ''
+  );
+}
+
+/** How many hops the message has behind it (RFC 5321 §6.3 counts Received fields to find loops). */
+export function countReceived(section: HeaderSection): number {
+  return section.fields.filter((field) => field.name.toLowerCase() === 'received').length;
+}

@@ -1,0 +1,58 @@
+// The message as it goes downstream: added fields, the header section without removed ones, the rest as it came.
+import type { HeaderField, HeaderSection } from './header-section.ts';
+import type { Spool } from './spool.ts';
+
+export interface RelayedMessage {
+  /** The bytes to send, without dot-stuffing; may be iterated once. */
+  readonly chunks: AsyncIterable<Buffer>;
+  /** The fields that are left out. */
+  readonly removed: readonly HeaderField[];
+}
+
+/** What is gathered into the first chunk: a message of usual size leaves in one write. */
+const firstChunkBytes = 64 * 1024;
+
+/**
+ * Puts together what downstream gets.
+ *
+ * @param section the header section of the message in `spool`
+ * @param added fields for the top, each folded and ended with CRLF; encoded as UTF-8. The last should be
+ *   a Received: a message whose first line is folded, which no field may be, continues it then, and not
+ *   a field that somebody believes
+ * @param removes says which fields are left out
+ * @throws {SpoolError} while the chunks are read
+ */
+export function relayed(
+  spool: Spool,
+  section: HeaderSection,
+  added: readonly string[],
+  removes: (name: string, raw: Buffer) => boolean,
+): RelayedMessage {
+  const kept: Buffer[] = [];
+  const removed: HeaderField[] = [];
+  for (const field of section.fields) {
+    if (removes(field.name, field.raw)) removed.push(field);
+    else kept.push(field.raw);
+  }
+  const head = [...added.map((field) => Buffer.from(field, 'utf8')), ...kept];
+  return { chunks: headThenRest(head, spool.read(section.sizeBytes)), removed };
+}
+
+async function* headThenRest(
+  head: readonly Buffer[],
+  rest: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  let first = [...head];
+  let firstBytes = head.reduce((sum, field) => sum + field.length, 0);
+  for await (const piece of rest) {
+    if (first.length > 0 && firstBytes + piece.length <= firstChunkBytes) {
+      first.push(piece);
+      firstBytes += piece.length;
+      continue;
+    }
+    if (first.length > 0) yield Buffer.concat(first);
+    first = [];
+    yield piece;
+  }
+  if (firstBytes > 0 && first.length > 0) yield Buffer.concat(first);
+}

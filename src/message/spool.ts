@@ -1,0 +1,210 @@
+// The spool: one message's bytes, in memory up to a limit and beyond it in an unlinked temporary file.
+import { randomBytes } from 'node:crypto';
+import { constants, type FileHandle, open, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface SpoolOptions {
+  /** How many bytes are kept in memory; a message that has more goes to a file as a whole. */
+  readonly memoryBytes: number;
+  /** Where that file is made. It needs room for the largest message times the transactions at work. */
+  readonly directory: string;
+}
+
+/** The spool cannot be written or read: disk full, no permission, directory gone. */
+export class SpoolError extends Error {
+  override readonly name = 'SpoolError';
+}
+
+/** What is read from and written to the file at a time. */
+const pieceBytes = 64 * 1024;
+/** Small chunks are gathered into blocks of this size, so that each does not cost an object of its own. */
+const blockBytes = 16 * 1024;
+
+/**
+ * Bytes of one message: appended while it arrives, then read as often as wanted.
+ *
+ * Memory held is at most `memoryBytes` and a constant (under 200 KiB), as long as the promise of each
+ * `append` is awaited before the next one.
+ *
+ * @example
+ * await using spool = new Spool({ memoryBytes: 1024 * 1024, directory: '/var/spool/postern' });
+ * await spool.append(chunk);
+ * for await (const piece of spool.read()) socket.write(piece);
+ */
+export class Spool {
+  readonly #options: SpoolOptions;
+  #sizeBytes = 0;
+  /** What is not in the file; everything while there is none. */
+  #pieces: Buffer[] = [];
+  #piecesBytes = 0;
+  /** Block being filled: the last of the pieces is its used part. */
+  #block: Buffer | undefined;
+  #blockUsed = 0;
+  #path: string;
+  #file: FileHandle | undefined;
+  #fileBytes = 0;
+  /** Writes in order: each waits for the one before it, and fails when that failed. */
+  #written: Promise<void> | undefined;
+  #disposed: Promise<void> | undefined;
+
+  constructor(options: SpoolOptions) {
+    this.#options = options;
+    this.#path = options.directory;
+  }
+
+  /** How many bytes were appended. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  /**
+   * Takes the next bytes of the message; the chunk must not be changed afterwards.
+   *
+   * @returns undefined when they are kept in memory, else a promise to await before the next append
+   * @throws {SpoolError} (as a rejection) when the file cannot be made or written; every later append
+   *   that writes fails then as well
+   */
+  append(chunk: Buffer): Promise<void> | undefined {
+    if (this.#disposed) return Promise.reject(new SpoolError('spool is disposed of'));
+    this.#sizeBytes += chunk.length;
+    this.#keep(chunk);
+    const limit = this.#written === undefined ? this.#options.memoryBytes : pieceBytes;
+    return this.#piecesBytes > limit ? this.#flush() : undefined;
+  }
+
+  /** Adds to the pieces: a large chunk as it is, a small one or part of a larger buffer as a copy. */
+  #keep(chunk: Buffer): void {
+    this.#piecesBytes += chunk.length;
+    if (chunk.length >= blockBytes / 2 && chunk.length >= chunk.buffer.byteLength * 0.9) {
+      this.#pieces.push(chunk);
+      this.#block = undefined;
+      return;
+    }
+    for (let rest = chunk; rest.length > 0; ) {
+      if (this.#block === undefined || this.#blockUsed === this.#block.length) {
+        this.#block = Buffer.allocUnsafeSlow(blockBytes);
+        this.#blockUsed = 0;
+        this.#pieces.push(this.#block);
+      }
+      const copied = rest.copy(this.#block, this.#blockUsed);
+      this.#blockUsed += copied;
+      this.#pieces[this.#pieces.length - 1] = this.#block.subarray(0, this.#blockUsed);
+      rest = rest.subarray(copied);
+    }
+  }
+
+  /** Moves the pieces to the file, after whatever is being written. */
+  #flush(): Promise<void> {
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    this.#piecesBytes = 0;
+    this.#block = undefined;
+    const before = this.#written ?? Promise.resolve();
+    const written = before.then(() => this.#write(pieces));
+    this.#written = written;
+    // The failure is the caller's to see, here or at the next append or read.
+    written.catch(() => undefined);
+    return written;
+  }
+
+  async #write(pieces: readonly Buffer[]): Promise<void> {
+    try {
+      this.#file ??= await this.#open();
+      for (const piece of pieces) {
+        for (let offset = 0; offset < piece.length; ) {
+          const { bytesWritten } = await this.#file.write(
+            piece,
+            offset,
+            piece.length - offset,
+            this.#fileBytes,
+          );
+          if (bytesWritten === 0) throw new Error('nothing written');
+          offset += bytesWritten;
+          this.#fileBytes += bytesWritten;
+        }
+      }
+    } catch (error) {
+      throw this.#error('cannot be written', error);
+    }
+  }
+
+  /** Makes the file and removes its name at once: no crash leaves a message lying about. */
+  async #open(): Promise<FileHandle> {
+    this.#path = join(this.#options.directory, `postern-${randomBytes(12).toString('hex')}`);
+    const file = await open(this.#path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
+    try {
+      await unlink(this.#path);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    return file;
+  }
+
+  /**
+   * The message's bytes, after the last append; may be called more than once.
+   *
+   * @param fromByte how many bytes to leave out at the beginning
+   * @throws {SpoolError} when the file cannot be written to its end or read
+   */
+  async *read(fromByte = 0): AsyncGenerator<Buffer, void, undefined> {
+    if (this.#disposed) throw new SpoolError('spool is disposed of');
+    if (this.#written !== undefined) yield* this.#readFile(fromByte);
+    else yield* piecesFrom(this.#pieces, fromByte);
+  }
+
+  async *#readFile(fromByte: number): AsyncGenerator<Buffer, void, undefined> {
+    await this.#flush();
+    for (let position = fromByte; position < this.#sizeBytes; ) {
+      const piece = Buffer.allocUnsafeSlow(Math.min(pieceBytes, this.#sizeBytes - position));
+      const bytesRead = await this.#readAt(piece, position);
+      position += bytesRead;
+      yield piece.subarray(0, bytesRead);
+    }
+  }
+
+  async #readAt(piece: Buffer, position: number): Promise<number> {
+    try {
+      if (this.#file === undefined || this.#disposed) throw new Error('spool is disposed of');
+      const { bytesRead } = await this.#file.read(piece, 0, piece.length, position);
+      if (bytesRead === 0) throw new Error(`file ends at ${position} of ${this.#sizeBytes} bytes`);
+      return bytesRead;
+    } catch (error) {
+      throw this.#error('cannot be read', error);
+    }
+  }
+
+  #error(what: string, cause: unknown): SpoolError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new SpoolError(`spool file ${this.#path} ${what}: ${reason}`, { cause });
+  }
+
+  /** Gives memory and file back, after the write that is under way; may be called again. */
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#release();
+    return this.#disposed;
+  }
+
+  async #release(): Promise<void> {
+    this.#pieces = [];
+    this.#piecesBytes = 0;
+    this.#block = undefined;
+    await this.#written?.catch(() => undefined);
+    const file = this.#file;
+    this.#file = undefined;
+    // The file has no name any more: what closing it could still fail at concerns nobody.
+    await file?.close().catch(() => undefined);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+function* piecesFrom(pieces: readonly Buffer[], fromByte: number): Generator<Buffer, void, undefined> {
+  let skip = fromByte;
+  for (const piece of pieces) {
+    if (skip < piece.length) yield skip > 0 ? piece.subarray(skip) : piece;
+    skip = Math.max(0, skip - piece.length);
+  }
+}

@@ -1,0 +1,104 @@
+// Tests of the Received field.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type ReceivedInput, receivedField } from '../../src/message/received.ts';
+
+const usual: ReceivedInput = {
+  client: { helo: 'mail.example.com', name: 'client.example.com', ip: '192.0.2.10' },
+  by: 'mx.example.org',
+  with: 'ESMTP',
+  id: '1a2b3c',
+  for: 'kim@example.org',
+  date: new Date(Date.UTC(2025, 10, 5, 7, 8, 9)),
+};
+
+test('a usual message gives a field as RFC 5321 has it', () => {
+  assert.equal(
+    receivedField(usual),
+    'Received: from mail.example.com (client.example.com [192.0.2.10])\r\n' +
+      ' by mx.example.org with ESMTP id 1a2b3c for <kim@example.org>;\r\n' +
+      ' Wed, 05 Nov 2025 07:08:09 +0000\r\n',
+  );
+});
+
+test('what is not known of the client is unknown', () => {
+  assert.match(
+    receivedField({ ...usual, client: {} }),
+    /^Received: from unknown \(unknown \[unknown\]\)\r\n/,
+  );
+  assert.match(
+    receivedField({ ...usual, client: { helo: '', ip: '192.0.2.1' } }),
+    /^Received: from unknown \(unknown \[192\.0\.2\.1\]\)\r\n/,
+  );
+});
+
+test('an IPv6 address is tagged, an address literal in HELO is kept', () => {
+  const field = receivedField({ ...usual, client: { helo: '[IPv6:2001:db8::1]', ip: '2001:db8::1' } });
+  assert.match(field, /^Received: from \[IPv6:2001:db8::1\] \(unknown \[IPv6:2001:db8::1\]\)\r\n/);
+});
+
+test('without a recipient there is no for clause', () => {
+  assert.match(
+    receivedField({ ...usual, for: undefined }),
+    /\r\n by mx\.example\.org with ESMTP id 1a2b3c;\r\n/,
+  );
+});
+
+test('a quoted local part and a path in angle brackets stand in the for clause', () => {
+  assert.match(receivedField({ ...usual, for: '<"a b;c"@example.org>' }), / for <"a b;c"@example\.org>;\r\n/);
+  assert.match(receivedField({ ...usual, for: '<postmaster>' }), / for <postmaster>;\r\n/);
+});
+
+test('an address that could break the field is left out', () => {
+  for (const bad of [
+    'a>b@example.org',
+    'a;b@example.org',
+    'a\r\nX: y@example.org',
+    '"a\0"@b',
+    'a b@c',
+    'm\xfc@b',
+    '',
+  ]) {
+    assert.match(receivedField({ ...usual, for: bad }), / id 1a2b3c;\r\n/, bad);
+  }
+});
+
+test('nothing that a client says ends the line, the comment or the word', () => {
+  const field = receivedField({
+    ...usual,
+    client: { helo: 'a\r\nX-Evil: (b', name: 'n) by evil; <x>\0', ip: '1.2.3.4\r\n' },
+    id: 'i;d\n',
+  });
+  assert.match(
+    field,
+    /^Received: from a\?\?X-Evil:\?\?b \(n\?\?by\?evil\?\?\?x\?\? \[1\.2\.3\.4\?\?\]\)\r\n/,
+  );
+  assert.match(field, / id i\?d\? /);
+});
+
+test('bytes over 126 become question marks, and text where the transaction speaks UTF-8', () => {
+  const helo = Buffer.from('m\u00fcller.example', 'utf8').toString('latin1');
+  const recipient = Buffer.from('\u7528\u6237@example.org', 'utf8').toString('latin1');
+  assert.match(receivedField({ ...usual, client: { helo } }), /^Received: from m\?\?ller\.example /);
+  const field = receivedField({ ...usual, client: { helo }, with: 'UTF8SMTPS', for: recipient });
+  assert.match(field, /^Received: from m\u00fcller\.example /);
+  assert.match(field, / with UTF8SMTPS id 1a2b3c for <\u7528\u6237@example\.org>;/);
+});
+
+test('lines are folded at 78 where possible and never exceed 998 bytes', () => {
+  const field = receivedField({
+    ...usual,
+    client: {
+      helo: `h${'\xff'.repeat(400)}`,
+      name: `${'n'.repeat(60)}.example`,
+      ip: '2001:db8:1234:5678:9abc:def0:1234:5678',
+    },
+    with: 'UTF8LMTPS',
+    by: `${'b'.repeat(50)}.example.org`,
+    for: `${'r'.repeat(50)}@example.org`,
+  });
+  const lines = field.split('\r\n');
+  for (const line of lines) assert.ok(Buffer.byteLength(line) < 998);
+  for (const line of lines.slice(1)) assert.ok(line.length <= 78, line);
+  assert.ok(lines.slice(1, -1).every((line) => line.startsWith(' ')));
+});

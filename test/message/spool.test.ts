@@ -1,0 +1,124 @@
+// Tests of the spool.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Spool, SpoolError } from '../../src/message/spool.ts';
+
+let directory: string;
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'postern-spool-'));
+});
+after(() => rm(directory, { recursive: true, force: true }));
+
+async function readAll(spool: Spool, fromByte?: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of spool.read(fromByte)) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+/** Appends slices of pseudo-random sizes, as sockets cut them. */
+async function appendInSlices(spool: Spool, bytes: Buffer, largest: number): Promise<void> {
+  for (let start = 0, turn = 1; start < bytes.length; turn += 1) {
+    const size = 1 + ((turn * 7919) % largest);
+    await spool.append(bytes.subarray(start, start + size));
+    start += size;
+  }
+}
+
+test('a message within the limit is kept in memory and read back as often as wanted', async () => {
+  await using spool = new Spool({ memoryBytes: 10, directory: '/nonexistent' });
+  assert.equal(spool.append(Buffer.from('hello')), undefined);
+  assert.equal(spool.append(Buffer.from('world')), undefined);
+  assert.equal(spool.sizeBytes, 10);
+  assert.equal((await readAll(spool)).toString(), 'helloworld');
+  assert.equal((await readAll(spool, 3)).toString(), 'loworld');
+  assert.equal((await readAll(spool, 10)).length, 0);
+});
+
+test('an empty message reads as nothing', async () => {
+  await using spool = new Spool({ memoryBytes: 10, directory });
+  assert.equal((await readAll(spool)).length, 0);
+});
+
+for (const [memoryBytes, largest] of [
+  [0, 3000],
+  [100_000, 70_000],
+  [100_000, 700],
+  [10_000_000, 700],
+  [10_000_000, 70_000],
+] as const) {
+  test(`bytes come back unchanged with ${memoryBytes} in memory and slices up to ${largest}`, async () => {
+    const bytes = randomBytes(600_001);
+    await using spool = new Spool({ memoryBytes, directory });
+    await appendInSlices(spool, bytes, largest);
+    assert.equal(spool.sizeBytes, bytes.length);
+    assert.ok((await readAll(spool)).equals(bytes));
+    assert.ok((await readAll(spool, 123_457)).equals(bytes.subarray(123_457)));
+    assert.ok((await readAll(spool)).equals(bytes));
+  });
+}
+
+test('appends that nobody awaits are still written in order', async () => {
+  const bytes = randomBytes(900_000);
+  await using spool = new Spool({ memoryBytes: 1000, directory });
+  const appended = [];
+  for (let start = 0; start < bytes.length; start += 9000) {
+    appended.push(spool.append(bytes.subarray(start, start + 9000)));
+  }
+  await Promise.all(appended);
+  assert.ok((await readAll(spool)).equals(bytes));
+});
+
+test('the file has no name from the moment on at which append is done', async () => {
+  await using spool = new Spool({ memoryBytes: 10, directory });
+  await spool.append(Buffer.alloc(100));
+  assert.deepEqual(await readdir(directory), []);
+});
+
+test('pieces read from the file are 64 KiB at most', async () => {
+  await using spool = new Spool({ memoryBytes: 10, directory });
+  await spool.append(Buffer.alloc(200_000));
+  const sizes = [];
+  for await (const piece of spool.read()) sizes.push(piece.length);
+  assert.deepEqual(sizes, [65536, 65536, 65536, 3392]);
+});
+
+test('a directory that is not there is a SpoolError with path and cause, at this and later appends', async () => {
+  await using spool = new Spool({ memoryBytes: 10, directory: join(directory, 'missing') });
+  const failure = (error: unknown) => {
+    assert.ok(error instanceof SpoolError);
+    assert.match(error.message, /missing\/postern-[0-9a-f]+ cannot be written: ENOENT/);
+    assert.equal((error.cause as NodeJS.ErrnoException).code, 'ENOENT');
+    return true;
+  };
+  await assert.rejects(async () => spool.append(Buffer.alloc(100)), failure);
+  await assert.rejects(async () => spool.append(Buffer.alloc(100_000)), failure);
+  await assert.rejects(() => readAll(spool), failure);
+});
+
+test('small slices of a large buffer do not keep it in memory', async () => {
+  const large = Buffer.alloc(1_000_000, 'x');
+  await using spool = new Spool({ memoryBytes: 1000, directory });
+  assert.equal(spool.append(large.subarray(500, 600)), undefined);
+  for await (const piece of spool.read()) assert.notEqual(piece.buffer, large.buffer);
+});
+
+test('disposing twice is fine, and a disposed spool is of no use', async () => {
+  const spool = new Spool({ memoryBytes: 10, directory });
+  const pending = spool.append(Buffer.alloc(100));
+  await Promise.all([spool.dispose(), spool.dispose()]);
+  await pending;
+  await assert.rejects(async () => spool.append(Buffer.alloc(1)), SpoolError);
+  await assert.rejects(() => readAll(spool), SpoolError);
+});
+
+test('a read that is under way when the spool is disposed of fails with a SpoolError', async () => {
+  const spool = new Spool({ memoryBytes: 10, directory });
+  await spool.append(Buffer.alloc(200_000));
+  await assert.rejects(async () => {
+    for await (const _ of spool.read()) await spool.dispose();
+  }, SpoolError);
+});
