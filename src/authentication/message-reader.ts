@@ -1,0 +1,38 @@
+// The message on its way into the verifier: hashed while it arrives, with back-pressure, freed on abort.
+import { PassThrough } from 'node:stream';
+import { type Verification, verifySignatures } from './mailauth.ts';
+
+/** One message. When the verifier fails, what is still written is thrown away. */
+export class MessageReader {
+  readonly #input = new PassThrough();
+  /** Rejects when the verifier fails or the reader is destroyed. */
+  readonly verification: Promise<Verification>;
+
+  constructor(options: Parameters<typeof verifySignatures>[1]) {
+    this.verification = verifySignatures(this.#input, options);
+    this.verification.catch((error: unknown) => this.destroy(error));
+    this.#input.on('error', () => {}); // is what rejects `verification`
+  }
+
+  /** @returns a promise while no more should be written; it never rejects */
+  write(chunk: Buffer): Promise<void> | undefined {
+    if (this.#input.destroyed || this.#input.write(chunk)) return undefined;
+    return new Promise((resolve) => {
+      const go = () => {
+        this.#input.off('drain', go).off('close', go);
+        resolve();
+      };
+      this.#input.once('drain', go).once('close', go);
+    });
+  }
+
+  /** The message is complete. */
+  end(): void {
+    if (!this.#input.destroyed) this.#input.end();
+  }
+
+  /** Frees everything; does nothing after the first time. */
+  destroy(reason: unknown): void {
+    this.#input.destroy(reason instanceof Error ? reason : new Error(String(reason)));
+  }
+}

@@ -1,0 +1,30 @@
+// The Received-SPF field: the result of SPF together with what it was based on (RFC 7208 §9.1).
+import type { MailContext } from './check.ts';
+import { commentWords, foldField, formatKeyValue } from './header.ts';
+import type { Result } from './result.ts';
+
+/**
+ * @param result that of SPF
+ * @returns latin1 string of folded lines, the last with its CRLF
+ */
+export function formatReceivedSpf(
+  result: Result,
+  context: Pick<MailContext, 'client' | 'reversePath' | 'hostname'>,
+  smtputf8: boolean,
+): string {
+  const { client, reversePath, hostname } = context;
+  const text = result.comment ?? result.reason;
+  const pairs: readonly (readonly [string, string | undefined])[] = [
+    ['receiver', hostname],
+    ['identity', reversePath === '' ? 'helo' : 'mailfrom'],
+    ['client-ip', client.ip],
+    ['envelope-from', reversePath === '' ? undefined : reversePath],
+    ['helo', client.helo],
+  ];
+  const groups = pairs.flatMap(([key, value]) => {
+    const pair = value === undefined ? undefined : formatKeyValue(key, value, smtputf8);
+    return pair === undefined ? [] : [[`${pair};`]];
+  });
+  const first = [result.value, ...(text ? commentWords(`${hostname}: ${text}`, smtputf8) : [])];
+  return foldField('Received-SPF:', [first, ...groups]);
+}

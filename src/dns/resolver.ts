@@ -1,0 +1,240 @@
+// The resolver: the zone first, then a bounded cache, then the network, one question at a time for each name and type.
+import { promises as dns } from 'node:dns';
+import { LRUCache } from 'lru-cache';
+import { type Answer, askZone, type MailExchange, normalizeName, type Zone } from './zone.ts';
+
+/** How names are resolved. */
+export interface DnsOptions {
+  /** `ip`, `ip:port` or `[ip6]:port`; without any, those of the machine. */
+  readonly servers?: readonly string[];
+  /** For the first try; each further try waits longer. */
+  readonly timeoutMs: number;
+  readonly tries: number;
+  /** Answers before the network does. */
+  readonly zone?: Zone;
+  /** Never ask the network: a name that the zone lacks does not exist. */
+  readonly zoneOnly: boolean;
+  readonly cache: {
+    /** Answers and failures kept; the memory used is at most about 1 KiB for each. */
+    readonly entries: number;
+    /** Age at which an answer is asked for again; A and AAAA: or its TTL, if that is shorter. */
+    readonly maxAgeMs: number;
+    /** The same for "no such name or record", and for failures such as SERVFAIL at most 5 s. */
+    readonly failureAgeMs: number;
+  };
+  /** How long one transaction may wait for names altogether. */
+  readonly transactionMs: number;
+}
+
+/**
+ * Asks for a name, like `dns.promises.resolve`: A, AAAA, CNAME, PTR: strings; TXT: a list of strings
+ * for each record; MX: objects. The caller owns the list it gets.
+ *
+ * @throws {DnsError} with `code` ENOTFOUND, ENODATA, ESERVFAIL, ETIMEOUT, EREFUSED, EBADNAME...
+ */
+export type ResolveFunction = (name: string, type: string) => Promise<string[] | string[][] | MailExchange[]>;
+
+/** A question that got no answer; `code` as node:dns has it. */
+export class DnsError extends Error {
+  override readonly name = 'DnsError';
+  readonly code: string;
+
+  constructor(code: string, name: string, type: string) {
+    super(`${code} for ${type} ${name}`);
+    this.code = code;
+  }
+}
+
+/** Whether a failed question may succeed later; false: the name or record does not exist. */
+export function isTemporary(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code !== 'ENOTFOUND' && code !== 'ENODATA' && code !== 'EBADNAME';
+}
+
+/** How the questions so far were answered. */
+export interface DnsCounts {
+  /** from the zone, or refused because of `zoneOnly` */
+  readonly zone: number;
+  readonly cached: number;
+  /** by a question that was already on its way */
+  readonly joined: number;
+  readonly network: number;
+  /** of those to the network: SERVFAIL, timeouts and the like */
+  readonly failed: number;
+}
+
+type Entry = { readonly answer: Answer } | { readonly failure: string };
+
+/** A server in trouble is asked again soon, but not by every message. */
+const troubleAgeMs = 5000;
+const averageEntryBytes = 1024;
+
+/** Resolver and cache of the whole process. */
+export class Resolver {
+  /** How long one transaction may wait for names altogether. */
+  readonly transactionMs: number;
+  readonly #options: DnsOptions;
+  readonly #network: dns.Resolver;
+  readonly #cache: LRUCache<string, Entry>;
+  readonly #inFlight = new Map<string, Promise<Entry>>();
+  readonly #counts = { zone: 0, cached: 0, joined: 0, network: 0, failed: 0 };
+
+  constructor(options: DnsOptions) {
+    this.#options = options;
+    this.transactionMs = options.transactionMs;
+    this.#network = new dns.Resolver({ timeout: options.timeoutMs, tries: options.tries });
+    if (options.servers && options.servers.length > 0) this.#network.setServers(options.servers);
+    this.#cache = new LRUCache({
+      max: options.cache.entries,
+      // Names and answers are chosen by strangers: what they cost is bounded, not only how many there are.
+      maxSize: options.cache.entries * averageEntryBytes,
+      sizeCalculation: sizeBytes,
+    });
+  }
+
+  get counts(): DnsCounts {
+    return { ...this.#counts };
+  }
+
+  /** Asks for a name. Bounded by timeout and tries only; transactions use {@link forTransaction}. */
+  readonly resolve: ResolveFunction = async (name, type) => {
+    const entry = await this.#ask(normalizeName(name), type.toUpperCase());
+    // A fresh error and a fresh list for each caller: both are written to by libraries.
+    if ('failure' in entry) throw new DnsError(entry.failure, name, type);
+    return [...entry.answer] as string[] | string[][] | MailExchange[];
+  };
+
+  /**
+   * The same for one transaction, whose waiting for names is bounded in sum: time counts while at
+   * least one of its questions is open. When it is used up, open and further questions fail with
+   * ETIMEOUT; after `signal`, with ECANCELLED. Questions to the network go on, for others may wait too.
+   */
+  forTransaction(signal: AbortSignal): ResolveFunction {
+    const budget = new WaitingTime(this.transactionMs);
+    return async (name, type) => {
+      if (signal.aborted) throw new DnsError('ECANCELLED', name, type);
+      const given = budget.take();
+      if (!given) throw new DnsError('ETIMEOUT', name, type);
+      const aborted = Promise.withResolvers<never>();
+      const abort = () => aborted.reject(new DnsError('ECANCELLED', name, type));
+      signal.addEventListener('abort', abort);
+      const timedOut = given.then(() => {
+        throw new DnsError('ETIMEOUT', name, type);
+      });
+      try {
+        return await Promise.race([this.resolve(name, type), timedOut, aborted.promise]);
+      } finally {
+        signal.removeEventListener('abort', abort);
+        budget.giveBack();
+      }
+    };
+  }
+
+  /** Ends open questions to the network; they fail with ECANCELLED. */
+  close(): void {
+    this.#network.cancel();
+  }
+
+  async #ask(asked: string, type: string): Promise<Entry> {
+    let name = asked;
+    if (this.#options.zone) {
+      const found = askZone(this.#options.zone, name, type);
+      if (!('unknown' in found)) {
+        this.#counts.zone++;
+        return found;
+      }
+      name = found.unknown;
+    }
+    if (this.#options.zoneOnly) {
+      this.#counts.zone++;
+      return { failure: 'ENOTFOUND' };
+    }
+    const key = `${type} ${name}`;
+    const cached = this.#cache.get(key);
+    if (cached) {
+      this.#counts.cached++;
+      return cached;
+    }
+    const open = this.#inFlight.get(key);
+    if (open) {
+      this.#counts.joined++;
+      return open;
+    }
+    const question = this.#askNetwork(key, name, type).finally(() => this.#inFlight.delete(key));
+    this.#inFlight.set(key, question);
+    return question;
+  }
+
+  async #askNetwork(key: string, name: string, type: string): Promise<Entry> {
+    this.#counts.network++;
+    const { maxAgeMs, failureAgeMs } = this.#options.cache;
+    try {
+      const { answer, ageMs } = await this.#query(name, type);
+      const entry = { answer };
+      const ttl = Math.min(maxAgeMs, ageMs);
+      if (ttl > 0) this.#cache.set(key, entry, { ttl });
+      return entry;
+    } catch (error) {
+      const entry = { failure: error instanceof Error && 'code' in error ? String(error.code) : 'ESERVFAIL' };
+      const temporary = isTemporary(error);
+      if (temporary) this.#counts.failed++;
+      const ttl = temporary ? Math.min(failureAgeMs, troubleAgeMs) : failureAgeMs;
+      if (ttl > 0 && entry.failure !== 'ECANCELLED') this.#cache.set(key, entry, { ttl });
+      return entry;
+    }
+  }
+
+  /** node:dns asks for exactly the name it is given: search lists and the hosts file are not used by it. */
+  async #query(name: string, type: string): Promise<{ answer: Answer; ageMs: number }> {
+    if (type === 'A' || type === 'AAAA') {
+      const records = await (type === 'A'
+        ? this.#network.resolve4(name, { ttl: true })
+        : this.#network.resolve6(name, { ttl: true }));
+      const ageMs = 1000 * Math.min(...records.map(({ ttl }) => ttl));
+      return { answer: records.map(({ address }) => address), ageMs };
+    }
+    const answer = (await this.#network.resolve(name, type)) as Answer;
+    return { answer, ageMs: Number.POSITIVE_INFINITY };
+  }
+}
+
+/** Rough, and rather too much than too little. */
+function sizeBytes(entry: Entry, key: string): number {
+  const answer = 'answer' in entry ? entry.answer : [];
+  return 200 + 2 * key.length + 2 * JSON.stringify(answer).length;
+}
+
+/** A sum of time that runs while at least one question is open. */
+class WaitingTime {
+  #leftMs: number;
+  #open = 0;
+  #since = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #over = Promise.withResolvers<void>();
+
+  constructor(totalMs: number) {
+    this.#leftMs = totalMs;
+  }
+
+  /** Counts a question; the promise resolves when the time is used up. Undefined: it is already. */
+  take(): Promise<void> | undefined {
+    if (this.#leftMs <= 0) return undefined;
+    if (this.#open++ === 0) {
+      this.#since = performance.now();
+      this.#timer = setTimeout(() => this.#end(), this.#leftMs);
+      this.#timer.unref();
+    }
+    return this.#over.promise;
+  }
+
+  giveBack(): void {
+    if (--this.#open > 0) return;
+    clearTimeout(this.#timer);
+    this.#leftMs -= performance.now() - this.#since;
+  }
+
+  #end(): void {
+    this.#leftMs = 0;
+    this.#over.resolve();
+  }
+}

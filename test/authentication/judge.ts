@@ -1,0 +1,89 @@
+// One message judged against a zone: what the tests of the checks have in common.
+import assert from 'node:assert/strict';
+import {
+  Authentication,
+  type AuthenticationOptions,
+  type Client,
+  type Outcome,
+} from '../../src/authentication/authentication.ts';
+import { checksSchema } from '../../src/authentication/checks.ts';
+import { type DnsOptions, Resolver } from '../../src/dns/resolver.ts';
+import { parseZone } from '../../src/dns/zone.ts';
+
+/** A resolver that knows the zone and nothing else. */
+export function zoneResolver(zone: unknown, options: Partial<DnsOptions> = {}): Resolver {
+  const parsed = parseZone(zone);
+  assert.ok(!Array.isArray(parsed), `mistakes in the zone: ${String(parsed)}`);
+  return new Resolver({
+    timeoutMs: 1000,
+    tries: 1,
+    zone: parsed as ReadonlyMap<string, never>,
+    zoneOnly: true,
+    cache: { entries: 100, maxAgeMs: 60_000, failureAgeMs: 1000 },
+    transactionMs: 2000,
+    ...options,
+  });
+}
+
+export interface Case {
+  readonly zone?: unknown;
+  readonly client?: Client;
+  readonly from?: string;
+  readonly message?: string | Buffer;
+  readonly checks?: unknown;
+  readonly smtputf8?: boolean;
+  readonly options?: Partial<AuthenticationOptions>;
+  /** Bytes written at once; default: all. */
+  readonly chunk?: number;
+}
+
+export const reports: { error: unknown; check: string }[] = [];
+
+export function authentication(given: Case): Authentication {
+  return new Authentication({
+    authservId: 'mx.example.org',
+    hostname: 'mx.example.org',
+    checks: checksSchema.parse(given.checks ?? {}),
+    receivedSpf: false,
+    networks: { local: ['10.0.0.0/8', '::1'], trusted: ['203.0.113.0/24'] },
+    resolver: zoneResolver(given.zone),
+    report: (error, check) => reports.push({ error, check }),
+    ...given.options,
+  });
+}
+
+export async function judge(given: Case): Promise<Outcome> {
+  const run = authentication(given).begin({
+    client: given.client ?? { ip: '192.0.2.10', helo: 'client.example.com' },
+    smtputf8: given.smtputf8 ?? false,
+  });
+  run.mail(given.from ?? 'alice@example.com');
+  const message = Buffer.from(given.message ?? plain);
+  const size = given.chunk ?? Math.max(message.length, 1);
+  for (let at = 0; at < message.length; at += size) await run.write(message.subarray(at, at + size));
+  return run.finish();
+}
+
+/** @returns the results as `method=value`, in order */
+export function values(outcome: Outcome): string[] {
+  return outcome.results.map(({ method, value }) => `${method}=${value}`);
+}
+
+/** @returns the first Authentication-Results, unfolded, without the field's name */
+export function unfolded(outcome: Outcome): string {
+  return (outcome.fields[0] ?? '')
+    .replace(/\r\n(?=[ \t])/g, '')
+    .replace(/^[^:]*: |\r\n$/g, '')
+    .replace(/ +/g, ' ');
+}
+
+export const plain = [
+  'From: Alice <alice@example.com>',
+  'To: bob@example.net',
+  'Subject: hello',
+  'Date: Mon, 5 Jan 2026 10:00:00 +0000',
+  'Message-ID: <1@example.com>',
+  '',
+  'A body.',
+  '',
+].join('\r\n');
