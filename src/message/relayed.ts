@@ -16,7 +16,7 @@ const firstChunkBytes = 64 * 1024;
  * Puts together what downstream gets.
  *
  * @param section the header section of the message in `spool`
- * @param added fields for the top, each folded and ended with CRLF; encoded as UTF-8. The last should be
+ * @param added fields for the top, each folded and ended with CRLF; latin1, one character a byte. The last should be
  *   a Received: a message whose first line is folded, which no field may be, continues it then, and not
  *   a field that somebody believes
  * @param removes says which fields are left out
@@ -34,7 +34,7 @@ export function relayed(
     if (removes(field.name, field.raw)) removed.push(field);
     else kept.push(field.raw);
   }
-  const head = [...added.map((field) => Buffer.from(field, 'utf8')), ...kept];
+  const head = [...added.map((field) => Buffer.from(field, 'latin1')), ...kept];
   return { chunks: headThenRest(head, spool.read(section.sizeBytes)), removed };
 }
 

@@ -1,0 +1,204 @@
+// One upstream connection: smtp-server's, with the dialogue, the parser and the timing of ours.
+import type { Socket } from 'node:net';
+import type { SMTPServer } from 'smtp-server';
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
+import { describeReply, formatReply, makeReply, type Reply } from '../smtp/reply.ts';
+import { Dialogue, type DialogueSettings, type Peer } from './dialogue.ts';
+import { Parser } from './parser.ts';
+
+/** What a connection needs of its listener. */
+export interface ConnectionSettings extends DialogueSettings {
+  readonly limits: { readonly commandBytes: number; readonly transactionMs: number };
+  /** Why the connection is refused, or whom it comes from. */
+  admit(connection: {
+    readonly socket: Socket;
+    readonly address: string;
+    readonly port: number;
+  }): Peer | Reply;
+  log(level: 'debug' | 'info' | 'warn' | 'error', event: string, fields: Record<string, unknown>): void;
+}
+
+/** smtp-server's server, with what its connections need. */
+export interface ConnectionServer extends SMTPServer {
+  readonly connectionSettings: ConnectionSettings;
+}
+
+/** Replies to pipelined commands leave together, unless the first has waited so long or they are so many. */
+const longestHoldMs = 500;
+const mostHeldCharacters = 4096;
+
+/**
+ * A connection. What is smtp-server's: TLS, the idle timeout, the half-close, the end. What is not:
+ * its 100 ms before the greeting, its parser, its replies, and all it knows of verbs.
+ */
+export class Connection extends SMTPConnection {
+  declare readonly _server: ConnectionServer;
+  #dialogue: Dialogue | undefined;
+  #held = '';
+  #heldSince = 0;
+  #transactionTimer: NodeJS.Timeout | undefined;
+  #draining = false;
+
+  /** Admits or refuses the connection, and greets at once. */
+  override init(): void {
+    this._setListeners(() => {
+      const { _server, remoteAddress, remotePort } = this;
+      const { connectionSettings: settings } = _server;
+      const admitted = settings.admit({ socket: this._socket, address: remoteAddress, port: remotePort });
+      if ('code' in admitted) {
+        settings.log('warn', 'connection refused', {
+          connection: this.id,
+          client: remoteAddress,
+          reply: describeReply(admitted),
+        });
+        this.#write(formatReply(admitted));
+        this.close();
+        return;
+      }
+      this._resetSession();
+      this._ready = true;
+      this.#dialogue = new Dialogue(settings, admitted, this.secure);
+      settings.log('debug', 'connection', { connection: this.id, client: remoteAddress });
+      this.#write(formatReply(makeReply(220, '', `${settings.hostname} ESMTP Postern`)));
+    });
+  }
+
+  /** No new transaction: 421 now, or as soon as the running one has ended. */
+  drain(): void {
+    this.#draining = true;
+    if (!this.#dialogue?.inTransaction && !this._handlerPending) this.#goodbye();
+  }
+
+  // The super constructor calls this before our fields are there: they are touched only inside the events.
+  override _createParser(): Parser {
+    const parser: Parser = new Parser(
+      {
+        command: (line) => this.#command(parser, line),
+        commandTooLong: () => this.#answer(makeReply(500, '5.5.2', 'command line too long')),
+        content: (chunk) => this.#dialogue?.write(chunk),
+        endOfData: () => this.#endOfData(),
+        idle: () => this.#flush(),
+      },
+      this._server.connectionSettings.limits.commandBytes,
+    );
+    parser.on('error', (error) => {
+      this._server.connectionSettings.log('error', 'connection failure', { connection: this.id, error });
+      this.send(421, 'internal error, try again later');
+    });
+    return parser;
+  }
+
+  override _onClose(): void {
+    super._onClose();
+    clearTimeout(this.#transactionTimer);
+    this.#dialogue?.end('upstream closed the connection');
+  }
+
+  /** smtp-server would make this an event of the server; what it means here is that the socket is gone. */
+  override _onError(error: Error & { code?: string | undefined }): void {
+    const { log } = this._server.connectionSettings;
+    const transaction = this.#dialogue?.transactionId;
+    log('info', 'connection error', { connection: this.id, client: this.remoteAddress, transaction, error });
+    this.#dialogue?.end(`upstream connection failed: ${error.message}`);
+    this._socket.destroy();
+    this.close();
+  }
+
+  async #command(parser: Parser, line: string): Promise<void> {
+    const dialogue = this.#dialogue;
+    // Bytes of before a TLS handshake, or after the end, are nobody's commands (RFC 3207 §5).
+    if (!dialogue || this._upgrading || this._closing) return;
+    this._handlerPending = true;
+    try {
+      const { reply, then } = await dialogue.command(line);
+      if (then === 'starttls') return this.#startTls(reply);
+      if (then === 'content') parser.beginContent();
+      this.#answer(reply);
+      if (then === 'close') this.#end();
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this._handlerPending = false;
+    }
+    this.#watchTransaction(dialogue);
+  }
+
+  async #endOfData(): Promise<void> {
+    const dialogue = this.#dialogue;
+    if (!dialogue) return;
+    this._handlerPending = true;
+    try {
+      for (const reply of await dialogue.finish()) this.#answer(reply);
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this._handlerPending = false;
+    }
+    this.#watchTransaction(dialogue);
+  }
+
+  /** One transaction has so long from MAIL to its final reply; afterwards the connection ends. */
+  #watchTransaction(dialogue: Dialogue): void {
+    if (!dialogue.inTransaction) {
+      clearTimeout(this.#transactionTimer);
+      this.#transactionTimer = undefined;
+      if (this.#draining) this.#goodbye();
+      return;
+    }
+    this.#transactionTimer ??= setTimeout(() => {
+      dialogue.end('transaction took too long');
+      this.#flush();
+      this.send(421, 'transaction took too long');
+    }, this._server.connectionSettings.limits.transactionMs).unref();
+  }
+
+  #startTls(reply: Reply): void {
+    this.#answer(reply);
+    this.#flush();
+    this.upgrade(
+      () => undefined,
+      () => this.#dialogue?.secured(),
+    );
+  }
+
+  #failed(error: unknown): void {
+    const transaction = this.#dialogue?.transactionId;
+    this._server.connectionSettings.log('error', 'internal error', {
+      connection: this.id,
+      transaction,
+      error,
+    });
+    this.#dialogue?.end('internal error');
+    this.#answer(makeReply(451, '4.3.0', 'internal error, try again later'));
+  }
+
+  #goodbye(): void {
+    this.#flush();
+    this.send(421, 'service is shutting down');
+  }
+
+  #end(): void {
+    this.#flush();
+    this.close();
+  }
+
+  #answer(reply: Reply): void {
+    const now = performance.now();
+    if (this.#held === '') this.#heldSince = now;
+    this.#held += formatReply(reply);
+    if (this.#held.length >= mostHeldCharacters || now - this.#heldSince >= longestHoldMs) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#held === '') return;
+    const held = this.#held;
+    this.#held = '';
+    this.#write(held);
+  }
+
+  /** Inside a TLS handshake the raw socket must not be written to. */
+  #write(text: string): void {
+    if (!this._upgrading && !this._socket.destroyed && this._socket.writable)
+      this._socket.write(text, 'latin1');
+  }
+}

@@ -1,0 +1,320 @@
+// The dialogue with upstream: one method per verb, each gives its reply; no sockets (RFC 5321 §4.1, RFC 2033).
+import type { Client } from '../authentication/authentication.ts';
+import type { Extensions } from '../smtp/extensions.ts';
+import { type PathArgument, parsePathArgument, unofferedParameter } from '../smtp/path.ts';
+import { makeReply, type Reply } from '../smtp/reply.ts';
+import {
+  maxXforwardCommand,
+  parseXforward,
+  type XforwardAttributes,
+  type XforwardName,
+} from '../smtp/xforward.ts';
+import type { Transaction, TransactionStart } from '../transaction/transaction.ts';
+
+/** What the dialogue needs of its listener. */
+export interface DialogueSettings {
+  /** Name in the greeting and in the reply to EHLO. */
+  readonly hostname: string;
+  readonly mode: 'before-queue' | 'after-queue';
+  readonly messageBytes: number;
+  /** Whether a certificate is configured for STARTTLS. */
+  readonly startTls: boolean;
+  /** What the downstream offers, as far as it is known. */
+  offers(): Promise<Extensions | undefined>;
+  beginTransaction(start: TransactionStart): Transaction;
+  /** A new id for a transaction. */
+  newId(): string;
+}
+
+/** The connection's peer: whom the connection comes from, and whether it is believed. */
+export interface Peer {
+  /** undefined on a UNIX socket */
+  readonly ip: string | undefined;
+  readonly port: number | undefined;
+  /** Whether its XFORWARD counts. */
+  readonly believed: boolean;
+}
+
+/** What follows a reply. */
+export interface Answer {
+  readonly reply: Reply;
+  readonly then: 'command' | 'content' | 'starttls' | 'close';
+}
+
+/** What is passed to a downstream that has not told us yet what it takes. */
+const presumed: Extensions = new Map([
+  ['8BITMIME', ''],
+  ['SIZE', ''],
+  ['ENHANCEDSTATUSCODES', ''],
+]);
+
+/** Extensions that only concern envelope, content and replies: they pass through us untouched. */
+const transparent = ['8BITMIME', 'SMTPUTF8', 'DSN', 'ENHANCEDSTATUSCODES'] as const;
+
+const ok = (text: string) => makeReply(250, '2.0.0', text);
+const syntaxError = (text: string) => makeReply(501, '5.5.4', text);
+const outOfOrder = (text: string) => makeReply(503, '5.5.1', text);
+
+/** One connection's dialogue. Commands come one at a time; `end` may come at any time. */
+export class Dialogue {
+  readonly #settings: DialogueSettings;
+  readonly #peer: Peer;
+  #encrypted: boolean;
+  #helo: { readonly verb: 'HELO' | 'EHLO' | 'LHLO'; readonly name: string } | undefined;
+  #offered: ReadonlySet<string> = new Set();
+  /** What XFORWARD said since the last transaction; undefined: nothing. */
+  #xforward: Map<XforwardName, string | undefined> | undefined;
+  #transaction: Transaction | undefined;
+
+  constructor(settings: DialogueSettings, peer: Peer, encrypted: boolean) {
+    this.#settings = settings;
+    this.#peer = peer;
+    this.#encrypted = encrypted;
+  }
+
+  /** Whether a transaction is open. */
+  get inTransaction(): boolean {
+    return this.#transaction !== undefined;
+  }
+
+  /** Id of the open transaction, for the log. */
+  get transactionId(): string | undefined {
+    return this.#transaction?.id;
+  }
+
+  /**
+   * Answers one command line.
+   *
+   * @param line latin1, without its line end
+   */
+  async command(line: string): Promise<Answer> {
+    const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(line.replace(/[ \t]+$/, '')) ?? [];
+    const text = argument.trim();
+    // A verb ends at a blank or with the line; anything else is no verb of ours.
+    if (argument !== '' && !/^[ \t]/.test(argument)) return { reply: unknown, then: 'command' };
+    switch (verb.toUpperCase()) {
+      case 'QUIT':
+        if (text !== '') break;
+        this.end('quit');
+        return { reply: makeReply(221, '2.0.0', 'Bye'), then: 'close' };
+      case 'DATA': {
+        if (text !== '') break;
+        const reply = this.#data();
+        return { reply, then: reply.code === 354 ? 'content' : 'command' };
+      }
+      case 'STARTTLS': {
+        if (text !== '') break;
+        const reply = this.#starttls();
+        return { reply, then: reply.code === 220 ? 'starttls' : 'command' };
+      }
+      case 'RSET':
+        if (text !== '') break;
+        this.#reset();
+        return { reply: ok('Ok'), then: 'command' };
+      default:
+        return { reply: await this.#plain(verb.toUpperCase(), text, line), then: 'command' };
+    }
+    return { reply: syntaxError(`${verb.toUpperCase()} takes no argument`), then: 'command' };
+  }
+
+  /** Takes content after a 354. */
+  write(chunk: Buffer): Promise<void> | undefined {
+    return this.#transaction?.write(chunk);
+  }
+
+  /** The content has ended. */
+  async finish(): Promise<readonly Reply[]> {
+    const replies = (await this.#transaction?.finish()) ?? [];
+    this.#forgetTransaction();
+    return replies;
+  }
+
+  /** The connection is over; whatever is open downstream never gets a final dot. */
+  end(reason: string): void {
+    this.#transaction?.abort(reason);
+    this.#forgetTransaction();
+  }
+
+  /** The connection has become encrypted: all that was said before is forgotten (RFC 3207 §4.2). */
+  secured(): void {
+    this.end('starttls');
+    this.#encrypted = true;
+    this.#helo = undefined;
+    this.#offered = new Set();
+  }
+
+  /** The verbs whose reply is all there is to them. */
+  async #plain(verb: string, text: string, line: string): Promise<Reply> {
+    switch (verb) {
+      case 'EHLO':
+      case 'LHLO':
+      case 'HELO':
+        return this.#hello(verb, text);
+      case 'XFORWARD':
+        return this.#xforwardCommand(text, line);
+      case 'MAIL':
+        return this.#mail(line, text);
+      case 'RCPT':
+        return this.#rcpt(line, text);
+      case 'NOOP':
+        return ok('Ok');
+      case 'VRFY':
+        if (text === '') return syntaxError('VRFY needs an address');
+        return makeReply(252, '2.5.2', 'Addresses are asked for with RCPT');
+      case 'HELP':
+        return makeReply(214, '2.0.0', 'A transparent authenticating proxy; RFC 5321, RFC 2033');
+      default:
+        return unknown;
+    }
+  }
+
+  async #hello(verb: 'HELO' | 'EHLO' | 'LHLO', name: string): Promise<Reply> {
+    // RFC 5321 §4.5.3.1.2; what it holds is no concern of a proxy, as long as it is one printable word or line.
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+    if (name === '' || name.length > 255 || /[\x00-\x1f\x7f]/.test(name)) {
+      return syntaxError(`${verb} needs a host name`);
+    }
+    this.#reset();
+    this.#helo = { verb, name };
+    if (verb === 'HELO') {
+      this.#offered = new Set();
+      return makeReply(250, '', this.#settings.hostname);
+    }
+    const downstream = (await this.#settings.offers()) ?? presumed;
+    const lines = ['PIPELINING'];
+    const size = offeredSize(downstream, this.#settings.messageBytes);
+    if (size !== undefined) lines.push(`SIZE ${size}`);
+    if (this.#settings.startTls && !this.#encrypted) lines.push('STARTTLS');
+    if (this.#peer.believed) {
+      const ident = this.#settings.mode === 'after-queue' ? ' IDENT' : '';
+      lines.push(`XFORWARD NAME ADDR PORT PROTO HELO${ident} SOURCE`);
+    }
+    lines.push(...transparent.filter((keyword) => downstream.has(keyword)));
+    this.#offered = new Set(lines.map((line) => line.split(' ', 1)[0] ?? ''));
+    return makeReply(250, '', this.#settings.hostname, ...lines);
+  }
+
+  #xforwardCommand(text: string, line: string): Reply {
+    if (!this.#peer.believed) return makeReply(550, '5.7.1', 'XFORWARD is not for this client');
+    if (this.#helo === undefined) return outOfOrder('send EHLO or LHLO first');
+    if (this.#transaction) return outOfOrder('XFORWARD inside a transaction');
+    if (line.length + 2 > maxXforwardCommand)
+      return syntaxError(`XFORWARD over ${maxXforwardCommand} octets`);
+    const attributes = parseXforward(text);
+    if (typeof attributes === 'string') return syntaxError(`XFORWARD: ${attributes}`);
+    this.#xforward ??= new Map();
+    for (const [name, value] of attributes) this.#xforward.set(name, value);
+    return ok('Ok');
+  }
+
+  async #mail(line: string, text: string): Promise<Reply> {
+    const helo = this.#helo;
+    if (helo === undefined) return outOfOrder('send HELO, EHLO or LHLO first');
+    if (this.#transaction) return outOfOrder('a transaction is open already');
+    const path = this.#path('MAIL', 'FROM', text);
+    if ('code' in path) return path;
+    const size = path.parameters.find(({ keyword }) => keyword === 'SIZE');
+    if (size && !/^[0-9]{1,20}$/.test(size.value ?? '')) return syntaxError('SIZE needs a number');
+    const transaction = this.#settings.beginTransaction(this.#start(helo));
+    this.#transaction = transaction;
+    const reply = await transaction.mail(line, path);
+    // It may have been ended while it waited; a refused MAIL leaves what XFORWARD said for the next one.
+    if (reply.code >= 300 && this.#transaction === transaction) this.#transaction = undefined;
+    return reply;
+  }
+
+  async #rcpt(line: string, text: string): Promise<Reply> {
+    if (!this.#transaction) return outOfOrder('send MAIL first');
+    const path = this.#path('RCPT', 'TO', text);
+    if ('code' in path) return path;
+    if (path.address === '') return syntaxError('RCPT needs an address');
+    return this.#transaction.rcpt(line, path);
+  }
+
+  #data(): Reply {
+    return this.#transaction?.data() ?? outOfOrder('send MAIL first');
+  }
+
+  #starttls(): Reply {
+    if (!this.#settings.startTls) return unknown;
+    if (this.#encrypted) return outOfOrder('TLS is active already');
+    return makeReply(220, '2.0.0', 'Ready to start TLS');
+  }
+
+  #path(verb: 'MAIL' | 'RCPT', keyword: 'FROM' | 'TO', text: string): PathArgument | Reply {
+    const colon = text.indexOf(':');
+    if (colon < 0 || text.slice(0, colon).trim().toUpperCase() !== keyword) {
+      return syntaxError(`syntax: ${verb} ${keyword}:<address>`);
+    }
+    const path = parsePathArgument(text.slice(colon + 1));
+    if (typeof path === 'string') return syntaxError(`${verb}: ${path}`);
+    const parameter = unofferedParameter(verb, path.parameters, this.#offered);
+    if (parameter !== undefined)
+      return makeReply(555, '5.5.4', `${verb} parameter ${parameter} is not offered`);
+    return path;
+  }
+
+  /** Whose message comes: from XFORWARD alone where there was one, else from the connection alone. */
+  #start(helo: { readonly verb: string; readonly name: string }): TransactionStart {
+    const protocol = helo.verb === 'LHLO' ? 'lmtp' : 'smtp';
+    const own = this.#settings.newId();
+    const common = { protocol, extended: helo.verb !== 'HELO', encrypted: this.#encrypted } as const;
+    const said = this.#xforward;
+    if (said) {
+      const ident = said.get('IDENT');
+      // The id stands in Received and in logs; another MTA's queue id is letters and digits.
+      const joined = this.#settings.mode === 'after-queue' && ident && /^[A-Za-z0-9._-]{1,64}$/.test(ident);
+      const client = known({ ip: said.get('ADDR'), name: said.get('NAME'), helo: said.get('HELO') });
+      return { ...common, id: joined ? `${own}.${ident}` : own, client, xforward: new Map(said) };
+    }
+    const client = known({ ip: this.#peer.ip, helo: helo.name, name: undefined });
+    return { ...common, id: own, client, xforward: this.#ownAttributes(helo, own) };
+  }
+
+  /** What we know of a client that nobody forwarded. */
+  #ownAttributes(helo: { readonly verb: string; readonly name: string }, id: string): XforwardAttributes {
+    return new Map<XforwardName, string | undefined>([
+      ['NAME', undefined],
+      ['ADDR', this.#peer.ip],
+      ['PORT', this.#peer.port === undefined ? undefined : String(this.#peer.port)],
+      ['PROTO', helo.verb === 'EHLO' ? 'ESMTP' : helo.verb === 'LHLO' ? 'LMTP' : 'SMTP'],
+      ['HELO', helo.name],
+      ['IDENT', id],
+    ]);
+  }
+
+  /** RSET and its likes: an open transaction ends, and with it what XFORWARD said. */
+  #reset(): void {
+    this.#transaction?.reset();
+    this.#forgetTransaction();
+  }
+
+  #forgetTransaction(): void {
+    this.#transaction = undefined;
+    this.#xforward = undefined;
+  }
+}
+
+const unknown = makeReply(500, '5.5.2', 'unknown command');
+
+/** The smaller of both limits; undefined where the downstream does not take SIZE. */
+function offeredSize(downstream: Extensions, ownBytes: number): number | undefined {
+  const text = downstream.get('SIZE');
+  if (text === undefined) return undefined;
+  const limit = Number(text);
+  // RFC 1870 §4: no number, or 0, means no fixed limit.
+  return Number.isSafeInteger(limit) && limit > 0 ? Math.min(limit, ownBytes) : ownBytes;
+}
+
+/** A client with the parts that are known. */
+function known(parts: {
+  ip: string | undefined;
+  name: string | undefined;
+  helo: string | undefined;
+}): Client {
+  return {
+    ...(parts.ip === undefined ? {} : { ip: parts.ip }),
+    ...(parts.name === undefined ? {} : { name: parts.name }),
+    ...(parts.helo === undefined ? {} : { helo: parts.helo }),
+  };
+}

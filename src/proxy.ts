@@ -1,0 +1,137 @@
+// The whole proxy: builds resolver, checks, pools and listeners from a configuration; starts and stops them.
+import { Authentication } from './authentication/authentication.ts';
+import type { Configuration, ListenerConfiguration } from './config/configuration.ts';
+import { Resolver } from './dns/resolver.ts';
+import { Listener } from './listener/listener.ts';
+import { Pool } from './relay/pool.ts';
+import type { Log } from './telemetry/log.ts';
+
+/** How long open transactions may take when the proxy stops. */
+const stopMs = 30_000;
+
+/** How long a reply to EHLO waits to learn what the downstream offers. */
+const learnMs = 5_000;
+
+/** A listener with the pool that belongs to it. */
+interface Door {
+  readonly configuration: ListenerConfiguration;
+  readonly listener: Listener;
+  readonly pool: Pool;
+}
+
+/** A running Postern. `start` once, `stop` once. */
+export class Proxy {
+  readonly #doors: readonly Door[];
+  readonly #log: Log;
+  readonly #addresses = new Map<string, string>();
+
+  constructor(configuration: Configuration, log: Log) {
+    this.#log = log;
+    const resolver = new Resolver(configuration.dns);
+    this.#doors = configuration.listeners.map((listener) =>
+      buildDoor(configuration, listener, resolver, log),
+    );
+  }
+
+  /** Where the listeners are bound, by name: `host:port`, `[v6]:port` or `unix:/path`. */
+  get addresses(): ReadonlyMap<string, string> {
+    return this.#addresses;
+  }
+
+  /**
+   * Binds all listeners.
+   *
+   * @throws {Error} of node:net when one cannot be bound; the others are closed again then
+   */
+  async start(): Promise<void> {
+    try {
+      for (const { listener } of this.#doors) this.#addresses.set(listener.name, await listener.open());
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    for (const { configuration, pool } of this.#doors) {
+      this.#log.info('listening', {
+        listener: configuration.name,
+        address: this.#addresses.get(configuration.name),
+        mode: configuration.mode,
+        destinations: configuration.destinations.map(({ text }) => text),
+      });
+      // The first EHLO should find the answer ready; where this fails, it asks again.
+      void pool.learn(AbortSignal.timeout(learnMs));
+    }
+  }
+
+  /** Takes no more connections, lets open transactions end (30 s at most), says QUIT downstream. */
+  async stop(): Promise<void> {
+    await Promise.all(
+      this.#doors.map(async ({ configuration, listener, pool }) => {
+        if (this.#addresses.has(configuration.name)) await listener.close(stopMs);
+        await pool.close();
+      }),
+    );
+    this.#addresses.clear();
+  }
+}
+
+function buildDoor(
+  configuration: Configuration,
+  listener: ListenerConfiguration,
+  resolver: Resolver,
+  log: Log,
+): Door {
+  const { checks, receivedSpf, networks, policy, spool } = configuration;
+  const { name, hostname, authservId, mode, timeouts } = listener;
+  const pool = new Pool({
+    ...listener.pool,
+    destinations: listener.destinations,
+    session: {
+      helloName: hostname,
+      timeouts: {
+        connect: timeouts.connectMs,
+        tls: timeouts.connectMs,
+        greeting: timeouts.greetingMs,
+        ehlo: timeouts.helloMs,
+        xforward: timeouts.mailMs,
+        mail: timeouts.mailMs,
+        rcpt: timeouts.rcptMs,
+        data: timeouts.dataMs,
+        content: timeouts.contentMs,
+        endOfData: timeouts.finalMs,
+      },
+    },
+  });
+  const authentication = new Authentication({
+    authservId,
+    hostname,
+    checks,
+    receivedSpf,
+    networks,
+    resolver,
+    report: (error, check) => log.warn('check failed', { listener: name, check, error }),
+  });
+  const built = new Listener({
+    name,
+    listen: listener.listen,
+    clients: listener.clients,
+    proxyProtocol: listener.proxyProtocol,
+    tls: listener.tls,
+    limits: listener.limits,
+    offers: () => pool.learn(AbortSignal.timeout(learnMs)),
+    log: (level, event, fields) => log[level](event, { listener: name, ...fields }),
+    transaction: {
+      listener: name,
+      mode,
+      hostname,
+      envelope: listener.envelope,
+      bareNewlines: listener.bareNewlines,
+      limits: { ...listener.limits, messageBytes: spool.messageLimitBytes },
+      spool,
+      pool,
+      authentication,
+      policy,
+      writeRecord: (level, event, fields) => log[level](event, fields),
+    },
+  });
+  return { configuration: listener, listener: built, pool };
+}

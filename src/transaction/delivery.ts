@@ -1,0 +1,209 @@
+// The downstream half of a transaction: envelope and message on one session, and what may be tried again.
+import { DownstreamError } from '../relay/error.ts';
+import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
+import { formatXforward, type XforwardAttributes } from '../smtp/xforward.ts';
+import { type DownstreamPool, type DownstreamSide, failureReply, upstreamReply } from './downstream.ts';
+
+/** Reports what upstream is not told in full: the cause of a 4yz that we made. */
+export type ReportFailure = (stage: string, error: unknown) => void;
+
+/**
+ * One transaction's way downstream. It holds a session from MAIL on; `end` gives it back.
+ *
+ * A pooled connection may have died unnoticed, so until DATA is sent the envelope may be said again,
+ * once, on a fresh connection. After DATA never: the downstream may hold the message already.
+ */
+export class Delivery<Session extends DownstreamSide = DownstreamSide> {
+  readonly #pool: DownstreamPool<Session>;
+  readonly #xforward: XforwardAttributes;
+  readonly #report: ReportFailure;
+  readonly #abort = new AbortController();
+  /** MAIL and the RCPTs that were accepted, to be said again. */
+  readonly #said: { readonly line: string; readonly phase: 'mail' | 'rcpt' }[] = [];
+  #session: Session | undefined;
+  #retried = false;
+  /** Why this transaction cannot go on downstream, once that is so. */
+  #broken: Reply | undefined;
+  #destination: string | undefined;
+
+  /**
+   * @param xforward what is passed on where the downstream offers XFORWARD
+   * @param report gets the causes of failures, for the log
+   */
+  constructor(pool: DownstreamPool<Session>, xforward: XforwardAttributes, report: ReportFailure) {
+    this.#pool = pool;
+    this.#xforward = xforward;
+    this.#report = report;
+  }
+
+  /** Why nothing more can be sent, or undefined while all is well. */
+  get broken(): Reply | undefined {
+    return this.#broken;
+  }
+
+  /** The destination that was reached, as configured. */
+  get destination(): string | undefined {
+    return this.#destination;
+  }
+
+  /** Sends MAIL on a session of the pool, XFORWARD before it. Never rejects. */
+  async mail(line: string): Promise<Reply> {
+    try {
+      const reply = await this.#open(line, false);
+      if (isPositive(reply)) this.#said.push({ line, phase: 'mail' });
+      else this.#giveBack();
+      return reply;
+    } catch (error) {
+      return this.#fail('MAIL', error);
+    }
+  }
+
+  /** Sends one RCPT. Never rejects. */
+  async rcpt(line: string): Promise<Reply> {
+    if (this.#broken) return this.#broken;
+    try {
+      const reply = await this.#withRetry((session) => session.command(line, 'rcpt'));
+      if (isPositive(reply)) this.#said.push({ line, phase: 'rcpt' });
+      if (reply.code === 421) return this.#break(upstreamReply(reply));
+      return upstreamReply(reply);
+    } catch (error) {
+      return this.#fail('RCPT', error);
+    }
+  }
+
+  /**
+   * Sends DATA and the message.
+   *
+   * @param chunks the message without dot-stuffing
+   * @param replies how many replies end of data has: 1, or in LMTP one for each accepted recipient
+   * @returns that many replies for upstream. Never rejects but for what `chunks` throws: then the
+   *   connection has been closed without a final dot
+   */
+  async send(chunks: AsyncIterable<Buffer>, replies: number): Promise<readonly Reply[]> {
+    const forAll = (reply: Reply) => Array.from({ length: replies }, () => reply);
+    if (this.#broken) return forAll(this.#broken);
+    let session: Session;
+    try {
+      session = await this.#liveSession();
+      const reply = await session.command('DATA', 'data');
+      if (reply.code !== 354) {
+        const answer = upstreamReply(isPositive(reply) ? { ...reply, code: 300 } : reply);
+        if (!session.usable || isPositive(reply)) session.destroy();
+        return forAll(answer);
+      }
+    } catch (error) {
+      return forAll(this.#fail('DATA', error));
+    }
+    const answers = await session.content(chunks, replies, this.#abort.signal);
+    return answers.map((answer) => {
+      if (!(answer instanceof DownstreamError)) return upstreamReply(answer);
+      this.#report('end of data', answer);
+      return failureReply(answer);
+    });
+  }
+
+  /** Ends the transaction: the session goes back to the pool, which resets it where that is needed. */
+  end(): void {
+    this.#giveBack();
+    this.#broken ??= makeReply(503, '5.5.1', 'no transaction');
+  }
+
+  /** Ends the transaction at once: no final dot is sent any more, whatever is under way. */
+  destroy(): void {
+    this.#abort.abort();
+    this.#session?.destroy();
+    this.end();
+  }
+
+  #giveBack(): void {
+    const session = this.#session;
+    this.#session = undefined;
+    if (session) this.#pool.release(session);
+  }
+
+  #break(reply: Reply): Reply {
+    this.#broken = reply;
+    this.#giveBack();
+    return reply;
+  }
+
+  #fail(stage: string, error: unknown): Reply {
+    this.#report(stage, error);
+    return this.#break(failureReply(error));
+  }
+
+  /** Takes a session and says MAIL; a pooled one that turns out dead is replaced by a fresh one. */
+  async #open(mailLine: string, fresh: boolean): Promise<Reply> {
+    const session = await this.#pool.acquire({ fresh, signal: this.#abort.signal });
+    if (this.#abort.signal.aborted) {
+      this.#pool.release(session);
+      throw new DownstreamError('lost', 'the transaction has ended');
+    }
+    this.#session = session;
+    this.#destination = session.destination.text;
+    const mayRetry = !fresh && !this.#retried && session.transactions > 0;
+    try {
+      const reply = await this.#introduce(session, mailLine);
+      // A server that shuts down says 421 to whatever comes next; the message can do nothing for it.
+      if (reply.code !== 421 || !mayRetry) return upstreamReply(reply);
+    } catch (error) {
+      if (!mayRetry || !isLost(error)) throw error;
+    }
+    this.#retried = true;
+    session.destroy();
+    this.#giveBack();
+    return this.#open(mailLine, true);
+  }
+
+  /** XFORWARD as far as it is offered, and MAIL, in one go where the downstream lets us. */
+  async #introduce(session: Session, mailLine: string): Promise<Reply> {
+    const offered = new Set(session.extensions.get('XFORWARD')?.split(' '));
+    const forwards = formatXforward(this.#xforward, offered).map((line) => session.command(line, 'xforward'));
+    const [mail, ...answers] = await Promise.all([session.command(mailLine, 'mail'), ...forwards]);
+    for (const answer of answers) {
+      // The downstream offered it and does not believe us: its logs lack the client, the mail goes on.
+      if (!isPositive(answer))
+        this.#report('XFORWARD', new DownstreamError('protocol', 'refused', { reply: answer }));
+    }
+    return mail;
+  }
+
+  async #withRetry(send: (session: Session) => Promise<Reply>): Promise<Reply> {
+    const session = await this.#liveSession();
+    try {
+      return await send(session);
+    } catch (error) {
+      if (this.#retried || !isLost(error) || this.#abort.signal.aborted) throw error;
+    }
+    return send(await this.#reopen());
+  }
+
+  /** The session; where it died while we were not talking to it, a fresh one in the same state. */
+  async #liveSession(): Promise<Session> {
+    const session = this.#session;
+    if (session?.usable) return session;
+    if (this.#retried) throw new DownstreamError('lost', 'closed inside the transaction');
+    return this.#reopen();
+  }
+
+  /** Says the envelope again on a fresh connection. It must be accepted as before, or nothing holds. */
+  async #reopen(): Promise<Session> {
+    this.#retried = true;
+    this.#session?.destroy();
+    this.#giveBack();
+    const [mail, ...recipients] = this.#said;
+    if (!mail) throw new DownstreamError('lost', 'closed before MAIL');
+    const replies = [await this.#open(mail.line, true)];
+    const session = this.#session;
+    if (!session) throw new DownstreamError('lost', 'the transaction has ended');
+    replies.push(...(await Promise.all(recipients.map(({ line, phase }) => session.command(line, phase)))));
+    const refused = replies.find((reply) => !isPositive(reply));
+    if (refused)
+      throw new DownstreamError('protocol', 'the envelope was refused when said again', { reply: refused });
+    return session;
+  }
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof DownstreamError && error.kind === 'lost';
+}

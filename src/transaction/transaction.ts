@@ -1,0 +1,360 @@
+// One message from MAIL to its final reply: the state machine between the two sides.
+import type { Authentication, AuthenticationRun, Client, Outcome } from '../authentication/authentication.ts';
+import { countReceived, HeaderCollector, type HeaderSection } from '../message/header-section.ts';
+import { receivedField } from '../message/received.ts';
+import { relayed } from '../message/relayed.ts';
+import { Spool, SpoolError, type SpoolOptions } from '../message/spool.ts';
+import { type Disposition, decide, type Policy } from '../policy/policy.ts';
+import { type BareNewlines, Newlines } from '../smtp/newlines.ts';
+import type { PathArgument } from '../smtp/path.ts';
+import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
+import type { XforwardAttributes } from '../smtp/xforward.ts';
+import { Delivery } from './delivery.ts';
+import { type DownstreamPool, failureReply } from './downstream.ts';
+import { TransactionRecord, type WriteRecord } from './record.ts';
+
+/** What all transactions of a listener share. */
+export interface TransactionSettings {
+  readonly listener: string;
+  readonly mode: 'before-queue' | 'after-queue';
+  /** Name for Received "by". */
+  readonly hostname: string;
+  readonly envelope: 'passthrough' | 'deferred';
+  readonly bareNewlines: BareNewlines;
+  readonly limits: {
+    readonly recipients: number;
+    readonly messageBytes: number;
+    readonly headerBytes: number;
+    /** Longest time from a command, or from the end of data, to its reply. */
+    readonly answerMs: number;
+  };
+  readonly spool: SpoolOptions;
+  readonly pool: DownstreamPool;
+  readonly authentication: Authentication;
+  readonly policy: Policy;
+  readonly writeRecord: WriteRecord;
+}
+
+/** What is known of a message before its MAIL. */
+export interface TransactionStart {
+  readonly id: string;
+  /** How upstream hands the message over; LHLO makes it lmtp. */
+  readonly protocol: 'smtp' | 'lmtp';
+  /** Whether it said EHLO or LHLO, and whether the connection is encrypted: both show in Received. */
+  readonly extended: boolean;
+  readonly encrypted: boolean;
+  /** Whose message it is; never a mixture of XFORWARD and connection. */
+  readonly client: Client;
+  /** What the downstream is told of it, where it offers XFORWARD. */
+  readonly xforward: XforwardAttributes;
+}
+
+/** RFC 5321 §6.3: a message that has seen so many hosts is in a loop. */
+const maxReceived = 100;
+
+const tooManyRecipients = makeReply(
+  452,
+  '4.5.3',
+  'too many recipients, send the others in another transaction',
+);
+const accepted = makeReply(250, '2.1.5', 'recipient will be asked for after the message');
+const timedOut = makeReply(451, '4.4.2', 'downstream did not answer in time, try again later');
+const internalError = makeReply(451, '4.3.0', 'internal error, try again later');
+
+type State =
+  | { readonly name: 'envelope' }
+  | { readonly name: 'content'; refusal?: Reply }
+  | { readonly name: 'ended' };
+
+/**
+ * A transaction. The upstream side calls `mail`, `rcpt`…, `data`, `write`…, `finish` in that order, one
+ * at a time, and `abort` at any time; each of them settles within `answerMs` and none rejects.
+ */
+export class Transaction {
+  readonly id: string;
+  readonly #settings: TransactionSettings;
+  readonly #start: TransactionStart;
+  readonly #record: TransactionRecord;
+  readonly #delivery: Delivery;
+  readonly #spool: Spool;
+  readonly #header: HeaderCollector;
+  readonly #newlines: Newlines;
+  readonly #deadline = new AbortController();
+  #run: AuthenticationRun | undefined;
+  #smtputf8 = false;
+  #mailLine = '';
+  /** RCPT lines that upstream was told 2yz for, with their addresses. */
+  readonly #recipients: { readonly line: string; readonly address: string }[] = [];
+  #state: State = { name: 'envelope' };
+  #sizeBytes = 0;
+  #concluding = false;
+
+  constructor(settings: TransactionSettings, start: TransactionStart) {
+    this.id = start.id;
+    this.#settings = settings;
+    this.#start = start;
+    this.#record = new TransactionRecord(settings, start);
+    this.#delivery = new Delivery(settings.pool, start.xforward, (stage, error) =>
+      this.#record.failure(stage, error),
+    );
+    this.#spool = new Spool(settings.spool);
+    this.#header = new HeaderCollector(settings.limits.headerBytes);
+    this.#newlines = new Newlines(settings.bareNewlines);
+  }
+
+  /**
+   * MAIL. Anything but a 2yz ends the transaction.
+   *
+   * @param line the command as sent, without its line end
+   */
+  async mail(line: string, path: PathArgument): Promise<Reply> {
+    const size = Number(path.parameters.find(({ keyword }) => keyword === 'SIZE')?.value ?? 0);
+    this.#record.mail(path);
+    if (size > this.#settings.limits.messageBytes) return this.#refuseMail(this.#tooLarge());
+    this.#mailLine = line;
+    this.#smtputf8 = path.parameters.some(({ keyword }) => keyword === 'SMTPUTF8');
+    this.#run = this.#settings.authentication.begin({ client: this.#start.client, smtputf8: this.#smtputf8 });
+    this.#run.mail(path.address);
+    if (this.#settings.envelope === 'deferred')
+      return makeReply(250, '2.1.0', 'sender will be passed on after the message');
+    const reply = await this.#bounded(this.#delivery.mail(line));
+    return isPositive(reply) ? reply : this.#refuseMail(reply);
+  }
+
+  /** RCPT. */
+  async rcpt(line: string, path: PathArgument): Promise<Reply> {
+    const reply = await this.#answerRcpt(line);
+    if (isPositive(reply)) this.#recipients.push({ line, address: path.address });
+    this.#record.rcpt(path, reply);
+    return reply;
+  }
+
+  async #answerRcpt(line: string): Promise<Reply> {
+    if (this.#recipients.length >= this.#settings.limits.recipients) return tooManyRecipients;
+    // One reply cannot stand for several recipients' own replies without loss or duplicates.
+    if (
+      this.#start.protocol === 'smtp' &&
+      this.#settings.pool.protocol === 'lmtp' &&
+      this.#recipients.length > 0
+    ) {
+      return tooManyRecipients;
+    }
+    if (this.#settings.envelope === 'deferred') return accepted;
+    return this.#bounded(this.#delivery.rcpt(line));
+  }
+
+  /** DATA: 354, or why not; after a 354 come `write` and `finish`. */
+  data(): Reply {
+    if (this.#recipients.length === 0) return makeReply(554, '5.5.1', 'no valid recipients');
+    if (this.#delivery.broken) return this.#delivery.broken;
+    this.#state = { name: 'content' };
+    this.#record.phase('receive');
+    return makeReply(354, '', 'End data with <CR><LF>.<CR><LF>');
+  }
+
+  /**
+   * Takes content, dots un-stuffed.
+   *
+   * @returns a promise where the next piece should wait for it
+   */
+  write(chunk: Buffer): Promise<void> | undefined {
+    if (this.#state.name !== 'content' || this.#state.refusal) return undefined;
+    this.#sizeBytes += chunk.length;
+    if (this.#sizeBytes > this.#settings.limits.messageBytes) return this.#refuseContent(this.#tooLarge());
+    const piece = this.#newlines.push(chunk);
+    const { found, smuggling } = this.#newlines;
+    if ((found && this.#settings.bareNewlines === 'reject') || smuggling) {
+      return this.#refuseContent(makeReply(550, '5.6.11', 'message holds a bare CR or LF'));
+    }
+    return this.#store(piece);
+  }
+
+  /** The next bytes of the message as it will be judged and relayed. */
+  #store(piece: Buffer): Promise<void> | undefined {
+    if (piece.length === 0) return undefined;
+    this.#header.push(piece);
+    if (this.#header.overLimit) {
+      const limit = this.#settings.limits.headerBytes;
+      return this.#refuseContent(makeReply(552, '5.3.4', `header section over ${limit} bytes`));
+    }
+    const judged = this.#run?.write(piece);
+    const spooled = this.#spool.append(piece)?.catch((error: unknown) => this.#spoolFailed(error));
+    return judged && spooled ? Promise.all([judged, spooled]).then(() => undefined) : (judged ?? spooled);
+  }
+
+  /**
+   * The content has ended: judges the message, relays it, and tells what became of it.
+   *
+   * @returns one reply in SMTP, in LMTP one for each accepted recipient, in order
+   */
+  async finish(): Promise<readonly Reply[]> {
+    if (this.#state.name !== 'content') return [internalError];
+    this.#record.sizeBytes = this.#sizeBytes;
+    this.#concluding = true;
+    const work = this.#conclude()
+      .catch((error: unknown) => this.#explain(error))
+      .finally(() => this.#free());
+    const late = this.#forAll(timedOut);
+    const replies = await this.#withinAnswerTime(work, late);
+    this.#state = { name: 'ended' };
+    this.#record.write(replies, this.#delivery.destination);
+    return replies;
+  }
+
+  /** The transaction is over without its end of data: RSET, QUIT, or upstream is gone. */
+  abort(reason: string): void {
+    if (this.#state.name === 'ended') return;
+    this.#state = { name: 'ended' };
+    this.#record.aborted(reason);
+    this.#deadline.abort();
+    this.#delivery.destroy();
+    // While the end of data is worked on, `finish` frees and writes the record: it knows what became of it.
+    if (this.#concluding) return;
+    this.#free();
+    this.#record.write([], this.#delivery.destination);
+  }
+
+  /** RSET between commands: as `abort`, but the downstream session can be used again. */
+  reset(): void {
+    if (this.#state.name === 'envelope') this.#delivery.end();
+    this.abort('reset');
+  }
+
+  async #conclude(): Promise<readonly Reply[]> {
+    if (this.#state.name === 'content' && !this.#state.refusal) await this.#store(this.#newlines.end());
+    const refusal = this.#state.name === 'content' ? this.#state.refusal : internalError;
+    if (refusal) return this.#forAll(refusal);
+    if (!this.#run) return this.#forAll(internalError);
+    const section = this.#header.section();
+    if (countReceived(section) > maxReceived) {
+      return this.#forAll(makeReply(554, '5.4.6', `mail loop: more than ${maxReceived} Received fields`));
+    }
+    this.#record.phase('authenticate');
+    const outcome = await this.#run.finish(this.#deadline.signal);
+    const disposition = decide({ outcome, policy: this.#settings.policy, mode: this.#settings.mode });
+    this.#record.judged(outcome, disposition);
+    if (disposition.kind === 'reject' || disposition.kind === 'tempfail')
+      return this.#forAll(disposition.reply);
+    this.#record.phase('relay');
+    return this.#relay(section, outcome, disposition);
+  }
+
+  async #relay(
+    section: HeaderSection,
+    outcome: Outcome,
+    disposition: Disposition,
+  ): Promise<readonly Reply[]> {
+    const quarantine = disposition.kind === 'quarantine' ? disposition.fields : [];
+    const added = [...outcome.fields, ...quarantine, this.#received()];
+    const { chunks, removed } = relayed(this.#spool, section, added, outcome.removes);
+    this.#record.removed(removed.length);
+    const lmtpOut = this.#settings.pool.protocol === 'lmtp';
+    if (this.#settings.envelope === 'passthrough') {
+      const answers = await this.#delivery.send(chunks, lmtpOut ? this.#recipients.length : 1);
+      return lmtpOut ? answers : this.#forAll(answers[0] ?? internalError);
+    }
+    const mail = await this.#delivery.mail(this.#mailLine);
+    if (!isPositive(mail)) return this.#forAll(mail);
+    const replies: Reply[] = [];
+    for (const { line } of this.#recipients) replies.push(await this.#delivery.rcpt(line));
+    const refused = replies.find((reply) => !isPositive(reply));
+    const left = replies.filter(isPositive).length;
+    // In SMTP one reply speaks for all: one recipient refused refuses the message. LMTP has one for each.
+    if (refused && (this.#start.protocol === 'smtp' || left === 0)) {
+      return this.#start.protocol === 'smtp' ? [refused] : replies;
+    }
+    const answers = await this.#delivery.send(chunks, lmtpOut ? left : 1);
+    if (this.#start.protocol === 'smtp') return answers;
+    let next = 0;
+    return replies.map((reply) => {
+      if (!isPositive(reply)) return reply;
+      return answers[lmtpOut ? next++ : 0] ?? internalError;
+    });
+  }
+
+  #received(): string {
+    const { client, extended, encrypted, protocol } = this.#start;
+    const [only, ...others] = this.#recipients;
+    const secure = encrypted ? 'S' : '';
+    // RFC 3848, RFC 6531 §4.3
+    const name = protocol === 'lmtp' ? 'LMTP' : 'SMTP';
+    const extendedName: 'LMTP' | 'ESMTP' = protocol === 'lmtp' ? 'LMTP' : 'ESMTP';
+    const received = {
+      client,
+      by: this.#settings.hostname,
+      id: this.id,
+      date: new Date(),
+      with: this.#smtputf8
+        ? (`UTF8${name}${secure}` as const)
+        : extended
+          ? (`${extendedName}${secure}` as const)
+          : ('SMTP' as const),
+    };
+    return receivedField(only && others.length === 0 ? { ...received, for: only.address } : received);
+  }
+
+  /** The same reply for everybody who waits for one. */
+  #forAll(reply: Reply): readonly Reply[] {
+    return this.#start.protocol === 'lmtp' ? this.#recipients.map(() => reply) : [reply];
+  }
+
+  #tooLarge(): Reply {
+    return makeReply(552, '5.3.4', `message over ${this.#settings.limits.messageBytes} bytes`);
+  }
+
+  #refuseMail(reply: Reply): Reply {
+    this.#state = { name: 'ended' };
+    this.#free();
+    this.#record.write([reply], this.#delivery.destination);
+    return reply;
+  }
+
+  /** The rest of the content is read and thrown away. */
+  #refuseContent(reply: Reply): undefined {
+    if (this.#state.name === 'content') this.#state.refusal ??= reply;
+    this.#run?.abort();
+    return undefined;
+  }
+
+  #spoolFailed(error: unknown): void {
+    this.#record.failure('spool', error);
+    this.#refuseContent(makeReply(452, '4.3.1', 'message cannot be stored, try again later'));
+  }
+
+  #explain(error: unknown): readonly Reply[] {
+    if (error instanceof SpoolError) {
+      this.#record.failure('spool', error);
+      return this.#forAll(makeReply(452, '4.3.1', 'message cannot be stored, try again later'));
+    }
+    this.#record.failure('internal', error);
+    return this.#forAll(failureReply(error));
+  }
+
+  #free(): void {
+    this.#run?.abort();
+    this.#delivery.end();
+    this.#spool.dispose().catch((error: unknown) => this.#record.failure('spool', error));
+  }
+
+  #bounded(reply: Promise<Reply>): Promise<Reply> {
+    return this.#withinAnswerTime(reply, timedOut);
+  }
+
+  /** Upstream gets `late` when the work takes too long; the downstream session is closed then. */
+  async #withinAnswerTime<T>(work: Promise<T>, late: T): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<T>((resolve) => {
+      timer = setTimeout(() => {
+        this.#record.failure('deadline', new Error(`no answer within ${this.#settings.limits.answerMs} ms`));
+        this.#deadline.abort();
+        this.#delivery.destroy();
+        resolve(late);
+      }, this.#settings.limits.answerMs);
+    });
+    try {
+      return await Promise.race([work, deadline]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
