@@ -21,10 +21,10 @@ export function formatReceivedSpf(
     ['envelope-from', reversePath === '' ? undefined : reversePath],
     ['helo', client.helo],
   ];
-  const groups = pairs.flatMap(([key, value]) => {
+  const words = pairs.flatMap(([key, value]) => {
     const pair = value === undefined ? undefined : formatKeyValue(key, value, smtputf8);
-    return pair === undefined ? [] : [[`${pair};`]];
+    return pair === undefined ? [] : [`${pair};`];
   });
   const first = [result.value, ...(text ? commentWords(`${hostname}: ${text}`, smtputf8) : [])];
-  return foldField('Received-SPF:', [first, ...groups]);
+  return foldField('Received-SPF:', [first, words]);
 }

@@ -35,9 +35,11 @@ function dkimResult(signature: DKIMResult): Result {
 }
 
 /** What an administrator wants to see beside the value: the key, and what the signature leaves open. */
-function describe({ modulusLength, algo, status }: DKIMResult): string {
+function describe({ publicKey, modulusLength, algo, status }: DKIMResult): string {
   const notes: string[] = [];
-  if (modulusLength !== undefined) notes.push(`${modulusLength}-bit ${algo?.split('-', 1)[0] ?? ''} key`);
+  const keyType = algo?.split('-', 1)[0] ?? '';
+  // Only RSA keys come in sizes.
+  if (publicKey !== undefined) notes.push(`${modulusLength ? `${modulusLength}-bit ` : ''}${keyType} key`);
   if (status.testing) notes.push('testing');
   if (status.underSized) notes.push(`${status.underSized} octets of the body not signed`);
   return notes.join(', ');

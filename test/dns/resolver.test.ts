@@ -1,0 +1,162 @@
+// The resolver against a name server on loopback: cache, joined questions, failures, deadline, zone.
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { type DnsOptions, Resolver } from '../../src/dns/resolver.ts';
+import { parseZone, type Zone } from '../../src/dns/zone.ts';
+import { NameServer } from '../support/name-server.ts';
+
+function resolver(t: TestContext, server: NameServer, options: Partial<DnsOptions> = {}): Resolver {
+  const made = new Resolver({
+    servers: [server.address],
+    timeoutMs: 2000,
+    tries: 1,
+    zoneOnly: false,
+    cache: { entries: 100, maxAgeMs: 60_000, failureAgeMs: 60_000 },
+    transactionMs: 10_000,
+    ...options,
+  });
+  t.after(() => made.close());
+  return made;
+}
+
+test('every type comes in the form of dns.promises.resolve', async (t) => {
+  await using server = await NameServer.start({
+    'A a.example': { values: ['192.0.2.1', '192.0.2.2'] },
+    'TXT a.example': { values: ['x'.repeat(300)] },
+    'MX a.example': { values: ['10 mx.a.example'] },
+    'PTR 1.2.0.192.in-addr.arpa': { values: ['a.example'] },
+  });
+  const { resolve } = resolver(t, server);
+  assert.deepEqual(await resolve('a.example', 'A'), ['192.0.2.1', '192.0.2.2']);
+  assert.deepEqual(await resolve('a.example', 'TXT'), [['x'.repeat(255), 'x'.repeat(45)]]);
+  const [exchange] = await resolve('a.example', 'MX');
+  assert.ok(typeof exchange === 'object' && 'exchange' in exchange);
+  assert.deepEqual([exchange.exchange, exchange.priority], ['mx.a.example', 10]);
+  assert.deepEqual(await resolve('1.2.0.192.in-addr.arpa', 'PTR'), ['a.example']);
+});
+
+test('an answer is asked for once, whatever the case of the name, and each caller owns its list', async (t) => {
+  await using server = await NameServer.start({ 'TXT a.example': { values: ['one'] } });
+  const dns = resolver(t, server);
+  const first = await dns.resolve('a.example', 'TXT');
+  first.length = 0;
+  assert.deepEqual(await dns.resolve('A.EXAMPLE.', 'txt'), [['one']]);
+  assert.deepEqual(server.questions, ['TXT a.example']);
+  assert.equal(dns.counts.cached, 1);
+});
+
+test('the same question of several messages goes out once', async (t) => {
+  await using server = await NameServer.start({ 'TXT a.example': { values: ['one'] } });
+  const dns = resolver(t, server);
+  server.hold();
+  const answers = Promise.all([1, 2, 3].map(() => dns.resolve('a.example', 'TXT')));
+  await server.asked(1);
+  server.release();
+  assert.deepEqual(await answers, [[['one']], [['one']], [['one']]]);
+  assert.deepEqual(server.questions, ['TXT a.example']);
+  assert.deepEqual([dns.counts.network, dns.counts.joined], [1, 2]);
+});
+
+test('an address with a TTL of 0 is asked for each time', async (t) => {
+  await using server = await NameServer.start({ 'A a.example': { values: ['192.0.2.1'], ttl: 0 } });
+  const { resolve } = resolver(t, server);
+  await resolve('a.example', 'A');
+  await resolve('a.example', 'A');
+  assert.equal(server.questions.length, 2);
+});
+
+const failures = [
+  ['NXDOMAIN', 'ENOTFOUND'],
+  ['NOERROR', 'ENODATA'],
+  ['SERVFAIL', 'ESERVFAIL'],
+  ['REFUSED', 'EREFUSED'],
+] as const;
+for (const [code, expected] of failures) {
+  test(`${code} is ${expected}, and is remembered`, async (t) => {
+    await using server = await NameServer.start({ 'TXT a.example': { code } });
+    const { resolve } = resolver(t, server);
+    await assert.rejects(resolve('a.example', 'TXT'), { code: expected });
+    const asked = server.questions.length;
+    await assert.rejects(resolve('a.example', 'TXT'), { code: expected });
+    assert.equal(server.questions.length, asked);
+  });
+}
+
+test('failures are not kept when their age is 0', async (t) => {
+  await using server = await NameServer.start({ 'TXT a.example': { code: 'NXDOMAIN' } });
+  const { resolve } = resolver(t, server, { cache: { entries: 10, maxAgeMs: 60_000, failureAgeMs: 0 } });
+  await assert.rejects(resolve('a.example', 'TXT'));
+  server.responses.set('TXT a.example', { values: ['now'] });
+  assert.deepEqual(await resolve('a.example', 'TXT'), [['now']]);
+});
+
+test('a server that does not answer is a timeout', async (t) => {
+  await using server = await NameServer.start({ 'TXT a.example': 'silent' });
+  const { resolve } = resolver(t, server, { timeoutMs: 50 });
+  await assert.rejects(resolve('a.example', 'TXT'), { code: 'ETIMEOUT' });
+});
+
+test('the oldest answers give way when the cache is full', async (t) => {
+  await using server = await NameServer.start({
+    'TXT a.example': { values: ['a'] },
+    'TXT b.example': { values: ['b'] },
+  });
+  const { resolve } = resolver(t, server, { cache: { entries: 1, maxAgeMs: 60_000, failureAgeMs: 0 } });
+  for (const name of ['a.example', 'b.example', 'a.example']) await resolve(name, 'TXT');
+  assert.equal(server.questions.length, 3);
+});
+
+test('one transaction waits no longer than it may in sum, and others are not disturbed by that', async (t) => {
+  await using server = await NameServer.start({ 'TXT a.example': { values: ['late'] } });
+  const dns = resolver(t, server, { transactionMs: 30 });
+  server.hold();
+  const resolve = dns.forTransaction(new AbortController().signal);
+  const patient = dns.resolve('a.example', 'TXT');
+  await assert.rejects(resolve('a.example', 'TXT'), { code: 'ETIMEOUT' });
+  await assert.rejects(resolve('b.example', 'TXT'), { code: 'ETIMEOUT' });
+  assert.deepEqual(server.questions, ['TXT a.example'], 'nothing is asked when the time is used up');
+  server.release();
+  assert.deepEqual(await patient, [['late']]);
+});
+
+test('an aborted transaction asks nothing and waits for nothing', async (t) => {
+  await using server = await NameServer.start({ 'TXT a.example': 'silent' });
+  const dns = resolver(t, server);
+  const controller = new AbortController();
+  const resolve = dns.forTransaction(controller.signal);
+  const open = resolve('a.example', 'TXT');
+  controller.abort();
+  await assert.rejects(open, { code: 'ECANCELLED' });
+  await assert.rejects(resolve('b.example', 'TXT'), { code: 'ECANCELLED' });
+});
+
+test('the zone answers before the network, which gets the names that the zone lacks', async (t) => {
+  await using server = await NameServer.start({
+    'TXT a.example': { values: ['from the network'] },
+    'TXT b.example': { values: ['b'] },
+  });
+  const zone = parseZone({
+    'a.example': { TXT: ['from the zone'] },
+    'c.example': { CNAME: ['b.example'] },
+    'd.example': { A: ['192.0.2.1'] },
+  }) as Zone;
+  const { resolve } = resolver(t, server, { zone });
+  assert.deepEqual(await resolve('A.example', 'TXT'), [['from the zone']]);
+  assert.deepEqual(await resolve('b.example', 'TXT'), [['b']]);
+  assert.deepEqual(await resolve('c.example', 'TXT'), [['b']]);
+  await assert.rejects(resolve('d.example', 'TXT'), { code: 'ENODATA' });
+  assert.deepEqual(server.questions, ['TXT b.example']);
+});
+
+test('with zoneOnly a name that the zone lacks does not exist, and the network is never asked', async (t) => {
+  await using server = await NameServer.start({ 'TXT a.example': { values: ['a'] } });
+  const { resolve } = resolver(t, server, { zoneOnly: true });
+  await assert.rejects(resolve('a.example', 'TXT'), { code: 'ENOTFOUND' });
+  assert.deepEqual(server.questions, []);
+});
+
+test('what is no name at all is an error of the question', async (t) => {
+  await using server = await NameServer.start();
+  const { resolve } = resolver(t, server);
+  await assert.rejects(resolve(`${'x'.repeat(64)}.example`, 'TXT'), { code: 'EBADNAME' });
+});
