@@ -110,11 +110,11 @@ export class Connection extends SMTPConnection {
     if (!dialogue || this._upgrading || this._closing) return;
     this._handlerPending = true;
     try {
-      const { reply, then } = await dialogue.command(line);
-      if (then === 'starttls') return this.#startTls(reply);
-      if (then === 'content') parser.beginContent();
+      const { reply, next } = await dialogue.command(line);
+      if (next === 'starttls') return this.#startTls(reply);
+      if (next === 'content') parser.beginContent();
       this.#answer(reply);
-      if (then === 'close') this.#end();
+      if (next === 'close') this.#end();
     } catch (error) {
       this.#failed(error);
     } finally {

@@ -38,7 +38,7 @@ export interface Peer {
 /** What follows a reply. */
 export interface Answer {
   readonly reply: Reply;
-  readonly then: 'command' | 'content' | 'starttls' | 'close';
+  readonly next: 'command' | 'content' | 'starttls' | 'close';
 }
 
 /** What is passed to a downstream that has not told us yet what it takes. */
@@ -91,30 +91,30 @@ export class Dialogue {
     const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(line.replace(/[ \t]+$/, '')) ?? [];
     const text = argument.trim();
     // A verb ends at a blank or with the line; anything else is no verb of ours.
-    if (argument !== '' && !/^[ \t]/.test(argument)) return { reply: unknown, then: 'command' };
+    if (argument !== '' && !/^[ \t]/.test(argument)) return { reply: unknown, next: 'command' };
     switch (verb.toUpperCase()) {
       case 'QUIT':
         if (text !== '') break;
         this.end('quit');
-        return { reply: makeReply(221, '2.0.0', 'Bye'), then: 'close' };
+        return { reply: makeReply(221, '2.0.0', 'Bye'), next: 'close' };
       case 'DATA': {
         if (text !== '') break;
         const reply = this.#data();
-        return { reply, then: reply.code === 354 ? 'content' : 'command' };
+        return { reply, next: reply.code === 354 ? 'content' : 'command' };
       }
       case 'STARTTLS': {
         if (text !== '') break;
         const reply = this.#starttls();
-        return { reply, then: reply.code === 220 ? 'starttls' : 'command' };
+        return { reply, next: reply.code === 220 ? 'starttls' : 'command' };
       }
       case 'RSET':
         if (text !== '') break;
         this.#reset();
-        return { reply: ok('Ok'), then: 'command' };
+        return { reply: ok('Ok'), next: 'command' };
       default:
-        return { reply: await this.#plain(verb.toUpperCase(), text, line), then: 'command' };
+        return { reply: await this.#plain(verb.toUpperCase(), text, line), next: 'command' };
     }
-    return { reply: syntaxError(`${verb.toUpperCase()} takes no argument`), then: 'command' };
+    return { reply: syntaxError(`${verb.toUpperCase()} takes no argument`), next: 'command' };
   }
 
   /** Takes content after a 354. */
