@@ -1,0 +1,75 @@
+// Connecting to a destination: TCP or UNIX socket, and TLS on top.
+import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Destination } from './destination.ts';
+import type { Timeouts } from './timeouts.ts';
+
+export interface TlsOptions {
+  /** Certificates to trust instead of the well-known ones, PEM. */
+  readonly ca?: string;
+}
+
+/**
+ * Connects, and with implicit TLS shakes hands.
+ *
+ * @throws whatever the socket or TLS says, or the signal's reason
+ */
+export async function connect(
+  destination: Destination,
+  tls: TlsOptions,
+  timeouts: Timeouts,
+  signal: AbortSignal | undefined,
+): Promise<Socket> {
+  signal?.throwIfAborted();
+  // Nagle's algorithm and delayed acknowledgements together cost 40 ms a command.
+  const socket = connectSocket({ ...destination.address, noDelay: true, keepAlive: true });
+  await ready(socket, 'connect', timeouts.connect, signal);
+  if (destination.tls !== 'implicit') return socket;
+  return startTls(socket, destination, tls, timeouts, signal);
+}
+
+/** Shakes hands on a connected socket; on failure both are closed. */
+export async function startTls(
+  socket: Socket,
+  destination: Destination,
+  tls: TlsOptions,
+  timeouts: Timeouts,
+  signal: AbortSignal | undefined,
+): Promise<TLSSocket> {
+  const host = 'host' in destination.address ? destination.address.host : 'localhost';
+  const secured = connectTls({
+    socket,
+    host, // what the certificate must be for
+    rejectUnauthorized: destination.verify,
+    ...(isIP(host) ? {} : { servername: host }), // RFC 6066 §3: no addresses
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+  });
+  await ready(secured, 'secureConnect', timeouts.tls, signal);
+  return secured;
+}
+
+async function ready(
+  socket: Socket,
+  event: 'connect' | 'secureConnect',
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onClose = () => reject(new Error('connection closed'));
+  const onAbort = () => reject(signal?.reason);
+  const step = event === 'connect' ? 'connection' : 'TLS handshake';
+  const timer = setTimeout(() => reject(new Error(`no ${step} within ${timeoutMs} ms`)), timeoutMs);
+  // This listener stays: whatever becomes of the socket, its errors must not be thrown.
+  socket.on('error', reject).once(event, resolve).once('close', onClose);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    await promise;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    socket.off(event, resolve).off('close', onClose);
+    signal?.removeEventListener('abort', onAbort);
+  }
+}

@@ -1,0 +1,109 @@
+// The message on its way downstream, from 354 to the replies to its final dot (RFC 5321 §4.1.1.4).
+import { describeReply, type Reply } from '../smtp/reply.ts';
+import { DotStuffer } from './dot-stuffing.ts';
+import { DownstreamError, messageOf } from './error.ts';
+import type { Timeouts } from './timeouts.ts';
+import type { Wire } from './wire.ts';
+
+export type MessageChunks = AsyncIterable<Buffer> | Iterable<Buffer>;
+
+/** What is gathered for one write: a message of usual size goes out in a single one, final dot and all. */
+const blockBytes = 64 * 1024;
+
+/**
+ * Sends a message and waits for its replies; see `DownstreamSession.content`.
+ *
+ * @throws what `chunks` throws
+ */
+export async function sendContent(
+  wire: Wire,
+  chunks: MessageChunks,
+  replies: number,
+  timeouts: Timeouts,
+  signal: AbortSignal | undefined,
+): Promise<readonly (Reply | DownstreamError)[]> {
+  const abort = () => {
+    const kind =
+      signal?.reason instanceof Error && signal.reason.name === 'TimeoutError' ? 'timeout' : 'lost';
+    wire.fail(kind, 'was given up in the middle of a message', { cause: signal?.reason });
+  };
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
+  let early: Reply | undefined;
+  wire.onEarlyReply((reply) => {
+    const what = `answered before the end of the message: ${describeReply(reply)}`;
+    // Only a refusal means anything here: nothing else may stand for a message that was not sent.
+    if (reply.code >= 400) early = reply;
+    wire.fail(reply.code >= 400 ? 'lost' : 'protocol', what, { reply });
+  });
+  try {
+    const rest = await sendBlocks(wire, chunks, timeouts.content);
+    wire.onEarlyReply(undefined);
+    const answers = Array.from({ length: replies }, () =>
+      wire.send('', timeouts.endOfData, false).catch(asDownstreamError),
+    );
+    // Its failure is that of every answer.
+    await wire.write(rest, timeouts.content).catch(asDownstreamError);
+    return await Promise.all(answers);
+  } catch (error) {
+    if (!wire.failure || error !== wire.failure) {
+      wire.fail('lost', 'was left in the middle of a message', { cause: error });
+      throw error;
+    }
+    return Array.from({ length: replies }, () => early ?? asDownstreamError(error));
+  } finally {
+    wire.onEarlyReply(undefined);
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+/**
+ * Sends all but the end.
+ *
+ * @returns what is left for the last write, final dot included
+ * @throws the wire's failure, or what `chunks` throws
+ */
+async function sendBlocks(wire: Wire, chunks: MessageChunks, timeoutMs: number): Promise<Buffer[]> {
+  const stuffer = new DotStuffer();
+  let block: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of untilFailure(wire, chunks)) {
+    for (let from = 0; from < chunk.length; from += blockBytes) {
+      const stuffed = stuffer.stuff(chunk.subarray(from, from + blockBytes));
+      block.push(stuffed);
+      size += stuffed.length;
+      if (size < blockBytes) continue;
+      await wire.write(block, timeoutMs);
+      block = [];
+      size = 0;
+    }
+  }
+  block.push(stuffer.end());
+  return block;
+}
+
+/** The chunks, as long as there is somebody to send them to. */
+async function* untilFailure(wire: Wire, chunks: MessageChunks): AsyncGenerator<Buffer, void, undefined> {
+  const iterator =
+    Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
+  const failed = wire.ended.then((failure) => failure);
+  let done = false;
+  try {
+    for (;;) {
+      if (wire.failure) throw wire.failure;
+      const next = await Promise.race([iterator.next(), failed]);
+      if (next instanceof DownstreamError) throw next;
+      done = next.done === true;
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    // A source that is stuck in next() would hold us in return() as well; nobody needs its answer.
+    if (!done) void (async () => iterator.return?.())().catch(() => {});
+  }
+}
+
+function asDownstreamError(error: unknown): DownstreamError {
+  if (error instanceof DownstreamError) return error;
+  return new DownstreamError('lost', messageOf(error), { cause: error });
+}

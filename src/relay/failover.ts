@@ -1,0 +1,155 @@
+// Several destinations in order: the next one when a connection can't be had, back-off on the dead one.
+import type { Destination } from './destination.ts';
+import { DownstreamError } from './error.ts';
+import { DownstreamSession, type SessionOptions } from './session.ts';
+
+interface Candidate {
+  readonly destination: Destination;
+  /** Attempts that failed since the last one that did not; 0 = believed alive. */
+  failures: number;
+  /** On the clock of `performance.now()`. */
+  restsUntil: number;
+  /** The one attempt at a dead destination; it settles without error. */
+  trial: Promise<unknown> | undefined;
+}
+
+export interface FailoverOptions {
+  readonly destinations: readonly Destination[];
+  readonly session: SessionOptions;
+  /** First back-off of a dead destination; it doubles with each failure. */
+  readonly backoffMs: number;
+  readonly backoffMaxMs: number;
+}
+
+/** Opens sessions to the best destination that can be had. */
+export class Failover {
+  /** Attempts that failed since the start. */
+  failures = 0;
+
+  readonly #options: FailoverOptions;
+  readonly #candidates: readonly Candidate[];
+
+  constructor(options: FailoverOptions) {
+    this.#options = options;
+    this.#candidates = options.destinations.map((destination) => ({
+      destination,
+      failures: 0,
+      restsUntil: 0,
+      trial: undefined,
+    }));
+  }
+
+  /** A destination's place in the order; 0 is the best. */
+  rank(destination: Destination): number {
+    return this.#candidates.findIndex((candidate) => candidate.destination === destination);
+  }
+
+  /** The place of the best destination that is believed alive; that of the last one when none is. */
+  get bestRank(): number {
+    const alive = this.#candidates.findIndex((candidate) => candidate.failures === 0);
+    return alive < 0 ? this.#candidates.length - 1 : alive;
+  }
+
+  /** Whether every destination is dead and in its back-off. */
+  get resting(): boolean {
+    return this.#candidates.every(isResting);
+  }
+
+  /**
+   * Opens a session: living destinations first, then those whose back-off is over, then the rest of them,
+   * each in order. A back-off delays nobody who has no other choice: a downstream that is started again
+   * is found at once.
+   *
+   * @throws {DownstreamError} of kind `connect`, that of the last attempt
+   */
+  async open(signal: AbortSignal): Promise<DownstreamSession> {
+    const alive = this.#candidates.filter((candidate) => candidate.failures === 0);
+    const dead = this.#candidates.filter((candidate) => candidate.failures > 0);
+    const order = [...alive, ...dead.filter((each) => !isResting(each)), ...dead.filter(isResting)];
+    let failure: unknown;
+    for (const candidate of order) {
+      try {
+        return await this.#try(candidate, signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  /**
+   * Tries a dead destination that is better than the one in use, when its back-off is over.
+   *
+   * @param rank the place of the one in use
+   * @returns a session to the better one; undefined when there is nothing to try, or it is dead still
+   */
+  async tryBetter(rank: number, signal: AbortSignal): Promise<DownstreamSession | undefined> {
+    const better = this.#candidates
+      .slice(0, Math.max(rank, 0))
+      .find((candidate) => candidate.failures > 0 && !isResting(candidate) && !candidate.trial);
+    if (!better) return undefined;
+    return this.#try(better, signal).catch(() => undefined);
+  }
+
+  async #try(candidate: Candidate, signal: AbortSignal): Promise<DownstreamSession> {
+    // One attempt at a dead destination at a time; who comes meanwhile shares its failure.
+    while (candidate.failures > 0 && candidate.trial) {
+      const failure = await unlessAborted(candidate.trial, signal);
+      if (failure instanceof DownstreamError) throw failure;
+    }
+    const attempt = this.#attempt(candidate, signal);
+    if (candidate.failures > 0) {
+      candidate.trial = attempt.then(
+        () => undefined,
+        (error: unknown) => (signal.aborted ? undefined : error),
+      );
+    }
+    const { trial } = candidate;
+    try {
+      return await attempt;
+    } finally {
+      if (candidate.trial === trial) candidate.trial = undefined;
+    }
+  }
+
+  async #attempt(candidate: Candidate, signal: AbortSignal): Promise<DownstreamSession> {
+    try {
+      const session = await DownstreamSession.open(candidate.destination, this.#options.session, signal);
+      candidate.failures = 0;
+      return session;
+    } catch (error) {
+      // Whoever gives up early says nothing about the destination.
+      if (!signal.aborted) this.#rest(candidate);
+      throw error;
+    }
+  }
+
+  #rest(candidate: Candidate): void {
+    const { backoffMs, backoffMaxMs } = this.#options;
+    this.failures += 1;
+    // Attempts that began together fail together, and count once.
+    if (isResting(candidate) && !candidate.trial) return;
+    candidate.restsUntil = performance.now() + Math.min(backoffMs * 2 ** candidate.failures, backoffMaxMs);
+    candidate.failures += 1;
+  }
+}
+
+function isResting(candidate: Candidate): boolean {
+  return candidate.failures > 0 && candidate.restsUntil > performance.now();
+}
+
+/** Waits, but not longer than the signal allows. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => {
+    reject(new DownstreamError('connect', 'no connection: given up', { cause: signal.reason }));
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
