@@ -1,0 +1,210 @@
+// When checks run, for whom, what happens when they can't, and which fields of a message must go.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { removesField } from '../../src/authentication/authentication.ts';
+import { checksSchema } from '../../src/authentication/checks.ts';
+import { Resolver } from '../../src/dns/resolver.ts';
+import { NameServer } from '../support/name-server.ts';
+import { makeKey, sign } from '../support/signing.ts';
+import { authentication, judge, plain, unfolded, values } from './judge.ts';
+
+const key = makeKey('example.com', 's1');
+const signed = await sign(plain, key);
+const zone = {
+  ...key.zone,
+  'example.com': { TXT: ['v=spf1 ip4:192.0.2.0/24 -all'] },
+  '_dmarc.example.com': { TXT: ['v=DMARC1; p=reject'] },
+};
+
+test('results come in a fixed order, in one field', async () => {
+  const outcome = await judge({ zone, message: signed });
+  assert.deepEqual(values(outcome), ['iprev=permerror', 'spf=pass', 'dkim=pass', 'arc=none', 'dmarc=pass']);
+  assert.equal(outcome.fields.length, 1);
+});
+
+for (const ip of ['10.1.2.3', '::ffff:10.1.2.3', '::1', '203.0.113.7']) {
+  test(`a client on a local or trusted network (${ip}) is judged by DKIM and ARC alone`, async () => {
+    const outcome = await judge({ zone, message: signed, client: { ip } });
+    assert.deepEqual(values(outcome), ['dkim=pass', 'arc=none']);
+    assert.equal(outcome.dmarc, undefined);
+  });
+}
+
+test('a client whose address is unknown is judged by DKIM, ARC and DMARC', async () => {
+  const outcome = await judge({ zone, message: signed, client: {} });
+  assert.deepEqual(values(outcome), ['dkim=pass', 'arc=none', 'dmarc=pass']);
+});
+
+test('with all checks off there is no result, and the field says so', async () => {
+  const checks = { iprev: false, spf: false, dkim: false, arc: false, dmarc: false };
+  assert.equal(unfolded(await judge({ zone, checks })), 'mx.example.org; none');
+});
+
+test('Received-SPF is added below, when it is asked for and SPF was checked', async () => {
+  const options = { receivedSpf: true };
+  const outcome = await judge({ zone, options });
+  assert.deepEqual(
+    outcome.fields.map((field) => field.split(':', 1)[0]),
+    ['Authentication-Results', 'Received-SPF'],
+  );
+  assert.match(outcome.fields[1] ?? '', /^Received-SPF: pass \(.*\).*client-ip=192\.0\.2\.10;.*\r\n$/s);
+  const local = await judge({ zone, options, client: { ip: '10.0.0.1' } });
+  assert.equal(local.fields.length, 1);
+});
+
+test('an envelope sender in UTF-8 bytes is read as such', async () => {
+  const international = {
+    'xn--bcher-kva.example': { TXT: ['v=spf1 ip4:192.0.2.0/24 -all'] },
+    '_dmarc.xn--bcher-kva.example': { TXT: ['v=DMARC1; p=reject'] },
+  };
+  const from = Buffer.from('jürgen@bücher.example').toString('latin1');
+  const message = plain.replace('alice@example.com', 'jürgen@bücher.example');
+  const given = { zone: international, from, message };
+  const plainOutcome = await judge(given);
+  assert.match(unfolded(plainOutcome), /spf=pass .*smtp\.mailfrom=xn--bcher-kva\.example;/);
+  assert.match(unfolded(plainOutcome), /dmarc=pass .*header\.from=xn--bcher-kva\.example /);
+  const utf8Outcome = Buffer.from(unfolded(await judge({ ...given, smtputf8: true })), 'latin1').toString();
+  assert.match(
+    utf8Outcome,
+    /spf=pass \(domain of jürgen@bücher\.example .*\) smtp\.mailfrom="bücher\.example";/,
+  );
+  assert.match(utf8Outcome, /dmarc=pass /);
+});
+
+test('a message without header, or without anything, has defined results', async () => {
+  for (const message of ['', '\r\n', '\r\nbody only\r\n', 'no colon at all', '\0\0\0\r\n\r\n']) {
+    const outcome = await judge({ zone, message });
+    assert.deepEqual(
+      values(outcome).slice(2),
+      ['dkim=none', 'arc=none', 'dmarc=permerror'],
+      JSON.stringify(message),
+    );
+  }
+});
+
+test('an aborted run ends, and takes no more bytes', async () => {
+  const run = authentication({ zone }).begin({ client: { ip: '192.0.2.10' }, smtputf8: false });
+  run.mail('alice@example.com');
+  const big = Buffer.alloc(1_000_000, 'x');
+  const waiting = run.write(big);
+  run.abort();
+  await waiting;
+  assert.equal(run.write(big), undefined);
+  run.abort();
+});
+
+test('names that nobody answers for are temperrors in bounded time, never a lost message', async () => {
+  await using server = await NameServer.start();
+  server.hold();
+  const resolver = new Resolver({
+    servers: [server.address],
+    timeoutMs: 10_000,
+    tries: 1,
+    zoneOnly: false,
+    cache: { entries: 10, maxAgeMs: 1000, failureAgeMs: 1000 },
+    transactionMs: 50,
+  });
+  const outcome = await judge({ message: signed, options: { resolver } });
+  resolver.close();
+  assert.deepEqual(values(outcome), [
+    'iprev=temperror',
+    'spf=temperror',
+    'dkim=temperror',
+    'arc=none',
+    'dmarc=temperror',
+  ]);
+});
+
+test('whoever waits for the outcome can end the waiting', async () => {
+  await using server = await NameServer.start();
+  server.hold();
+  const resolver = new Resolver({
+    servers: [server.address],
+    timeoutMs: 10_000,
+    tries: 1,
+    zoneOnly: false,
+    cache: { entries: 10, maxAgeMs: 1000, failureAgeMs: 1000 },
+    transactionMs: 10_000,
+  });
+  const run = authentication({ options: { resolver } }).begin({
+    client: { ip: '192.0.2.10' },
+    smtputf8: false,
+  });
+  run.mail('alice@example.com');
+  await run.write(signed);
+  const outcome = await run.finish(AbortSignal.abort());
+  resolver.close();
+  assert.deepEqual(
+    outcome.results.map(({ reason }) => reason),
+    Array.from({ length: 5 }, () => 'the check ran out of time'),
+  );
+});
+
+test('SPF and iprev are asked for before the message arrives', async () => {
+  await using server = await NameServer.start();
+  const resolver = new Resolver({
+    servers: [server.address],
+    timeoutMs: 1000,
+    tries: 1,
+    zoneOnly: false,
+    cache: { entries: 10, maxAgeMs: 1000, failureAgeMs: 1000 },
+    transactionMs: 1000,
+  });
+  const run = authentication({ options: { resolver } }).begin({
+    client: { ip: '192.0.2.10' },
+    smtputf8: false,
+  });
+  await server.asked(1);
+  run.mail('alice@example.com');
+  await server.asked(2);
+  assert.deepEqual(server.questions, ['PTR 10.2.0.192.in-addr.arpa', 'TXT example.com']);
+  run.abort();
+  resolver.close();
+});
+
+test('each check is on by default, can be off, and has no options that it does not know', () => {
+  const on = { iprev: {}, spf: {}, dkim: {}, arc: {}, dmarc: {} };
+  assert.deepEqual(checksSchema.parse({}), on);
+  assert.deepEqual(checksSchema.parse({ spf: false }), { ...on, spf: false });
+  for (const wrong of [{ spam: {} }, { spf: true }, { spf: { strict: true } }, { dkim: null }]) {
+    assert.equal(checksSchema.safeParse(wrong).success, false, JSON.stringify(wrong));
+  }
+});
+
+const field = 'Authentication-Results';
+const removals: readonly (readonly [boolean, string, string])[] = [
+  [true, field, ' mx.example.org; spf=pass'],
+  [true, 'AUTHENTICATION-results', ' MX.Example.ORG; none'],
+  [true, field, 'mx.example.org;none'],
+  [true, field, ' mx.example.org 1; spf=pass'],
+  [true, field, ' mx.example.org/1; spf=pass'],
+  [true, field, '\r\n mx.example.org;\r\n spf=pass'],
+  [true, field, ' "mx.example.org"; spf=pass'],
+  [true, field, ' "mx.exam\\ple.org"; spf=pass'],
+  [true, field, ' "mx.\r\nexample.org"; spf=pass'],
+  [true, field, ' (a (nested) comment\\)) mx.example.org (another); spf=pass'],
+  [true, field, ' mx.example(comment).org; spf=pass'],
+  [true, field, ' mx.example.org'],
+  [true, field, ' mx.example.org.; spf=pass'],
+  [true, field, `${' '.repeat(500)}mx.example.org; spf=pass`],
+  [false, field, ' mx.example.com; spf=pass'],
+  [false, field, ' example.org; spf=pass'],
+  [false, field, ' sub.mx.example.org; spf=pass'],
+  [false, field, ' other (mx.example.org); spf=pass'],
+  [false, field, ' other; mx.example.org'],
+  [false, field, ' (mx.example.org unclosed; spf=pass'],
+  [false, field, ''],
+  [false, 'X-Authentication-Results', ' mx.example.org; spf=pass'],
+  [false, 'ARC-Authentication-Results', ' i=1; mx.example.org; spf=pass'],
+];
+for (const [expected, name, body] of removals) {
+  test(`${name}:${JSON.stringify(body.trim())} ${expected ? 'goes' : 'stays'}`, () => {
+    assert.equal(removesField('mx.example.org', name, Buffer.from(`${name}:${body}\r\n`)), expected);
+  });
+}
+
+test('an internationalised authserv-id is ours in either form', () => {
+  const raw = (id: string) => Buffer.from(`${field}: ${id}; spf=pass\r\n`);
+  assert.ok(removesField('bücher.example', field, raw('xn--bcher-kva.example')));
+  assert.ok(removesField('xn--bcher-kva.example', field, raw('BÜCHER.example')));
+});

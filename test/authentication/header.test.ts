@@ -1,0 +1,118 @@
+// Authentication-Results and Received-SPF of our own: RFC 8601 syntax, folding, and values that try to break out.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatAuthenticationResults } from '../../src/authentication/header.ts';
+import { formatReceivedSpf } from '../../src/authentication/received-spf.ts';
+import type { Property, Result } from '../../src/authentication/result.ts';
+
+const format = (results: readonly Result[], smtputf8 = false, authservId = 'mx.example.org') =>
+  formatAuthenticationResults(authservId, results, smtputf8);
+
+const result = (more: Partial<Result> = {}): Result => ({
+  method: 'spf',
+  value: 'pass',
+  properties: [],
+  ...more,
+});
+
+const property = (value: string): Property => ({ ptype: 'smtp', property: 'mailfrom', value });
+
+/** The body without folding. */
+const unfold = (field: string) => field.replace(/\r\n +/g, ' ').replace(/^[^:]*: |\r\n$/g, '');
+
+test('without any result the field says so', () => {
+  assert.equal(format([]), 'Authentication-Results: mx.example.org; none\r\n');
+});
+
+test('an authserv-id that is no token is quoted', () => {
+  assert.equal(format([], false, 'mx "1"'), 'Authentication-Results: "mx \\"1\\""; none\r\n');
+});
+
+const valueCases: readonly (readonly [string, string, string | undefined, string?])[] = [
+  ['a token stays bare', 'example.com', 'example.com'],
+  ['an address stays bare', 'alice+tag@example.com', 'alice+tag@example.com'],
+  ['a domain identity stays bare', '@example.com', '@example.com'],
+  ['an IPv6 address is quoted', '2001:db8::1', '"2001:db8::1"'],
+  ['base64 is quoted', 'a/b=', '"a/b="'],
+  ['a semicolon cannot start a result', 'x; dkim=pass', '"x; dkim=pass"'],
+  ['a quote cannot end the quoting', 'x"; dkim=pass header.d="y', '"x\\"; dkim=pass header.d=\\"y"'],
+  ['a backslash is escaped', 'a\\', '"a\\\\"'],
+  ['a parenthesis is quoted', 'a(b', '"a(b"'],
+  ['a quoted local part is quoted again', '"a b"@example.com', '"\\"a b\\"@example.com"'],
+  ['a line end leaves the property out', 'x\r\nX-Evil: 1', undefined],
+  ['a control character leaves the property out', 'x\x00y', undefined],
+  ['an empty value leaves the property out', '', undefined],
+  ['what is too long to fold leaves the property out', 'x'.repeat(401), undefined],
+  ['a domain becomes A-labels', 'alice@bücher.example', 'alice@xn--bcher-kva.example'],
+  ['a local part that is not ASCII is left out', 'jürgen@bücher.example', 'xn--bcher-kva.example'],
+  ['with SMTPUTF8 an address stays as it is', 'jürgen@bücher.example', '"jürgen@bücher.example"', 'smtputf8'],
+  ['half a surrogate pair leaves the property out', 'x\ud800', undefined, 'smtputf8'],
+];
+for (const [what, value, expected, smtputf8] of valueCases) {
+  test(`values: ${what}`, () => {
+    const field = format([result({ properties: [property(value)] })], smtputf8 !== undefined);
+    const text = Buffer.from(unfold(field), 'latin1').toString('utf8');
+    const end = expected === undefined ? '' : ` smtp.mailfrom=${expected}`;
+    assert.equal(text, `mx.example.org; spf=pass${end}`);
+  });
+}
+
+const textCases: readonly (readonly [string, Partial<Result>, string])[] = [
+  [
+    'parentheses in a comment are escaped',
+    { comment: 'a) ; dkim=pass (' },
+    'spf=pass (a\\) ; dkim=pass \\()',
+  ],
+  ['a backslash cannot eat the end of a comment', { comment: 'a\\' }, 'spf=pass (a\\\\)'],
+  ['line ends in a comment become spaces', { comment: 'a\r\n\tX-Evil: 1' }, 'spf=pass (a X-Evil: 1)'],
+  ['a reason is quoted', { reason: 'it said "no"' }, 'spf=pass reason="it said \\"no\\""'],
+  ['line ends in a reason become spaces', { reason: 'a\r\nb\x00c\u2028d' }, 'spf=pass reason="a b c d"'],
+  ['what is not ASCII becomes a question mark', { comment: 'für 漢字' }, 'spf=pass (f?r ??)'],
+];
+for (const [what, more, expected] of textCases) {
+  test(`texts: ${what}`, () => {
+    assert.equal(unfold(format([result(more)])), `mx.example.org; ${expected}`);
+  });
+}
+
+test('names that are no keywords are left out with what they name', () => {
+  const bad: Property = { ptype: 'smtp', property: 'x=y; z', value: 'v' };
+  assert.equal(unfold(format([result({ properties: [bad] })])), 'mx.example.org; spf=pass');
+  assert.equal(unfold(format([result({ method: 'a;b' })])), 'mx.example.org; none');
+});
+
+test('lines are folded at 78 where they can be, and never pass 998', () => {
+  const long = result({
+    comment: `${'word '.repeat(300)}${'x'.repeat(5000)}`,
+    reason: 'y'.repeat(5000),
+    properties: [property('z'.repeat(400)), property('short.example')],
+  });
+  const lines = format([long, result(), long]).split('\r\n');
+  assert.equal(lines.pop(), '');
+  for (const [i, line] of lines.entries()) {
+    assert.ok(line.length <= 998, `${line.length} characters`);
+    assert.ok(i === 0 || /^ {1,2}\S/.test(line), JSON.stringify(line));
+    assert.ok(line.length <= 78 || !line.trim().includes(' ') || line.includes('"'), JSON.stringify(line));
+  }
+});
+
+test('whatever characters a value has, one field comes out, of printable ASCII', () => {
+  for (let code = 0; code < 0x250; code++) {
+    const text = `a${String.fromCharCode(code)}b`;
+    const field = format([result({ comment: text, reason: text, properties: [property(text)] })]);
+    assert.match(field, /^Authentication-Results:(?:[\x20-\x7e]|\r\n )*\r\n$/);
+  }
+});
+
+test('Received-SPF says what the result was based on', () => {
+  const context = {
+    client: { ip: '2001:db8::1', helo: '[IPv6:2001:db8::1]' },
+    reversePath: 'alice@example.com',
+    hostname: 'mx.example.org',
+  };
+  assert.equal(
+    unfold(formatReceivedSpf(result({ value: 'fail', comment: 'not permitted' }), context, false)),
+    'fail (mx.example.org: not permitted) receiver=mx.example.org; identity=mailfrom; ' +
+      'client-ip="2001:db8::1"; envelope-from="alice@example.com"; helo="[IPv6:2001:db8::1]";',
+  );
+});

@@ -1,0 +1,121 @@
+// The stages: what begins when, and what becomes of checks that throw or never end.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ConfiguredCheck } from '../../src/authentication/checks.ts';
+import { Run, type RunOptions } from '../../src/authentication/run.ts';
+import { zoneResolver } from './judge.ts';
+
+function run(checks: readonly ConfiguredCheck[], more: Partial<RunOptions> = {}) {
+  const reported: string[] = [];
+  const made = new Run({
+    checks,
+    client: {},
+    clientClass: undefined,
+    hostname: 'mx.example.org',
+    finishMs: 10_000,
+    resolver: zoneResolver({}),
+    now: () => new Date(),
+    report: (error, check) => reported.push(`${check}: ${error}`),
+    ...more,
+  });
+  return { made, reported };
+}
+
+const pass = (method: string) => [{ method, value: 'pass', properties: [] }] as const;
+const good: ConfiguredCheck = { name: 'good', skippedFor: [], mail: async () => pass('good') };
+
+test('a check that throws is a temperror and is reported; the others are not disturbed', async () => {
+  const { made, reported } = run([
+    {
+      name: 'sync',
+      skippedFor: [],
+      connect: () => {
+        throw new Error('at once');
+      },
+    },
+    { name: 'async', skippedFor: [], message: async () => assert.fail('later') },
+    { name: 'verdict', skippedFor: [], verdict: async () => assert.fail('at the end') },
+    good,
+  ]);
+  made.mail('');
+  await made.write(Buffer.from('From: a@example.com\r\n\r\n'));
+  const results = await made.finish(undefined);
+  assert.deepEqual(
+    results.map(({ method, value }) => `${method}=${value}`),
+    ['sync=temperror', 'async=temperror', 'verdict=temperror', 'good=pass'],
+  );
+  assert.deepEqual(
+    reported.map((line) => line.split(':', 1)[0]),
+    ['sync', 'async', 'verdict'],
+  );
+});
+
+test('a check that never ends is a temperror when the time is over', async () => {
+  const never: ConfiguredCheck = { name: 'never', skippedFor: [], connect: () => new Promise(() => {}) };
+  const { made, reported } = run([never, good], { finishMs: 10 });
+  made.mail('');
+  const results = await made.finish(undefined);
+  assert.deepEqual(results, [
+    { method: 'never', value: 'temperror', reason: 'the check ran out of time', properties: [] },
+    ...pass('good'),
+  ]);
+  assert.deepEqual(reported, []);
+});
+
+test('the verdict reads the results of all other stages and the message', async () => {
+  let seen: unknown;
+  const last: ConfiguredCheck = {
+    name: 'last',
+    skippedFor: [],
+    verdict: async ({ results, verification, reversePath }) => {
+      seen = { results, from: (await verification).headerFrom, reversePath };
+      return [];
+    },
+  };
+  const { made } = run([last, good]);
+  made.mail('alice@example.com');
+  await made.write(Buffer.from('From: a@example.com\r\n\r\n'));
+  await made.finish(undefined);
+  assert.deepEqual(seen, {
+    results: [...pass('good')],
+    from: ['a@example.com'],
+    reversePath: 'alice@example.com',
+  });
+});
+
+test('a check that is skipped for the client does nothing at any stage', async () => {
+  const own: ConfiguredCheck = {
+    name: 'own',
+    skippedFor: ['own'],
+    connect: () => assert.fail('connect'),
+    mail: () => assert.fail('mail'),
+    message: () => assert.fail('message'),
+    verdict: () => assert.fail('verdict'),
+  };
+  const { made, reported } = run([own], { clientClass: 'own' });
+  made.mail('');
+  assert.equal(made.write(Buffer.from('x')), undefined);
+  assert.deepEqual(await made.finish(undefined), []);
+  assert.deepEqual(reported, []);
+});
+
+test('an aborted run tells its checks, and reports nothing', async () => {
+  let aborted = false;
+  const { made, reported } = run([
+    {
+      name: 'watch',
+      skippedFor: [],
+      connect: ({ signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => {
+            aborted = true;
+            reject(new Error('aborted'));
+          });
+        }),
+    },
+  ]);
+  made.abort();
+  assert.ok(aborted);
+  await made.finish(undefined);
+  assert.deepEqual(reported, []);
+});
