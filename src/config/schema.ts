@@ -1,8 +1,155 @@
-// The configuration's schema: every key, its type, its default and what it is for (design.md §8).
-import { hostname } from 'node:os';
-import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
+// The configuration file's keys: each with its type, its default and the reason for it.
+import { availableParallelism, hostname } from 'node:os';
 import { z } from 'zod';
-import { checkSchemas } from '../authentication/schemas.ts';
-import { policySchema } from '../policy/schema.ts';
-import { type Destination, parseDestination } from '../relay/destination.ts';
+import { checksSchema } from '../authentication/checks.ts';
+import { policySchema } from '../policy/policy.ts';
+import type { DnsConfiguration, SpoolConfiguration } from './configuration.ts';
+import { authservId, count, hostName, nameServer, network, size, tcpAddress, time } from './fields.ts';
+import { listenerSchema } from './listener.ts';
+import { wrong } from './mistakes.ts';
+
+const networks = z.strictObject({
+  local: z
+    .array(network)
+    .prefault(['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '127.0.0.0/8', 'fc00::/7', '::1'])
+    .describe('the private ranges: SPF, DMARC and iprev say nothing about one’s own machines'),
+  trusted: z
+    .array(network)
+    .prefault([])
+    .describe('forwarders and backup MX of one’s own: SPF, DMARC and iprev are skipped for them too'),
+});
+
+/** The `dns` section before its zone file is read. */
+type Dns = Omit<DnsConfiguration, 'zone'> & {
+  readonly zoneFile: string | undefined;
+};
+
+const dns = z
+  .strictObject({
+    servers: z
+      .array(nameServer)
+      .min(1)
+      .optional()
+      .describe('name servers: addresses, with `:port` when it is not 53. Default: those of the system'),
+    timeout: time().prefault('5s').describe('one try of one question, as resolvers usually wait'),
+    tries: count(1, 10).prefault(2).describe('times a question is asked before it counts as failed'),
+    zone: z
+      .string()
+      .min(1, { error: 'is empty; expected the name of a zone file' })
+      .optional()
+      .describe('zone file (YAML) that answers before the network is asked. Default: none'),
+    zoneOnly: z
+      .boolean()
+      .prefault(false)
+      .describe('a name that the zone lacks does not exist (NXDOMAIN), and the network is never asked'),
+    cache: z
+      .strictObject({
+        entries: count(1, 10_000_000)
+          .prefault(10_000)
+          .describe('answers kept; a bound for memory, some MB at most'),
+        maxAge: time(0).prefault('1h').describe('how long an answer is kept at most, whatever its TTL says'),
+        failureAge: time(0)
+          .prefault('30s')
+          .describe('how long a failure is kept: short, since it may be over soon'),
+      })
+      .prefault({})
+      .describe('answers that need not be asked for again'),
+    transaction: time()
+      .prefault('20s')
+      .describe('all DNS of one message together (RFC 7208 §4.6.4 suggests at least 20 seconds for SPF)'),
+  })
+  .transform(
+    ({ servers, timeout, tries, zone, zoneOnly, cache, transaction }): Dns => ({
+      ...(servers && { servers }),
+      timeoutMs: timeout,
+      tries,
+      zoneFile: zone,
+      zoneOnly,
+      cache: { entries: cache.entries, maxAgeMs: cache.maxAge, failureAgeMs: cache.failureAge },
+      transactionMs: transaction,
+    }),
+  );
+
+/** The `spool` section before its default directory is known. */
+type Spool = Omit<SpoolConfiguration, 'directory'> & {
+  readonly directory: string | undefined;
+};
+
+const spool = z
+  .strictObject({
+    memory: size(4096, 2 ** 30)
+      .prefault('1MiB')
+      .describe('what of a message is held in memory; nearly all mail is smaller, and never sees the disk'),
+    directory: z
+      .string()
+      .min(1, { error: 'is empty; expected a directory' })
+      .optional()
+      .describe(
+        'where the rest of a larger message goes, in an unlinked file. Default: /var/spool/postern when it is there and can be written, else the system’s directory for temporary files',
+      ),
+    messageLimit: size()
+      .prefault('50MiB')
+      .describe('largest message; also what SIZE says in EHLO when the downstream has no smaller limit'),
+  })
+  .transform(
+    ({ memory, directory, messageLimit }): Spool => ({
+      memoryBytes: memory,
+      directory,
+      messageLimitBytes: messageLimit,
+    }),
+  );
+
+const httpForm = 'host:port, "[v6]:port" or false';
+const http = z
+  .union([z.literal(false), tcpAddress], {
+    error: (issue) => wrong(issue.input, 'an address', httpForm),
+  })
+  .prefault('127.0.0.1:8025')
+  .describe(
+    'where metrics, health and status are; loopback, since they say who writes to whom. `false`: off',
+  );
+
+const mostWorkers = 1024;
+const workersForm = `auto or a whole number from 1 to ${mostWorkers}`;
+const workers = z
+  .union([z.literal('auto'), count(1, mostWorkers)], {
+    error: (issue) => wrong(issue.input, 'a number of processes', workersForm),
+  })
+  .prefault('auto')
+  .describe('processes; `auto`: one per core')
+  .transform((value) => (value === 'auto' ? availableParallelism() : value));
+
+/** A configuration as it stands in the file. */
+export const configurationSchema = z.strictObject({
+  hostname: hostName
+    .prefault(() => hostname())
+    .describe('the name for EHLO and LHLO, the greeting and Received. Default: the host’s name'),
+  authservId: authservId
+    .optional()
+    .describe('the name that Authentication-Results bears (RFC 8601 §2.5). Default: `hostname`'),
+  listeners: z.array(listenerSchema).min(1).describe('front doors, each with the back door behind it'),
+  networks: networks.prefault({}).describe('whose mail is not judged like a stranger’s'),
+  dns: dns.prefault({}).describe('how names are looked up'),
+  checks: checksSchema.prefault({}).describe('what is checked; `false` switches a check off'),
+  receivedSpf: z
+    .boolean()
+    .prefault(false)
+    .describe('whether Received-SPF (RFC 7208 §9.1) is added besides Authentication-Results'),
+  policy: policySchema.prefault({}).describe('what is done about the results'),
+  spool: spool.prefault({}).describe('where messages stay while they are judged'),
+  http,
+  workers,
+  log: z
+    .strictObject({
+      level: z
+        .enum(['error', 'warn', 'info', 'debug'])
+        .prefault('info')
+        .describe('`info`: one line for each message; `debug`: the whole story'),
+      format: z.enum(['json', 'text']).prefault('json').describe('for machines, or for people'),
+    })
+    .prefault({})
+    .describe('what is written to standard output'),
+});
+
+/** What the schema makes of a file, before names of files in it are followed. */
+export type ParsedConfiguration = z.output<typeof configurationSchema>;

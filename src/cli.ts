@@ -1,0 +1,154 @@
+#!/usr/bin/env node
+// The program's commands: serve, demo, start, config check.
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import type { Configuration } from './config/configuration.ts';
+import { loadConfiguration } from './config/load.ts';
+import { ConfigurationError } from './config/mistakes.ts';
+import { createLog, type Log } from './telemetry/log.ts';
+
+/** Exit statuses as in sysexits(3). */
+const exits = { ok: 0, usage: 64, software: 70, system: 71, permission: 77, configuration: 78 } as const;
+
+const program = new Command('postern')
+  .description('A transparent SMTP and LMTP proxy that authenticates mail between two mail servers')
+  .version(packageVersion())
+  .showHelpAfterError('(postern --help lists the commands)')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? exits.ok : exits.usage));
+
+program
+  .command('serve')
+  .description('run the proxy until SIGTERM or SIGINT')
+  .option('-c, --config <file>', 'configuration file; default: the environment, /etc/postern/postern.yaml')
+  .action(async ({ config }: { config?: string }) => serve(load(config)));
+
+program
+  .command('demo')
+  .description('send a few messages through a proxy on loopback, and show what becomes of them')
+  .action(async () => {
+    const { runDemo } = await import('./demo/demo.ts');
+    process.exit(await runDemo());
+  });
+
+program
+  .command('start')
+  .description('keep the set-up of the demo running, and say how to talk to it')
+  .action(async () => {
+    const { keepDemo } = await import('./demo/demo.ts');
+    await keepDemo();
+    process.exit(exits.ok);
+  });
+
+program
+  .command('config')
+  .description('look at a configuration')
+  .command('check')
+  .description('say what is wrong in a configuration, with exit status 78; nothing wrong: 0')
+  .argument('[file]', 'configuration file; default: what serve would use')
+  .action((file?: string) => {
+    const configuration = load(file);
+    const names = configuration.listeners.map(({ name }) => name).join(', ');
+    console.log(`${configuration.file ?? 'environment'}: good (${names})`);
+  });
+
+// A reader of our output who goes away is no reason to stop passing mail.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+await program.parseAsync();
+
+/** The configuration, or one line on standard error for each mistake, and the end. */
+function load(file: string | undefined): Configuration {
+  try {
+    return loadConfiguration({ ...(file !== undefined && { file }), environment: process.env });
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    process.stderr.write(`${error.mistakes.join('\n')}\n`);
+    process.exit(exits.configuration);
+  }
+}
+
+/** Runs the proxy; the process ends with it. */
+async function serve(configuration: Configuration): Promise<void> {
+  const log = createLog(configuration.log);
+  surviveMistakes(log);
+  const signalled = untilSignal(log);
+  const { Proxy: MailProxy } = await import('./proxy.ts');
+  const proxy = new MailProxy(configuration, log);
+  try {
+    await proxy.start();
+  } catch (error) {
+    process.stderr.write(`postern: ${startFailure(error)}\n`);
+    process.exit(startStatus(error));
+  }
+  console.log(`postern: listening on ${describeListeners(configuration, proxy.addresses)}`);
+  warnAboutSpool(configuration, log);
+  await signalled;
+  await proxy.stop();
+  log.info('stopped');
+  process.exit(exits.ok);
+}
+
+function describeListeners(configuration: Configuration, addresses: ReadonlyMap<string, string>): string {
+  return configuration.listeners.map(({ name, mode }) => `${addresses.get(name)} (${mode})`).join(', ');
+}
+
+/** The first signal asks for an orderly end, which is bounded; whoever sends a second one will not wait. */
+function untilSignal(log: Log): Promise<void> {
+  return new Promise((resolve) => {
+    let signals = 0;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        signals += 1;
+        if (signals > 1) process.exit(128 + (signal === 'SIGTERM' ? 15 : 2));
+        log.info('stopping', { signal });
+        resolve();
+      });
+    }
+  });
+}
+
+/** What comes up to here is a mistake of ours in one transaction; all the others still go on. */
+function surviveMistakes(log: Log): void {
+  const report = (event: string) => (error: unknown) => {
+    log.error(event, { error, stack: error instanceof Error ? error.stack : undefined });
+  };
+  process.on('unhandledRejection', report('unhandled rejection'));
+  process.on('uncaughtException', report('uncaught exception'));
+}
+
+function startFailure(error: unknown): string {
+  if (!(error instanceof Error)) return `cannot start: ${String(error)}`;
+  const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (address === undefined) return `cannot start: ${error.message}`;
+  const host = address.includes(':') ? `[${address}]` : address;
+  const where = port === undefined || port < 0 ? `unix:${address}` : `${host}:${port}`;
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another program listens there',
+    EADDRNOTAVAIL: 'this host does not have that address',
+    EACCES: 'permission denied',
+    ENOTFOUND: 'there is no such host',
+  };
+  return `cannot listen on ${where}: ${reasons[code ?? ''] ?? error.message} (${code})`;
+}
+
+function startStatus(error: unknown): number {
+  const { code, syscall } = error as Partial<NodeJS.ErrnoException>;
+  if (code === 'EACCES' || code === 'EPERM') return exits.permission;
+  return syscall === undefined ? exits.software : exits.system;
+}
+
+/** Only large messages need the directory, so that mail passes without it; but who runs this should know. */
+function warnAboutSpool({ spool }: Configuration, log: Log): void {
+  try {
+    accessSync(spool.directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    log.warn('large messages will be put off with 452: the spool directory cannot be written', {
+      directory: spool.directory,
+      error,
+    });
+  }
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

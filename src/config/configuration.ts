@@ -1,0 +1,147 @@
+// A configuration as the rest of the program sees it: checked, complete, in bytes and milliseconds.
+import type { z } from 'zod';
+import type { checksSchema } from '../authentication/checks.ts';
+import type { Zone } from '../dns/zone.ts';
+import type { policySchema } from '../policy/policy.ts';
+import type { Destination } from '../relay/destination.ts';
+
+/** Where a server listens on TCP; port 0 is any free port. */
+export interface TcpAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a server listens: TCP, or a UNIX socket. */
+export type SocketAddress = TcpAddress | { readonly path: string };
+
+/** Which side of upstream's queue Postern stands on. */
+export type Mode = 'before-queue' | 'after-queue';
+
+/** What a listener's connections downstream cost and how long they are kept. */
+export interface PoolConfiguration {
+  /** Connections open at the same time. */
+  readonly size: number;
+  /** How long an unused connection is kept. */
+  readonly idleMs: number;
+  /** How long any connection is used. */
+  readonly ageMs: number;
+  /** Transactions on one connection. */
+  readonly transactions: number;
+  /** How long a transaction waits for a connection. */
+  readonly waitMs: number;
+  /** Transactions that wait at the same time. */
+  readonly waiting: number;
+  /** First pause after a destination could not be reached; doubled each time up to `backoffMaxMs`. */
+  readonly backoffMs: number;
+  readonly backoffMaxMs: number;
+  /** A connection unused for longer is checked (NOOP or RSET) before it is used again. */
+  readonly checkAfterMs: number;
+}
+
+/** How long the downstream may take for each phase (RFC 5321 §4.5.3.2). */
+export interface TimeoutConfiguration {
+  readonly connectMs: number;
+  readonly greetingMs: number;
+  readonly helloMs: number;
+  readonly mailMs: number;
+  readonly rcptMs: number;
+  readonly dataMs: number;
+  readonly contentMs: number;
+  readonly finalMs: number;
+}
+
+/** What one listener takes from upstream. */
+export interface LimitConfiguration {
+  readonly connections: number;
+  readonly recipients: number;
+  readonly commandBytes: number;
+  readonly headerBytes: number;
+  readonly idleMs: number;
+  readonly transactionMs: number;
+  /** The longest time until a command or the end of data gets its answer. */
+  readonly answerMs: number;
+}
+
+/** A listener's certificate; both are PEM texts. */
+export interface TlsConfiguration {
+  readonly certificate: string;
+  readonly key: string;
+  readonly mode: 'starttls' | 'implicit';
+}
+
+/** One front door and the back door that belongs to it. */
+export interface ListenerConfiguration {
+  readonly name: string;
+  readonly listen: SocketAddress;
+  readonly mode: Mode;
+  /** Networks that may connect and are believed (XFORWARD). */
+  readonly clients: readonly string[];
+  /** In order of failover, all of one protocol. */
+  readonly destinations: readonly Destination[];
+  readonly authservId: string;
+  readonly hostname: string;
+  readonly pool: PoolConfiguration;
+  readonly timeouts: TimeoutConfiguration;
+  readonly envelope: 'passthrough' | 'deferred';
+  readonly bareNewlines: 'normalize' | 'reject' | 'pass';
+  readonly tls?: TlsConfiguration;
+  /** Networks whose connections begin with a PROXY header. */
+  readonly proxyProtocol: readonly string[];
+  readonly limits: LimitConfiguration;
+}
+
+/** How names are looked up. */
+export interface DnsConfiguration {
+  /** undefined: the system's name servers. */
+  readonly servers?: readonly string[];
+  readonly timeoutMs: number;
+  readonly tries: number;
+  /** Answers before the network is asked. */
+  readonly zone?: Zone;
+  /** Names that the zone lacks do not exist; the network is never asked. */
+  readonly zoneOnly: boolean;
+  readonly cache: {
+    readonly entries: number;
+    readonly maxAgeMs: number;
+    readonly failureAgeMs: number;
+  };
+  /** All DNS of one transaction together. */
+  readonly transactionMs: number;
+}
+
+/** Where messages stay while they are judged. */
+export interface SpoolConfiguration {
+  /** What of a message is held in memory; a longer one goes to an unlinked file. */
+  readonly memoryBytes: number;
+  readonly directory: string;
+  readonly messageLimitBytes: number;
+}
+
+/** What is logged, and how. */
+export interface LogConfiguration {
+  readonly level: 'error' | 'warn' | 'info' | 'debug';
+  readonly format: 'json' | 'text';
+}
+
+/** A whole configuration. */
+export interface Configuration {
+  /** The file it was read from; undefined when the environment was enough. */
+  readonly file?: string;
+  readonly hostname: string;
+  readonly authservId: string;
+  readonly listeners: readonly ListenerConfiguration[];
+  readonly networks: {
+    readonly local: readonly string[];
+    readonly trusted: readonly string[];
+  };
+  readonly dns: DnsConfiguration;
+  readonly checks: z.output<typeof checksSchema>;
+  /** Whether a Received-SPF field is added (RFC 7208 §9.1). */
+  readonly receivedSpf: boolean;
+  readonly policy: z.output<typeof policySchema>;
+  readonly spool: SpoolConfiguration;
+  readonly http: TcpAddress | false;
+  /** Processes. */
+  readonly workers: number;
+  readonly log: LogConfiguration;
+}

@@ -1,0 +1,136 @@
+// The kinds of values that a configuration is made of, each read from its text.
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { type Destination, parseDestination } from '../relay/destination.ts';
+import { Networks } from '../smtp/networks.ts';
+import type { SocketAddress, TcpAddress } from './configuration.ts';
+import { show, wrong } from './mistakes.ts';
+import { parseSize, parseTime, sizeForm, timeForm } from './units.ts';
+
+/** A text that is read by `parse`, which gives undefined for what it does not understand. */
+function text<T>(noun: string, form: string, parse: (value: string) => T | undefined) {
+  return z.string({ error: (issue) => wrong(issue.input, noun, form) }).transform((value, context): T => {
+    const parsed = parse(value);
+    if (parsed !== undefined) return parsed;
+    context.addIssue({ code: 'custom', message: wrong(value, noun, form) });
+    return z.NEVER;
+  });
+}
+
+/** A size, to bytes; `least` and `most` are bytes too. */
+export function size(least = 1, most = Number.MAX_SAFE_INTEGER) {
+  const error = (issue: { readonly input?: unknown }) => wrong(issue.input, 'a size', sizeForm);
+  return z.union([z.string(), z.number()], { error }).transform((value, context): number => {
+    const bytes = parseSize(value);
+    if (bytes !== undefined && bytes >= least && bytes <= most) return bytes;
+    context.addIssue({ code: 'custom', message: sizeMistake(value, bytes, least, most) });
+    return z.NEVER;
+  });
+}
+
+function sizeMistake(value: string | number, bytes: number | undefined, least: number, most: number): string {
+  if (bytes === undefined) return wrong(value, 'a size', sizeForm);
+  return bytes < least
+    ? `${show(value)} is too small; expected at least ${least} bytes`
+    : `${show(value)} is too large; expected at most ${most} bytes`;
+}
+
+/** A time, to milliseconds. A number without a unit is refused. */
+export function time(least = 1) {
+  const form = least > 0 ? `${timeForm}, and more than nothing` : timeForm;
+  return text('a time', form, (value) => {
+    const ms = parseTime(value);
+    return ms !== undefined && ms >= least ? ms : undefined;
+  });
+}
+
+/** A whole number. */
+export function count(least: number, most: number) {
+  const form = `a whole number from ${least} to ${most}`;
+  const error = (issue: { readonly input?: unknown }) => wrong(issue.input, form);
+  return z.int({ error }).min(least, { error }).max(most, { error });
+}
+
+/** A network or a single address, checked and kept as written. */
+export const network = text(
+  'a network',
+  'an address or a network such as 10.0.0.0/8 or "fc00::/7"',
+  (value) => {
+    try {
+      new Networks([value]);
+      return value;
+    } catch {
+      return undefined;
+    }
+  },
+);
+
+/** A name as EHLO takes it: a domain, or an address literal (RFC 5321 §4.1.3). */
+export const hostName = text(
+  'a host name',
+  'a name such as mx.example.com, or an address in brackets',
+  (value) => {
+    const literal = /^\[(?:IPv6:)?([0-9a-fA-F:.]+)\]$/.exec(value);
+    const known = literal ? isIP(literal[1] ?? '') !== 0 : isHostName(value);
+    return known ? value : undefined;
+  },
+);
+
+function isHostName(value: string): boolean {
+  return value.length <= 253 && /^(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?$/.test(value);
+}
+
+/** An authserv-id: a token, so that it needs no quotes anywhere (RFC 8601 §2.5, RFC 2045 §5.1). */
+export const authservId = text('an authserv-id', 'a name such as example.com', (value) =>
+  /^[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,253}$/.test(value) ? value : undefined,
+);
+
+/** Where to listen on TCP. */
+export const tcpAddress = text('an address', 'host:port or "[v6]:port"', parseTcp);
+
+/** Where to listen: TCP or a UNIX socket. */
+export const socketAddress = text(
+  'an address to listen on',
+  'host:port, "[v6]:port" or unix:/path',
+  (value): SocketAddress | undefined => {
+    const path = /^unix:(\/.*[^/])$/.exec(value)?.[1];
+    if (path === undefined) return parseTcp(value);
+    // sockaddr_un holds 108 bytes with the final NUL.
+    return Buffer.byteLength(path) < 108 && !path.includes('\0') ? { path } : undefined;
+  },
+);
+
+function parseTcp(value: string): TcpAddress | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(value);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) return undefined;
+  const [, v6, name = ''] = match;
+  if (v6 !== undefined) return isIP(v6) === 6 ? { host: v6, port } : undefined;
+  const numeric = /^[0-9.]+$/.test(name);
+  return (numeric ? isIP(name) === 4 : isHostName(name)) ? { host: name, port } : undefined;
+}
+
+/** A name server: an address, with a port when it is not 53. */
+export const nameServer = text('a name server', 'an address, address:port or "[v6]:port"', (value) => {
+  if (isIP(value) !== 0) return value;
+  const address = parseTcp(value);
+  return address && isIP(address.host) !== 0 && address.port > 0 ? value : undefined;
+});
+
+/** What a destination looks like, for the text of a mistake. */
+export const destinationForm =
+  'smtp://host:port, smtps://host:port, lmtp://host:port, smtp+unix:/path or lmtp+unix:/path';
+
+/** A downstream address. */
+export const destination = z
+  .string({ error: (issue) => wrong(issue.input, 'a destination', destinationForm) })
+  .transform((value, context): Destination => {
+    const parsed = parseDestination(value);
+    if (typeof parsed !== 'string') return parsed;
+    const reason = parsed.startsWith('expected ') ? 'not a destination' : parsed;
+    context.addIssue({
+      code: 'custom',
+      message: `${show(value)}: ${reason}; expected ${destinationForm}`,
+    });
+    return z.NEVER;
+  });

@@ -1,0 +1,171 @@
+// Loads the configuration: finds it, reads it, checks it, and follows the files that it names.
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { parseZone, type Zone } from '../dns/zone.ts';
+import type { Configuration, ListenerConfiguration, TlsConfiguration } from './configuration.ts';
+import { contradictions } from './contradictions.ts';
+import { describesListener, namesZone, overrideFromEnvironment, readEnvironment } from './environment.ts';
+import { ConfigurationError, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
+import { configurationSchema, type ParsedConfiguration } from './schema.ts';
+import { readText, readYaml, reasonOf, type Source } from './source.ts';
+
+type ParsedListener = ParsedConfiguration['listeners'][number];
+
+/** Where a file is looked for when none is named. */
+const defaultFiles: readonly string[] = [
+  '/etc/postern/postern.yaml',
+  fileURLToPath(new URL('../../config/postern.yaml', import.meta.url)),
+];
+
+/** Where large messages go when the file does not say. */
+const defaultSpool = '/var/spool/postern';
+
+/**
+ * Loads a configuration.
+ *
+ * With `file`, that file; else the environment when it describes a listener (POSTERN_LISTEN,
+ * POSTERN_DESTINATION); else the first default file there is.
+ *
+ * @throws {ConfigurationError} with every mistake that was found
+ */
+export function loadConfiguration(from: {
+  readonly file?: string;
+  readonly environment: NodeJS.ProcessEnv;
+}): Configuration {
+  const { environment } = from;
+  const file = from.file ?? (describesListener(environment) ? undefined : defaultFiles.find(existsSync));
+  const source =
+    file === undefined ? readEnvironment(environment) : overrideFromEnvironment(readYaml(file), environment);
+  const parsed = configurationSchema.safeParse(source.value, { error: sayIssue });
+  const mistakes = [
+    ...(parsed.success ? [] : mistakesOf(parsed.error.issues)),
+    ...contradictions(source.value),
+  ]
+    .sort((one, other) => source.line(one.path) - source.line(other.path))
+    .map(({ path, text }) => `${source.place(path)}: ${text}`);
+  const directory = file === undefined ? process.cwd() : dirname(resolve(file));
+  // A variable's path is relative to where the program was started, as in any shell.
+  const zone = readZone(source.value, namesZone(environment) ? process.cwd() : directory, mistakes);
+  if (!parsed.success) throw new ConfigurationError(mistakes);
+  const { data } = parsed;
+  const tls = data.listeners.map((listener, i) => {
+    return listener.tls && readTls(listener.tls, ['listeners', i, 'tls'], { source, mistakes, directory });
+  });
+  if (mistakes.length > 0) throw new ConfigurationError(mistakes);
+  return complete(data, { file, directory, zone, tls });
+}
+
+/** Reads the zone file that the configuration names, also when other keys are wrong: all mistakes at once. */
+function readZone(value: unknown, directory: string, mistakes: string[]): Zone | undefined {
+  const file = valueAt(valueAt(value, 'dns'), 'zone');
+  if (typeof file !== 'string' || file === '') return undefined;
+  try {
+    const source = readYaml(resolve(directory, file));
+    const zone = parseZone(source.value);
+    if (!Array.isArray(zone)) return zone as Zone;
+    const names = Object.keys((source.value ?? {}) as object);
+    mistakes.push(...zone.map((text) => placeInZone(source, names, text)));
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    mistakes.push(...error.mistakes);
+  }
+  return undefined;
+}
+
+/** A zone's mistakes begin with `name.TYPE[i]: `, and names have dots themselves. */
+function placeInZone(source: Source, names: readonly string[], text: string): string {
+  const [, key = '', what = text] = /^(.*?): (.*)$/s.exec(text) ?? [];
+  const name = names.find((known) => key === known || key.startsWith(`${known}.`));
+  if (name === undefined) return `${source.place([])}: ${printable(text)}`;
+  const [, type, index] = /^([^[]+)(?:\[([0-9]+)\])?$/.exec(key.slice(name.length + 1)) ?? [];
+  const path = [name, ...(type === undefined ? [] : [type]), ...(index === undefined ? [] : [Number(index)])];
+  return `${source.place(path)}: ${what.startsWith('expected ') ? 'not possible here; ' : ''}${printable(what)}`;
+}
+
+interface Following {
+  readonly source: Source;
+  /** Mistakes are added here. */
+  readonly mistakes: string[];
+  /** Names of files are relative to it. */
+  readonly directory: string;
+}
+
+function readTls(
+  tls: NonNullable<ParsedListener['tls']>,
+  path: readonly PropertyKey[],
+  { source, mistakes, directory }: Following,
+): TlsConfiguration | undefined {
+  const read = (key: 'certificate' | 'key'): string | undefined => {
+    try {
+      return readText(resolve(directory, tls[key]));
+    } catch (error) {
+      mistakes.push(`${source.place([...path, key])}: ${reasonOf(error)}`);
+      return undefined;
+    }
+  };
+  const [certificate, key] = [read('certificate'), read('key')];
+  if (certificate === undefined || key === undefined) return undefined;
+  try {
+    createSecureContext({ cert: certificate, key });
+  } catch (error) {
+    const text = `cannot be used: ${reasonOf(error)}; expected a certificate and its key (PEM)`;
+    mistakes.push(`${source.place(path)}: ${text}`);
+  }
+  return { certificate, key, mode: tls.mode };
+}
+
+function findSpool(): string {
+  try {
+    accessSync(defaultSpool, constants.W_OK | constants.X_OK);
+    return statSync(defaultSpool).isDirectory() ? defaultSpool : tmpdir();
+  } catch {
+    return tmpdir();
+  }
+}
+
+/** What a configuration needs besides its keys. */
+interface Found {
+  readonly file: string | undefined;
+  readonly directory: string;
+  readonly zone: Zone | undefined;
+  /** One for each listener. */
+  readonly tls: readonly (TlsConfiguration | undefined)[];
+}
+
+function complete(parsed: ParsedConfiguration, { file, directory, zone, tls }: Found): Configuration {
+  const { hostname, authservId = hostname, listeners, dns, spool, ...rest } = parsed;
+  const { zoneFile: _, ...dnsRest } = dns;
+  return {
+    ...(file !== undefined && { file }),
+    hostname,
+    authservId,
+    listeners: listeners.map((listener, i) => completeListener(listener, tls[i], { hostname, authservId })),
+    dns: { ...dnsRest, ...(zone && { zone }) },
+    spool: {
+      ...spool,
+      directory: spool.directory === undefined ? findSpool() : resolve(directory, spool.directory),
+    },
+    ...rest,
+  };
+}
+
+/** Postfix gives a before-queue filter 100 s (smtpd_proxy_timeout), RFC 5321 §4.5.3.2.6 a server 10 minutes. */
+const answerMs = { 'before-queue': 90_000, 'after-queue': 600_000 } as const;
+
+function completeListener(
+  listener: ParsedListener,
+  pem: TlsConfiguration | undefined,
+  above: { readonly hostname: string; readonly authservId: string },
+): ListenerConfiguration {
+  const { tls: _, limits, authservId = above.authservId, ...rest } = listener;
+  return {
+    ...rest,
+    hostname: above.hostname,
+    authservId,
+    limits: { ...limits, answerMs: limits.answerMs ?? answerMs[listener.mode] },
+    ...(pem && { tls: pem }),
+  };
+}

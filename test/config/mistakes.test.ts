@@ -1,0 +1,263 @@
+// Mistakes in a configuration: each kind in one line, with its file, line and key, all at once.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { loadConfiguration } from '../../src/config/load.ts';
+import { ConfigurationError } from '../../src/config/mistakes.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'postern-mistakes-'));
+after(() => rmSync(directory, { recursive: true }));
+
+/** A file in a directory of this test's own. */
+function write(name: string, text: string | Buffer): string {
+  const file = join(directory, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+/** The mistakes of what is loaded; file names lose the directory. */
+function mistakesOf(from: Parameters<typeof loadConfiguration>[0]): string[] {
+  try {
+    loadConfiguration(from);
+  } catch (error) {
+    assert.ok(error instanceof ConfigurationError, String(error));
+    for (const mistake of error.mistakes) assert.match(mistake, /^\P{Cc}+; expected \P{Cc}+$/u);
+    return error.mistakes.map((mistake) => mistake.replaceAll(`${directory}/`, ''));
+  }
+  return [];
+}
+
+function mistakesIn(text: string | Buffer, environment: NodeJS.ProcessEnv = {}): string[] {
+  return mistakesOf({ file: write('postern.yaml', text), environment });
+}
+
+/** The whole file but its end, which begins in line 6, inside the listener. */
+const good = `listeners:
+  - name: in
+    listen: 127.0.0.1:10025
+    mode: after-queue
+    destinations: [smtp://127.0.0.1:10026]
+`;
+
+/** One mistake for each text: what follows `good`, and how its line begins. */
+const single: readonly (readonly [string, string])[] = [
+  ['colour: red', 'postern.yaml:6: colour: unknown key; expected one of hostname, authservId, listeners'],
+  [
+    '    pool: { sise: 5 }',
+    'postern.yaml:6: listeners[0].pool.sise: unknown key; expected one of size, idle',
+  ],
+  [
+    '    pool:\n      size: 0',
+    'postern.yaml:7: listeners[0].pool.size: 0 is not possible here; expected a whole',
+  ],
+  ['    pool:\n      idle: 60', 'postern.yaml:7: listeners[0].pool.idle: 60 is not a time; expected'],
+  ['    pool: { wait: 0s }', 'postern.yaml:6: listeners[0].pool.wait: "0s" is not a time; expected'],
+  ['    pool: { backoff: 2m }', 'postern.yaml:6: listeners[0].pool.backoff: is longer than backoffMax'],
+  ['    limits: { command: 1KB1 }', 'postern.yaml:6: listeners[0].limits.command: "1KB1" is not a size'],
+  [
+    '    limits: { command: 100 }',
+    'postern.yaml:6: listeners[0].limits.command: 100 is too small; expected at',
+  ],
+  [
+    '    limits: { command: 1MiB }',
+    'postern.yaml:6: listeners[0].limits.command: "1MiB" is too large; expected',
+  ],
+  [
+    '    envelope: later',
+    'postern.yaml:6: listeners[0].envelope: "later" is not possible here; expected one of',
+  ],
+  [
+    '    clients:\n      - ::1\n      - 10.0.0.0/33',
+    'postern.yaml:8: listeners[0].clients[1]: "10.0.0.0/33" is not a network; expected an address or a network',
+  ],
+  [
+    '    clients: 127.0.0.1',
+    'postern.yaml:6: listeners[0].clients: "127.0.0.1" is not possible here; expected a list',
+  ],
+  [
+    '    proxyProtocol: ["10"]',
+    'postern.yaml:6: listeners[0].proxyProtocol[0]: "10" is not a network; expected',
+  ],
+  ['    tls: { certificate: c.pem }', 'postern.yaml:6: listeners[0].tls.key: missing; expected a text'],
+  ['hostname: "a b"', 'postern.yaml:6: hostname: "a b" is not a host name; expected a name such as'],
+  ['hostname: 5', 'postern.yaml:6: hostname: 5 is not a host name; expected a name such as'],
+  ['authservId: "a; b"', 'postern.yaml:6: authservId: "a; b" is not an authserv-id; expected a name'],
+  [
+    'dns: { servers: [resolver.example] }',
+    'postern.yaml:6: dns.servers[0]: "resolver.example" is not a name server',
+  ],
+  [
+    'dns: { zoneOnly: "no" }',
+    'postern.yaml:6: dns.zoneOnly: "no" is not possible here; expected true or false',
+  ],
+  ['receivedSpf: 1', 'postern.yaml:6: receivedSpf: 1 is not possible here; expected true or false'],
+  ['http: 8025', 'postern.yaml:6: http: 8025 is not an address; expected host:port, "[v6]:port" or false'],
+  ['http: 127.0.0.1:99999', 'postern.yaml:6: http: "127.0.0.1:99999" is not an address; expected host:port'],
+  ['workers: 0', 'postern.yaml:6: workers: 0 is not possible here; expected a whole number from 1 to'],
+  ['log:', 'postern.yaml:6: log: is empty; expected a mapping'],
+  [
+    'log: { level: loud }',
+    'postern.yaml:6: log.level: "loud" is not possible here; expected one of error, warn',
+  ],
+  ['policy: { dmarc: shout }', 'postern.yaml:6: policy.dmarc: "shout" is not possible here; expected one of'],
+  ['checks: { tea: {} }', 'postern.yaml:6: checks.tea: unknown key; expected one of iprev, spf'],
+  ['checks: { spf: { strength: 5 } }', 'postern.yaml:6: checks.spf.strength: unknown key; expected'],
+  ['"a\\nb": 1', 'postern.yaml:6: "a\\nb": unknown key; expected'],
+  ['hostname: a.example\nhostname: b.example', 'postern.yaml:7: Map keys must be unique; expected YAML'],
+  ['hostname: *nobody', 'postern.yaml:6: *nobody stands for nothing; expected YAML'],
+];
+
+for (const [text, begin] of single) {
+  test(`the file that ends with ${JSON.stringify(text)} has one mistake`, () => {
+    const mistakes = mistakesIn(good + text);
+    assert.equal(mistakes.length, 1, mistakes.join('\n'));
+    assert.equal(mistakes[0]?.slice(0, begin.length), begin);
+  });
+}
+
+test('all mistakes are told at once, in the order of their lines, also those between keys', () => {
+  const lines = mistakesIn(`workers: none
+listeners:
+  - listen: here
+    name: in
+    destinations: [smtp://127.0.0.1:1, ftp://x, lmtp://127.0.0.1:2]
+  - name: in
+    listen: 127.0.0.1:10025
+    mode: sideways
+    destinations: []
+  - name: again
+    listen: 127.0.0.1:10025
+    mode: after-queue
+    destinations: [smtp://127.0.0.1:10025]
+dns: { zone: nowhere.yaml }
+`);
+  assert.deepEqual(
+    lines.map((line) => line.replace(/^([^;]+);.*$/, '$1')),
+    [
+      'postern.yaml:1: workers: "none" is not a number of processes',
+      'postern.yaml:3: listeners[0].listen: "here" is not an address to listen on',
+      'postern.yaml:3: listeners[0].mode: missing',
+      'postern.yaml:5: listeners[0].destinations[1]: "ftp://x": not a destination',
+      'postern.yaml:5: listeners[0].destinations[2]: "lmtp://127.0.0.1:2" speaks LMTP',
+      'postern.yaml:6: listeners[1].name: "in" is that of listeners[0] too',
+      'postern.yaml:8: listeners[1].mode: "sideways" is not possible here',
+      'postern.yaml:9: listeners[1].destinations: an empty list is not possible here',
+      'postern.yaml:11: listeners[2].listen: "127.0.0.1:10025" is that of listeners[1] too',
+      'postern.yaml:13: listeners[2].destinations[0]: "smtp://127.0.0.1:10025" is this listener',
+      "nowhere.yaml: cannot be read: ENOENT: no such file or directory, open 'nowhere.yaml'",
+    ],
+  );
+});
+
+test('an empty file lacks its listeners', () => {
+  for (const text of ['', '# nothing\n', '{}'])
+    assert.match(
+      mistakesIn(text).join(),
+      /^postern\.yaml:1(: listeners: missing|: is empty); expected [^,]+$/,
+    );
+});
+
+test('a file that is a list, or a text, is no configuration', () => {
+  assert.deepEqual(mistakesIn('- a\n'), ['postern.yaml:1: a list is not possible here; expected a mapping']);
+  assert.deepEqual(mistakesIn('hello\n'), [
+    'postern.yaml:1: "hello" is not possible here; expected a mapping',
+  ]);
+});
+
+test('a YAML syntax error is told with its line', () => {
+  const [mistake = ''] = mistakesIn('hostname: a\nlisteners: [\n  {\n');
+  assert.match(mistake, /^postern\.yaml:\d+: .*; expected YAML$/);
+});
+
+test('aliases that multiply without end are a mistake, and take no memory', () => {
+  const levels = Array.from(
+    { length: 12 },
+    (_, i) => `k${i + 1}: &l${i + 1} [${Array(9).fill(`*l${i}`).join()}]`,
+  );
+  const [mistake = ''] = mistakesIn(['k0: &l0 [x]', ...levels].join('\n'));
+  assert.match(mistake, /^postern\.yaml:1: .*alias.*; expected YAML$/i);
+});
+
+test('a file that is not there, is a directory, or is not UTF-8 cannot be read', () => {
+  const missing = mistakesOf({ file: join(directory, 'missing.yaml'), environment: {} });
+  assert.match(missing.join(), /^missing\.yaml: cannot be read: ENOENT/);
+  assert.match(mistakesOf({ file: directory, environment: {} }).join(), /: cannot be read: EISDIR/);
+  assert.match(
+    mistakesIn(Buffer.from('hostname: \xff', 'latin1')).join(),
+    /^postern\.yaml: cannot be read: /,
+  );
+});
+
+test('a mistake in the zone file has its line there', () => {
+  write('zone.yaml', 'example.com:\n  TXT: ["v=spf1 -all"]\n  MX:\n    - mx.example.com\nother.example: 5\n');
+  assert.deepEqual(
+    mistakesIn(`${good}dns: { zone: zone.yaml }`).map((mistake) =>
+      mistake.slice(0, mistake.indexOf('expected')),
+    ),
+    [
+      'zone.yaml:4: example.com.MX[0]: not possible here; ',
+      'zone.yaml:5: other.example: not possible here; ',
+    ],
+  );
+});
+
+test('a zone file that is not YAML is a mistake of that file', () => {
+  write('broken-zone.yaml', 'a: [\n');
+  assert.match(mistakesIn(`${good}dns: { zone: broken-zone.yaml }`).join(), /^broken-zone\.yaml:\d+: /);
+});
+
+test('a certificate that cannot be read or used is a mistake of its listener', () => {
+  write('not.pem', 'not a certificate');
+  assert.match(
+    mistakesIn(`${good}    tls: { certificate: no.pem, key: not.pem }`).join(),
+    /^postern\.yaml:6: listeners\[0\]\.tls\.certificate: .*ENOENT.*; expected a readable file$/,
+  );
+  assert.match(
+    mistakesIn(`${good}    tls: { certificate: not.pem, key: not.pem }`).join(),
+    /^postern\.yaml:6: listeners\[0\]\.tls: cannot be used: /,
+  );
+});
+
+test('mistakes of the environment name the variable', () => {
+  const mistakes = mistakesOf({
+    environment: {
+      POSTERN_LISTEN: 'x',
+      POSTERN_MODE: 'sideways',
+      POSTERN_CLIENTS: '10.0.0.0/8,y',
+      POSTERN_HOSTNAME: 'a b',
+      POSTERN_AUTHSERV_ID: 'a b',
+      POSTERN_WORKERS: '0',
+      POSTERN_HTTP: 'off',
+      POSTERN_DNS_ZONE: join(directory, 'missing-zone.yaml'),
+    },
+  });
+  assert.deepEqual(mistakes.map((mistake) => mistake.slice(0, mistake.indexOf(': '))).sort(), [
+    'POSTERN_AUTHSERV_ID',
+    'POSTERN_CLIENTS',
+    'POSTERN_DESTINATION',
+    'POSTERN_HOSTNAME',
+    'POSTERN_HTTP',
+    'POSTERN_LISTEN',
+    'POSTERN_MODE',
+    'POSTERN_WORKERS',
+    'missing-zone.yaml',
+  ]);
+});
+
+test('a destination without an address to listen on is not enough', () => {
+  const mistakes = mistakesOf({ environment: { POSTERN_DESTINATION: 'smtp://127.0.0.1:25' } });
+  assert.match(mistakes.join(), /^POSTERN_LISTEN: missing; expected host:port/);
+});
+
+test('a variable that overrides a key of the file is named, not the file', () => {
+  const mistakes = mistakesIn(`hostname: a.example\n${good}`, {
+    POSTERN_HOSTNAME: '-',
+    POSTERN_WORKERS: 'x',
+  });
+  assert.deepEqual(
+    mistakes.map((mistake) => mistake.slice(0, mistake.indexOf(': '))),
+    ['POSTERN_HOSTNAME', 'POSTERN_WORKERS'],
+  );
+});
