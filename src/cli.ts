@@ -120,11 +120,13 @@ function startFailure(error: unknown): string {
   const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
   if (address === undefined) return `cannot start: ${error.message}`;
   const host = address.includes(':') ? `[${address}]` : address;
-  const where = port === undefined || port < 0 ? `unix:${address}` : `${host}:${port}`;
+  const isPath = port === undefined || port < 0;
+  const where = isPath ? `unix:${address}` : `${host}:${port}`;
   const reasons: Readonly<Record<string, string>> = {
     EADDRINUSE: 'another program listens there',
     EADDRNOTAVAIL: 'this host does not have that address',
-    EACCES: 'permission denied',
+    // For the path of a UNIX socket, Node.js says the same of a directory that is not there.
+    EACCES: isPath ? 'permission denied, or no such directory' : 'permission denied',
     ENOTFOUND: 'there is no such host',
   };
   return `cannot listen on ${where}: ${reasons[code ?? ''] ?? error.message} (${code})`;
