@@ -1,8 +1,8 @@
 // The authserv-id of an Authentication-Results field that somebody else wrote (RFC 8601 §2.2, §5).
 import { domainToASCII } from 'node:url';
 
-/** Longer ones are nobody's; what follows is not looked at. */
-const maxOctets = 8192;
+/** Longer ones are nobody's. */
+const maxCharacters = 1024;
 
 /**
  * Reads the authserv-id as the most lenient of all readers would: comments, folding and quotes
@@ -14,16 +14,15 @@ const maxOctets = 8192;
 export function readAuthservId(body: string): string {
   let id = '';
   let at = 0;
-  const text = body.slice(0, maxOctets);
-  while (at < text.length) {
-    const character = text[at] ?? '';
+  while (at < body.length && id.length <= maxCharacters) {
+    const character = body[at] ?? '';
     if (character === '(') {
-      at = afterComment(text, at);
+      at = afterComment(body, at);
     } else if (character === '"') {
-      const { content, next } = readQuoted(text, at);
+      const { content, next } = readQuoted(body, at);
       id += content;
       at = next;
-    } else if (/\s/.test(character)) {
+    } else if (/[ \t\r\n\v\f]/.test(character)) {
       if (id !== '') break;
       at++;
     } else if (character === ';' || character === '/') {

@@ -1,14 +1,17 @@
 // The message on its way into the verifier: hashed while it arrives, with back-pressure, freed on abort.
 import { PassThrough } from 'node:stream';
 import { type Verification, verifySignatures } from './mailauth.ts';
+import { Prefetch } from './prefetch.ts';
 
 /** One message. When the verifier fails, what is still written is thrown away. */
 export class MessageReader {
   readonly #input = new PassThrough();
+  readonly #prefetch: Prefetch;
   /** Rejects when the verifier fails or the reader is destroyed. */
   readonly verification: Promise<Verification>;
 
   constructor(options: Parameters<typeof verifySignatures>[1]) {
+    this.#prefetch = new Prefetch(options.resolve);
     this.verification = verifySignatures(this.#input, options);
     this.verification.catch((error: unknown) => this.destroy(error));
     this.#input.on('error', () => {}); // is what rejects `verification`
@@ -16,7 +19,9 @@ export class MessageReader {
 
   /** @returns a promise while no more should be written; it never rejects */
   write(chunk: Buffer): Promise<void> | undefined {
-    if (this.#input.destroyed || this.#input.write(chunk)) return undefined;
+    if (this.#input.destroyed) return undefined;
+    this.#prefetch.push(chunk);
+    if (this.#input.write(chunk)) return undefined;
     return new Promise((resolve) => {
       const go = () => {
         this.#input.off('drain', go).off('close', go);
