@@ -37,8 +37,9 @@ const lineLength = 78;
  * A Received field, folded, that ends with CRLF.
  *
  * What a client says of itself comes as one word: whatever could end it, start a comment or end the
- * line becomes `?`. Non-ASCII text is kept only with one of the UTF8 protocols, decoded from its bytes.
+ * line becomes `?`. Non-ASCII text is kept only with one of the UTF8 protocols.
  *
+ * @returns latin1 string, one character per byte
  * @example
  * Received: from mail.example.com (client.example.com [192.0.2.10])
  *  by mx.example.org with ESMTP id 1a2b3c for <kim@example.org>;
@@ -55,7 +56,7 @@ export function receivedField(input: ReceivedInput): string {
     ...fold([...trace.slice(0, -1), `${trace.at(-1)};`]),
     ...fold([`${input.date.toUTCString().replace('GMT', '+0000')}`]),
   ];
-  return `${lines.join('\r\n ')}\r\n`;
+  return Buffer.from(`${lines.join('\r\n ')}\r\n`, 'utf8').toString('latin1');
 }
 
 /** Puts as many words into each line as it should have. */

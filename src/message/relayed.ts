@@ -16,9 +16,9 @@ const firstChunkBytes = 64 * 1024;
  * Puts together what downstream gets.
  *
  * @param section the header section of the message in `spool`
- * @param added fields for the top, each folded and ended with CRLF; latin1, one character a byte. The last should be
- *   a Received: a message whose first line is folded, which no field may be, continues it then, and not
- *   a field that somebody believes
+ * @param added fields for the top, each folded and ended with CRLF; latin1 strings, one character per
+ *   byte. The last should be a Received: a message whose first line is folded, which no field may be,
+ *   continues it then, and not a field that somebody believes
  * @param removes says which fields are left out
  * @throws {SpoolError} while the chunks are read
  */
