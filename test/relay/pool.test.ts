@@ -1,0 +1,473 @@
+// Downstream connections that are kept and used again.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Destination, parseDestination } from '../../src/relay/destination.ts';
+import { Pool, type PoolOptions } from '../../src/relay/pool.ts';
+import { DownstreamError, type DownstreamSession } from '../../src/relay/session.ts';
+import { ScriptedDownstream, type ScriptedDownstreamOptions } from '../support/scripted-downstream.ts';
+
+const defaults: Omit<PoolOptions, 'destinations'> = {
+  session: { helloName: 'postern.example', timeouts: { rset: 200, quit: 200 } },
+  size: 2,
+  idleMs: 60_000,
+  ageMs: 60_000,
+  transactions: 100,
+  waitMs: 5_000,
+  waiting: 10,
+  backoffMs: 60_000,
+  backoffMaxMs: 60_000,
+  checkAfterMs: 60_000,
+};
+
+function destinationOf(text: string): Destination {
+  const destination = parseDestination(text);
+  assert.ok(typeof destination !== 'string', `${text}: ${destination}`);
+  return destination;
+}
+
+function poolOf(
+  downstreams: readonly (ScriptedDownstream | string)[],
+  options: Partial<PoolOptions> = {},
+): Pool {
+  const destinations = downstreams.map((each) =>
+    destinationOf(typeof each === 'string' ? each : each.destination),
+  );
+  return new Pool({ ...defaults, destinations, ...options });
+}
+
+/** One downstream and a pool of connections to it. */
+async function start(options: Partial<PoolOptions> = {}, script: ScriptedDownstreamOptions = {}) {
+  const downstream = await ScriptedDownstream.start(script);
+  const pool = poolOf([downstream], options);
+  return {
+    downstream,
+    pool,
+    async [Symbol.asyncDispose]() {
+      await pool.close();
+      await downstream.close();
+    },
+  };
+}
+
+/** Where nobody listens, for now. */
+async function deadPort(): Promise<number> {
+  const downstream = await ScriptedDownstream.start();
+  const { port } = downstream;
+  await downstream.close();
+  return port;
+}
+
+async function carry(session: DownstreamSession): Promise<void> {
+  await session.command('MAIL FROM:<a@example.com>', 'mail');
+  await session.command('RCPT TO:<b@example.net>', 'rcpt');
+  await session.command('DATA', 'data');
+  const [answer] = await session.content([Buffer.from('x')], 1);
+  assert.ok(answer && !(answer instanceof DownstreamError) && answer.code === 250);
+}
+
+const isError = (kind: string) => (error: unknown) => {
+  assert.ok(error instanceof DownstreamError, `not a DownstreamError: ${error}`);
+  assert.equal(error.kind, kind);
+  return true;
+};
+const mailNamed = (text: string) => (line: string) => line === text;
+
+test('a released session is used again, the latest first', async () => {
+  await using it = await start();
+  const first = await it.pool.acquire();
+  const second = await it.pool.acquire();
+  assert.deepEqual(it.pool.counts, { idle: 0, busy: 2, waiting: 0, failures: 0 });
+  await carry(first);
+  it.pool.release(second);
+  it.pool.release(first);
+  assert.deepEqual(it.pool.counts, { idle: 2, busy: 0, waiting: 0, failures: 0 });
+  assert.equal(await it.pool.acquire(), first);
+  assert.equal(await it.pool.acquire(), second);
+  assert.equal(it.downstream.connections, 2);
+  assert.ok(first.transactions > 0 && second.transactions > 0, 'neither is fresh');
+  it.pool.release(first);
+  it.pool.release(first);
+  assert.equal(it.pool.counts.idle, 1, 'who releases twice gives it back once');
+  it.pool.release(second);
+});
+
+test('a fresh session is a new one, also where the pool is full of used ones', async () => {
+  await using it = await start({ size: 1 });
+  const used = await it.pool.acquire();
+  it.pool.release(used);
+  const fresh = await it.pool.acquire({ fresh: true });
+  assert.notEqual(fresh, used);
+  assert.equal(fresh.transactions, 0);
+  assert.equal(used.usable, false);
+  it.pool.release(fresh);
+  assert.deepEqual([it.pool.counts.idle, it.downstream.connections], [1, 2]);
+});
+
+test('a connection that dies in the pool leaves it, and a new one takes its place', async () => {
+  await using it = await start({ size: 1 });
+  const used = await it.pool.acquire();
+  it.pool.release(used);
+  it.downstream.disconnect();
+  await used.ended;
+  const next = await it.pool.acquire();
+  assert.notEqual(next, used);
+  assert.ok(next.usable);
+  it.pool.release(next);
+  assert.equal(it.pool.counts.idle, 1);
+});
+
+test('a connection that was unused for long is asked whether it lives', async () => {
+  await using it = await start({ size: 1, checkAfterMs: -1 });
+  const used = await it.pool.acquire();
+  it.pool.release(used);
+  assert.equal(await it.pool.acquire(), used);
+  assert.equal(it.downstream.commands.at(-1), 'RSET');
+  it.pool.release(used);
+});
+
+test('one that does not answer, or not with 2xx, is replaced', async () => {
+  for (const answer of ['stall', 'close', '500 5.5.2 What?'] as const) {
+    await using it = await start(
+      { size: 1, checkAfterMs: -1 },
+      { answers: { RSET: (_, { connection }) => (connection === 1 ? answer : undefined) } },
+    );
+    const used = await it.pool.acquire();
+    it.pool.release(used);
+    const next = await it.pool.acquire();
+    assert.notEqual(next, used);
+    assert.equal(next.transactions, 0);
+    it.pool.release(next);
+    await it.downstream.until(() => it.downstream.open === 1);
+  }
+});
+
+test('who comes when all are busy waits, first come first served', async () => {
+  await using it = await start({ size: 1 });
+  const session = await it.pool.acquire();
+  const order: string[] = [];
+  const waiting = ['first', 'second', 'third'].map(async (name) => {
+    const mine = await it.pool.acquire();
+    order.push(name);
+    it.pool.release(mine);
+  });
+  assert.equal(it.pool.counts.waiting, 3);
+  it.pool.release(session);
+  await Promise.all(waiting);
+  assert.deepEqual(order, ['first', 'second', 'third']);
+  assert.equal(it.downstream.connections, 1);
+});
+
+test('the waiting line has a deadline and a greatest length', async () => {
+  await using it = await start({ size: 1, waitMs: 30, waiting: 1 });
+  const session = await it.pool.acquire();
+  const waiting = it.pool.acquire();
+  await assert.rejects(it.pool.acquire(), isError('waiting'));
+  await assert.rejects(waiting, isError('waiting'));
+  it.pool.release(session);
+  assert.equal(await it.pool.acquire(), session, 'nobody holds its slot');
+  it.pool.release(session);
+});
+
+test('who gives up leaves the line, and no slot is lost', async () => {
+  await using it = await start({ size: 1 });
+  const session = await it.pool.acquire();
+  const controller = new AbortController();
+  const givingUp = it.pool.acquire({ signal: controller.signal });
+  const staying = it.pool.acquire();
+  controller.abort();
+  await assert.rejects(givingUp, isError('waiting'));
+  assert.equal(it.pool.counts.waiting, 1);
+  it.pool.release(session);
+  assert.equal(await staying, session);
+  it.pool.release(session);
+  await assert.rejects(it.pool.acquire({ signal: controller.signal }), isError('waiting'));
+});
+
+test('who gives up in the very turn in which the session comes does not take it along', async () => {
+  await using it = await start({ size: 1 });
+  const session = await it.pool.acquire();
+  const controller = new AbortController();
+  const givingUp = it.pool.acquire({ signal: controller.signal });
+  it.pool.release(session);
+  controller.abort();
+  await assert.rejects(givingUp, isError('waiting'));
+  assert.equal(await it.pool.acquire(), session);
+  it.pool.release(session);
+});
+
+test('who gives up while a connection is opened leaves its slot to the next', async () => {
+  await using it = await start(
+    { size: 1 },
+    { answers: { GREETING: (_, { connection }) => (connection === 1 ? 'stall' : undefined) } },
+  );
+  const controller = new AbortController();
+  const givingUp = it.pool.acquire({ signal: controller.signal });
+  const next = it.pool.acquire();
+  await it.downstream.until(() => it.downstream.connections === 1);
+  controller.abort();
+  await assert.rejects(givingUp, isError('connect'));
+  it.pool.release(await next);
+  assert.equal(it.pool.counts.failures, 0, 'the destination is not to blame');
+});
+
+test('a slot that a failure frees lets the next one in', async () => {
+  await using it = await start(
+    { size: 1 },
+    { answers: { GREETING: (_, { connection }) => (connection === 1 ? '421 4.3.2 Busy' : undefined) } },
+  );
+  const failing = it.pool.acquire();
+  const next = it.pool.acquire();
+  await assert.rejects(
+    failing,
+    (error) => isError('connect')(error) && (error as DownstreamError).reply?.code === 421,
+  );
+  it.pool.release(await next);
+  assert.equal(it.pool.counts.failures, 1);
+});
+
+test('a session that became unusable is dropped, and its slot is free at once', async () => {
+  await using it = await start({ size: 1 }, { answers: { MAIL: () => '421 4.3.2 Going down' } });
+  const session = await it.pool.acquire();
+  const waiting = it.pool.acquire();
+  await session.command('MAIL FROM:<a@x>', 'mail');
+  it.pool.release(session);
+  const next = await waiting;
+  assert.notEqual(next, session);
+  it.pool.release(next);
+});
+
+test('an open transaction is reset before anybody else gets the session', async () => {
+  await using it = await start({ size: 1 });
+  const session = await it.pool.acquire();
+  await session.command('MAIL FROM:<a@x>', 'mail');
+  it.pool.release(session);
+  assert.equal(it.pool.counts.idle, 0, 'not before the reply');
+  assert.equal(await it.pool.acquire(), session);
+  assert.deepEqual(it.downstream.commands.slice(1), ['MAIL FROM:<a@x>', 'RSET']);
+  assert.equal(session.inTransaction, false);
+  it.pool.release(session);
+});
+
+test('what XFORWARD said is reset too; a refused MAIL and a finished message need no RSET', async () => {
+  await using it = await start(
+    { size: 1 },
+    { answers: { MAIL: (line) => (line.includes('bad@') ? '550 no' : undefined) } },
+  );
+  const session = await it.pool.acquire();
+  await session.command('MAIL FROM:<bad@x>', 'mail');
+  it.pool.release(session);
+  assert.equal(it.pool.counts.idle, 1);
+  await carry(await it.pool.acquire());
+  it.pool.release(session);
+  assert.equal(it.pool.counts.idle, 1);
+  assert.equal(it.downstream.commands.some(mailNamed('RSET')), false);
+  await it.pool.acquire();
+  await session.command('XFORWARD NAME=x', 'xforward');
+  it.pool.release(session);
+  await it.downstream.until(() => it.downstream.commands.at(-1) === 'RSET');
+});
+
+test('replies that are still pending at release are waited for, but not for long', async () => {
+  await using it = await start({ size: 1 }, { answers: { RCPT: () => 'stall' } });
+  const session = await it.pool.acquire();
+  await session.command('MAIL FROM:<a@x>', 'mail');
+  void session.command('RCPT TO:<b@x>', 'rcpt');
+  it.pool.release(session);
+  const next = await it.pool.acquire();
+  assert.notEqual(next, session);
+  assert.equal((await session.ended).kind, 'timeout');
+  it.pool.release(next);
+});
+
+test('a session whose RSET is refused, or that waits for content, is not used again', async () => {
+  await using refusing = await start({ size: 1 }, { answers: { RSET: () => '451 4.3.0 No' } });
+  const first = await refusing.pool.acquire();
+  await first.command('MAIL FROM:<a@x>', 'mail');
+  refusing.pool.release(first);
+  const second = await refusing.pool.acquire();
+  assert.notEqual(second, first);
+  for (const line of ['MAIL FROM:<a@x>', 'RCPT TO:<b@x>'] as const) {
+    await second.command(line, line.startsWith('MAIL') ? 'mail' : 'rcpt');
+  }
+  assert.equal((await second.command('DATA', 'data')).code, 354);
+  refusing.pool.release(second);
+  assert.equal(second.usable, false);
+  await refusing.downstream.until(() => refusing.downstream.incomplete.length === 1);
+  assert.equal(refusing.downstream.messages.length, 0);
+});
+
+test('a connection carries so many transactions, and ends with QUIT', async () => {
+  await using it = await start({ size: 1, transactions: 2 });
+  const session = await it.pool.acquire();
+  await carry(session);
+  it.pool.release(session);
+  assert.equal(await it.pool.acquire(), session);
+  await carry(session);
+  it.pool.release(session);
+  const next = await it.pool.acquire();
+  assert.notEqual(next, session);
+  assert.ok(it.downstream.commands.includes('QUIT'));
+  it.pool.release(next);
+});
+
+test('a connection that is too old ends with QUIT', async () => {
+  await using it = await start({ ageMs: 0 });
+  it.pool.release(await it.pool.acquire());
+  assert.equal(it.pool.counts.idle, 0);
+  await it.downstream.until(() => it.downstream.commands.at(-1) === 'QUIT' && it.downstream.open === 0);
+});
+
+test('a connection that nobody uses ends with QUIT', async () => {
+  await using it = await start({ idleMs: 20 });
+  it.pool.release(await it.pool.acquire());
+  // The timer alone does not keep a process alive; the connection does.
+  await it.downstream.until(() => it.downstream.commands.at(-1) === 'QUIT' && it.downstream.open === 0);
+  assert.equal(it.pool.counts.idle, 0);
+});
+
+test('the next destination serves when there is no connection to the first', async () => {
+  const replies = ['421 4.3.2 Busy', '554 5.7.1 Go away'];
+  for (const greeting of replies) {
+    await using refusing = await ScriptedDownstream.start({ answers: { GREETING: () => greeting } });
+    await using second = await ScriptedDownstream.start();
+    const pool = poolOf([`smtp://127.0.0.1:${await deadPort()}`, refusing, second]);
+    for (const count of [1, 2]) {
+      const session = await pool.acquire({ fresh: true });
+      assert.equal(session.destination.text, second.destination);
+      assert.equal(second.connections, count);
+      pool.release(session);
+    }
+    assert.equal(refusing.connections, 1, 'the dead ones are left alone in their back-off');
+    assert.equal(pool.counts.failures, 2);
+    await pool.close();
+  }
+});
+
+test('the first destination serves again when its back-off is over and it is alive', async () => {
+  const port = await deadPort();
+  await using second = await ScriptedDownstream.start();
+  const pool = poolOf([`smtp://127.0.0.1:${port}`, second], { backoffMs: 0 });
+  const session = await pool.acquire();
+  assert.equal(session.destination.text, second.destination);
+  await using first = await ScriptedDownstream.start({ port });
+  pool.release(session);
+  // Nobody waits for the first to prove itself: the second serves until it has.
+  let serving = await pool.acquire();
+  while (serving.destination.text === second.destination) {
+    pool.release(serving);
+    await new Promise(setImmediate);
+    serving = await pool.acquire();
+  }
+  assert.equal(serving.destination.text, first.destination);
+  assert.equal(first.connections, 1);
+  pool.release(serving);
+  await second.until(() => second.open === 0);
+  assert.equal(second.commands.at(-1), 'QUIT');
+  await pool.close();
+});
+
+test('a single destination that is started again is found at once, back-off or not', async () => {
+  const port = await deadPort();
+  const pool = poolOf([`smtp://127.0.0.1:${port}`]);
+  await assert.rejects(pool.acquire(), isError('connect'));
+  await assert.rejects(pool.acquire(), isError('connect'));
+  await using downstream = await ScriptedDownstream.start({ port });
+  const session = await pool.acquire();
+  assert.ok(session.usable);
+  assert.equal(downstream.connections, 1);
+  pool.release(session);
+  await pool.close();
+});
+
+test('those who ask for a dead destination at the same time share one attempt', async () => {
+  const greeting = Promise.withResolvers<void>();
+  await using it = await start(
+    { size: 10 },
+    {
+      answers: {
+        GREETING: async (_, { connection }) => {
+          if (connection === 2) await greeting.promise;
+          return connection <= 2 ? '421 4.3.2 Busy' : undefined;
+        },
+      },
+    },
+  );
+  await assert.rejects(it.pool.acquire(), isError('connect'));
+  const attempts = Promise.allSettled(Array.from({ length: 5 }, () => it.pool.acquire()));
+  await it.downstream.until(() => it.downstream.connections === 2);
+  greeting.resolve();
+  for (const attempt of await attempts) assert.equal(attempt.status, 'rejected');
+  assert.equal(it.downstream.connections, 2);
+  it.pool.release(await it.pool.acquire());
+});
+
+test('learning opens one connection for all who ask, and keeps it', async () => {
+  await using it = await start({}, { extensions: ['SIZE 1000', 'DSN'] });
+  assert.equal(it.pool.offered, undefined);
+  const learnt = await Promise.all([it.pool.learn(), it.pool.learn(), it.pool.learn()]);
+  for (const extensions of learnt) assert.equal(extensions?.get('SIZE'), '1000');
+  assert.equal(await it.pool.learn(), it.pool.offered);
+  assert.deepEqual([it.downstream.connections, it.pool.counts.idle], [1, 1]);
+  const session = await it.pool.acquire();
+  assert.equal(session.transactions, 1, 'it may have died meanwhile, so it is not fresh');
+  it.pool.release(session);
+});
+
+test('what was offered last is known while the downstream is away, without waiting for it', async () => {
+  await using it = await start();
+  const offered = await it.pool.learn();
+  assert.ok(offered?.has('PIPELINING'));
+  await it.downstream.close();
+  await it.downstream.until(() => it.downstream.open === 0);
+  const { port } = it.downstream;
+  assert.equal(port, 0);
+  await assert.rejects(it.pool.acquire({ fresh: true }), isError('connect'));
+  assert.equal(await it.pool.learn(), offered);
+  assert.equal(it.pool.counts.failures, 1, 'back-off: nobody was asked');
+});
+
+test('who stops waiting for the offer gets the last known one', async () => {
+  await using it = await start({}, { answers: { GREETING: () => 'stall' } });
+  const controller = new AbortController();
+  const learning = it.pool.learn(controller.signal);
+  await it.downstream.until(() => it.downstream.connections === 1);
+  controller.abort();
+  assert.equal(await learning, undefined);
+});
+
+test('closing says QUIT to unused connections, refuses who waits, and closes busy ones at release', async () => {
+  await using it = await start({ size: 2 });
+  const busy = await it.pool.acquire();
+  it.pool.release(await it.pool.acquire());
+  const second = await it.pool.acquire();
+  const waiting = it.pool.acquire();
+  it.pool.release(second);
+  it.pool.release(await waiting);
+  const closed = it.pool.close();
+  await assert.rejects(it.pool.acquire(), isError('waiting'));
+  await closed;
+  await it.downstream.until(() => it.downstream.open === 1);
+  await carry(busy);
+  it.pool.release(busy);
+  await it.pool.close();
+  await it.downstream.until(() => it.downstream.open === 0);
+  assert.equal(it.downstream.commands.filter(mailNamed('QUIT')).length, 2);
+  assert.deepEqual(it.pool.counts, { idle: 0, busy: 0, waiting: 0, failures: 0 });
+});
+
+test('closing refuses who waits, and whose connection is being opened', async () => {
+  await using it = await start({ size: 1 }, { answers: { GREETING: () => 'stall' } });
+  const opening = it.pool.acquire();
+  const waiting = it.pool.acquire();
+  await it.downstream.until(() => it.downstream.connections === 1);
+  const closed = it.pool.close();
+  await assert.rejects(opening, isError('connect'));
+  await assert.rejects(waiting, isError('waiting'));
+  await closed;
+});
+
+test('a pool has destinations of one protocol', () => {
+  assert.throws(() => poolOf([]), TypeError);
+  assert.throws(() => poolOf(['smtp://127.0.0.1', 'lmtp://127.0.0.1']), TypeError);
+  assert.equal(poolOf(['lmtp://127.0.0.1']).protocol, 'lmtp');
+});
