@@ -313,10 +313,18 @@ class Conversation {
         if (await this.#answer(verb, line, '250 2.0.0 Ok')) this.#xforward.push(line);
         return;
       case 'MAIL':
-        if (await this.#answer(verb, line, '250 2.1.0 Ok')) this.#mail = line;
+        if (
+          await this.#answer(verb, line, this.#mail === undefined ? '250 2.1.0 Ok' : '503 5.5.1 Nested MAIL')
+        ) {
+          this.#mail = line;
+        }
         return;
       case 'RCPT':
-        if (await this.#answer(verb, line, '250 2.1.5 Ok')) this.#recipients.push(line);
+        if (
+          await this.#answer(verb, line, this.#mail === undefined ? '503 5.5.1 MAIL first' : '250 2.1.5 Ok')
+        ) {
+          this.#recipients.push(line);
+        }
         return;
       case 'DATA': {
         const polite = this.#recipients.length > 0 ? '354 Go ahead' : '554 5.5.1 No valid recipients';
