@@ -106,7 +106,7 @@ const http = z
   })
   .prefault('127.0.0.1:8025')
   .describe(
-    'where metrics, health and status are; loopback, since they say who writes to whom. `false`: off',
+    'where metrics, health and status are; loopback, since they say who writes to whom; `false`: off. Checked, but not served yet',
   );
 
 const mostWorkers = 1024;
@@ -116,7 +116,7 @@ const workers = z
     error: (issue) => wrong(issue.input, 'a number of processes', workersForm),
   })
   .prefault('auto')
-  .describe('processes; `auto`: one per core')
+  .describe('processes; `auto`: one per core. Checked, but one process does all the work for now')
   .transform((value) => (value === 'auto' ? availableParallelism() : value));
 
 /** A configuration as it stands in the file. */
