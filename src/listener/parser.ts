@@ -77,8 +77,10 @@ export class Parser extends SMTPStream {
 
   async #content(chunk: Buffer, decoder: DataDecoder): Promise<Buffer | undefined> {
     const { content, rest } = decoder.push(chunk);
-    for (const piece of content) {
-      const wait = this.#events.content(piece);
+    const [first, ...more] = content;
+    if (first) {
+      // Many stuffed dots make many pieces; what comes after us has a cost for each.
+      const wait = this.#events.content(more.length === 0 ? first : Buffer.concat(content));
       if (wait) await wait;
     }
     if (rest !== undefined && !this.isClosed) {
