@@ -32,6 +32,10 @@ export const checksSchema = z.strictObject({
   dkim: setting(dkim).prefault({}).describe('signatures of the message (RFC 6376)'),
   arc: setting(arc).prefault({}).describe('what those found who handled the message before (RFC 8617)'),
   dmarc: setting(dmarc).prefault({}).describe('the author’s domain is one that was authenticated (RFC 9989)'),
+  bimi: z
+    .literal(false, { error: 'there is no BIMI yet; expected false' })
+    .prefault(false)
+    .describe('not there yet; only false, which is the default'),
 });
 
 /** For each check its options, or false. */
