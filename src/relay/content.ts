@@ -86,18 +86,23 @@ async function sendBlocks(wire: Wire, chunks: MessageChunks, timeoutMs: number):
 async function* untilFailure(wire: Wire, chunks: MessageChunks): AsyncGenerator<Buffer, void, undefined> {
   const iterator =
     Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
-  const failed = wire.ended.then((failure) => failure);
+  // Not Promise.race: `ended` outlives the message, and would hold on to every chunk that it raced with.
+  let interrupt: ((failure: DownstreamError) => void) | undefined;
+  void wire.ended.then((failure) => interrupt?.(failure));
   let done = false;
   try {
     for (;;) {
       if (wire.failure) throw wire.failure;
-      const next = await Promise.race([iterator.next(), failed]);
-      if (next instanceof DownstreamError) throw next;
+      const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Buffer, unknown>>();
+      interrupt = reject;
+      Promise.resolve(iterator.next()).then(resolve, reject);
+      const next = await promise;
       done = next.done === true;
       if (next.done) return;
       yield next.value;
     }
   } finally {
+    interrupt = undefined;
     // A source that is stuck in next() would hold us in return() as well; nobody needs its answer.
     if (!done) void (async () => iterator.return?.())().catch(() => {});
   }
