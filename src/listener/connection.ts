@@ -24,7 +24,7 @@ export interface ConnectionServer extends SMTPServer {
 }
 
 /** Replies to pipelined commands leave together, unless the first has waited so long or they are so many. */
-const longestHoldMs = 500;
+const longestHoldMs = 100;
 const mostHeldCharacters = 4096;
 
 /**
@@ -35,7 +35,7 @@ export class Connection extends SMTPConnection {
   declare readonly _server: ConnectionServer;
   #dialogue: Dialogue | undefined;
   #held = '';
-  #heldSince = 0;
+  #holdTimer: NodeJS.Timeout | undefined;
   #transactionTimer: NodeJS.Timeout | undefined;
   #draining = false;
 
@@ -91,7 +91,14 @@ export class Connection extends SMTPConnection {
   override _onClose(): void {
     super._onClose();
     clearTimeout(this.#transactionTimer);
+    clearTimeout(this.#holdTimer);
     this.#dialogue?.end('upstream closed the connection');
+  }
+
+  /** Nothing more is read: the downstream session must not wait until the peer has closed its side as well. */
+  override close(): void {
+    super.close();
+    this.#dialogue?.end('connection closed');
   }
 
   /** smtp-server would make this an event of the server; what it means here is that the socket is gone. */
@@ -121,6 +128,7 @@ export class Connection extends SMTPConnection {
       this._handlerPending = false;
     }
     this.#watchTransaction(dialogue);
+    await this.#taken();
   }
 
   async #endOfData(): Promise<void> {
@@ -129,6 +137,8 @@ export class Connection extends SMTPConnection {
     this._handlerPending = true;
     try {
       for (const reply of await dialogue.finish()) this.#answer(reply);
+      // Held back while pipelined commands run, it could be lost with the connection, and the message come again.
+      this.#flush();
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -183,17 +193,27 @@ export class Connection extends SMTPConnection {
   }
 
   #answer(reply: Reply): void {
-    const now = performance.now();
-    if (this.#held === '') this.#heldSince = now;
+    if (this.#held === '') this.#holdTimer = setTimeout(() => this.#flush(), longestHoldMs);
     this.#held += formatReply(reply);
-    if (this.#held.length >= mostHeldCharacters || now - this.#heldSince >= longestHoldMs) this.#flush();
+    if (this.#held.length >= mostHeldCharacters) this.#flush();
   }
 
   #flush(): void {
+    clearTimeout(this.#holdTimer);
     if (this.#held === '') return;
     const held = this.#held;
     this.#held = '';
     this.#write(held);
+  }
+
+  /** Waits for a peer that sends commands and reads no replies: they must not pile up here. */
+  async #taken(): Promise<void> {
+    const socket = this._socket;
+    if (!socket.writableNeedDrain || socket.destroyed || this._upgrading) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.once('drain', resolve).once('close', resolve);
+    await promise;
+    socket.off('drain', resolve).off('close', resolve);
   }
 
   /** Inside a TLS handshake the raw socket must not be written to. */
