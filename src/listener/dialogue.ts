@@ -51,6 +51,9 @@ const presumed: Extensions = new Map([
 /** Extensions that only concern envelope, content and replies: they pass through us untouched. */
 const transparent = ['8BITMIME', 'SMTPUTF8', 'DSN', 'ENHANCEDSTATUSCODES'] as const;
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const control = /[\x00-\x08\x0a-\x1f\x7f]/;
+
 const ok = (text: string) => makeReply(250, '2.0.0', text);
 const syntaxError = (text: string) => makeReply(501, '5.5.4', text);
 const outOfOrder = (text: string) => makeReply(503, '5.5.1', text);
@@ -89,13 +92,17 @@ export class Dialogue {
    */
   async command(line: string): Promise<Answer> {
     const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(line.replace(/[ \t]+$/, '')) ?? [];
-    const text = argument.trim();
+    // The end of the line is without blanks already; U+00A0 is none, but half of a character in UTF-8.
+    const text = argument.replace(/^[ \t]+/, '');
+    // They have no place in any command, and would end up in logs or, as a bare CR, split a line downstream.
+    if (control.test(line)) return { reply: syntaxError('control character in command'), next: 'command' };
     // A verb ends at a blank or with the line; anything else is no verb of ours.
     if (argument !== '' && !/^[ \t]/.test(argument)) return { reply: unknown, next: 'command' };
     switch (verb.toUpperCase()) {
       case 'QUIT':
         if (text !== '') break;
-        this.end('quit');
+        // As after RSET, the downstream session can be used again.
+        this.#reset('quit');
         return { reply: makeReply(221, '2.0.0', 'Bye'), next: 'close' };
       case 'DATA': {
         if (text !== '') break;
@@ -109,7 +116,7 @@ export class Dialogue {
       }
       case 'RSET':
         if (text !== '') break;
-        this.#reset();
+        this.#reset('reset');
         return { reply: ok('Ok'), next: 'command' };
       default:
         return { reply: await this.#plain(verb.toUpperCase(), text, line), next: 'command' };
@@ -170,11 +177,10 @@ export class Dialogue {
 
   async #hello(verb: 'HELO' | 'EHLO' | 'LHLO', name: string): Promise<Reply> {
     // RFC 5321 §4.5.3.1.2; what it holds is no concern of a proxy, as long as it is one printable word or line.
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-    if (name === '' || name.length > 255 || /[\x00-\x1f\x7f]/.test(name)) {
+    if (name === '' || name.length > 255 || name.includes('\t')) {
       return syntaxError(`${verb} needs a host name`);
     }
-    this.#reset();
+    this.#reset('reset');
     this.#helo = { verb, name };
     if (verb === 'HELO') {
       this.#offered = new Set();
@@ -284,8 +290,8 @@ export class Dialogue {
   }
 
   /** RSET and its likes: an open transaction ends, and with it what XFORWARD said. */
-  #reset(): void {
-    this.#transaction?.reset();
+  #reset(reason: string): void {
+    this.#transaction?.reset(reason);
     this.#forgetTransaction();
   }
 

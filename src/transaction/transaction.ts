@@ -214,10 +214,10 @@ export class Transaction {
     this.#record.write([], this.#delivery.destination);
   }
 
-  /** RSET between commands: as `abort`, but the downstream session can be used again. */
-  reset(): void {
+  /** RSET, EHLO or QUIT between commands: as `abort`, but the downstream session can be used again. */
+  reset(reason: string): void {
     if (this.#state.name === 'envelope') this.#delivery.end();
-    this.abort('reset');
+    this.abort(reason);
   }
 
   async #conclude(): Promise<readonly Reply[]> {
@@ -303,6 +303,8 @@ export class Transaction {
   }
 
   #refuseMail(reply: Reply): Reply {
+    // Aborted meanwhile: all is freed and written already.
+    if (this.#state.name === 'ended') return reply;
     this.#state = { name: 'ended' };
     this.#free();
     this.#record.write([reply], this.#delivery.destination);
