@@ -2,7 +2,13 @@
 import { DownstreamError } from '../relay/error.ts';
 import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
 import { formatXforward, type XforwardAttributes } from '../smtp/xforward.ts';
-import { type DownstreamPool, type DownstreamSide, failureReply, upstreamReply } from './downstream.ts';
+import {
+  type DownstreamPool,
+  type DownstreamSide,
+  failureReply,
+  outOfOrder,
+  upstreamReply,
+} from './downstream.ts';
 
 /** Reports what upstream is not told in full: the cause of a 4yz that we made. */
 export type ReportFailure = (stage: string, error: unknown) => void;
@@ -87,9 +93,9 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
       session = await this.#liveSession();
       const reply = await session.command('DATA', 'data');
       if (reply.code !== 354) {
-        const answer = upstreamReply(isPositive(reply) ? { ...reply, code: 300 } : reply);
-        if (!session.usable || isPositive(reply)) session.destroy();
-        return forAll(answer);
+        if (!session.usable || reply.code < 400) session.destroy();
+        // A 2yz to DATA stands for no message: nobody upstream may read it as the final one.
+        return forAll(reply.code < 400 ? outOfOrder(reply) : upstreamReply(reply));
       }
     } catch (error) {
       return forAll(this.#fail('DATA', error));
@@ -105,7 +111,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   /** Ends the transaction: the session goes back to the pool, which resets it where that is needed. */
   end(): void {
     this.#giveBack();
-    this.#broken ??= makeReply(503, '5.5.1', 'no transaction');
+    this.#broken ??= makeReply(451, '4.4.2', 'the transaction has ended, try again later');
   }
 
   /** Ends the transaction at once: no final dot is sent any more, whatever is under way. */

@@ -60,5 +60,10 @@ function temporary({ lines: [first, ...rest] }: Reply): Reply {
 export function upstreamReply(reply: Reply): Reply {
   if (reply.code === 421) return temporary(reply);
   if (reply.code >= 400 || (reply.code >= 200 && reply.code < 300)) return reply;
+  return outOfOrder(reply);
+}
+
+/** What upstream gets instead of a reply that fits no command that was sent. */
+export function outOfOrder(reply: Reply): Reply {
   return makeReply(451, '4.4.2', `downstream answered ${reply.code} out of order, try again later`);
 }
