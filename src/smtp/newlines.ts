@@ -6,7 +6,7 @@ export type BareNewlines = 'normalize' | 'reject' | 'pass';
 const cr = 0x0d;
 const lf = 0x0a;
 const crlf = Buffer.from('\r\n');
-const space = Buffer.from(' ');
+const space = 0x20;
 const nothing = Buffer.alloc(0);
 
 /** A dot alone on a line whose beginning is a bare LF or a bare CR: there no dot is stuffed. */
@@ -92,17 +92,20 @@ function firstBare(piece: Buffer): number {
 }
 
 function replaceFrom(piece: Buffer, first: number): Buffer {
-  const parts: Buffer[] = [];
-  let from = 0;
+  // At most each byte becomes two: one allocation, however many line ends there are.
+  const replaced = Buffer.allocUnsafe(2 * piece.length - first);
+  piece.copy(replaced, 0, 0, first);
+  let length = first;
   for (let at = first; at < piece.length; at++) {
-    const byte = piece[at];
-    if (byte === cr && piece[at + 1] === lf) {
-      at += 1;
-    } else if (byte === cr || byte === lf) {
-      parts.push(piece.subarray(from, at), byte === lf ? crlf : space);
-      from = at + 1;
+    const byte = piece[at] ?? 0;
+    const paired = byte === cr && piece[at + 1] === lf;
+    if (paired) at += 1;
+    if (paired || byte === lf) {
+      replaced[length++] = cr;
+      replaced[length++] = lf;
+    } else {
+      replaced[length++] = byte === cr ? space : byte;
     }
   }
-  parts.push(piece.subarray(from));
-  return Buffer.concat(parts);
+  return replaced.subarray(0, length);
 }
