@@ -1,6 +1,7 @@
 // A listener: one place where upstream connects, with its pool, its checks and its transactions.
 import { randomBytes } from 'node:crypto';
-import type { Server, Socket } from 'node:net';
+import { lstat, unlink } from 'node:fs/promises';
+import { connect, type Server, type Socket } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { Extensions } from '../smtp/extensions.ts';
@@ -33,6 +34,9 @@ export interface ListenerOptions {
   log(level: 'debug' | 'info' | 'warn' | 'error', event: string, fields: Record<string, unknown>): void;
 }
 
+/** A process on this machine accepts in much less, or is stuck and has the address still. */
+const probeMs = 1000;
+
 /** A front door. `open` binds it, `close` lets what is running end and then closes it. */
 export class Listener {
   readonly name: string;
@@ -56,6 +60,7 @@ export class Listener {
   async open(): Promise<string> {
     const { listen } = this.#options;
     const server = this.#server.server;
+    if ('path' in listen) await removeLeftover(listen.path);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.once('listening', () => {
@@ -79,6 +84,21 @@ export class Listener {
   }
 }
 
+/** A socket that nobody listens on any more, left by a process that was killed, would be in the way for ever. */
+async function removeLeftover(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (!found?.isSocket()) return;
+  const probe = connect({ path });
+  const refused = await new Promise<boolean>((resolve) => {
+    probe.once('connect', () => resolve(false));
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+    probe.once('close', () => resolve(false));
+    probe.setTimeout(probeMs, () => probe.destroy());
+  });
+  probe.destroy();
+  if (refused) await unlink(path);
+}
+
 function addressOf(server: Server): string {
   const address = server.address();
   if (address === null) return '';
@@ -93,6 +113,8 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
   readonly connectionSettings: ConnectionSettings;
   readonly #proxies: Networks;
   readonly #open = new Set<Connection>();
+  readonly #unix: boolean;
+  #draining = false;
 
   constructor(options: ListenerOptions) {
     const { tls, limits } = options;
@@ -108,6 +130,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
       secure: tls?.mode === 'implicit',
       ...(tls ? { cert: tls.certificate, key: tls.key } : {}),
     });
+    this.#unix = 'path' in options.listen;
     this.#proxies = new Networks(options.proxyProtocol);
     const clients = new Networks(options.clients);
     this.connectionSettings = {
@@ -130,6 +153,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
     this.#open.add(connection);
     socket.once('close', () => this.#open.delete(connection));
     connection.init();
+    if (this.#draining) connection.drain();
   }
 
   override _expectsProxyHeader(socket: Socket): boolean {
@@ -138,6 +162,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
 
   /** Ends every connection, at once where no transaction is open. */
   async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     for (const connection of this.#open) connection.drain();
     const deadline = setTimeout(() => {
@@ -153,10 +178,9 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
     clients: Networks,
     mostConnections: number,
   ): Peer | Reply {
-    const immediate = socket.remoteAddress;
-    // A UNIX socket's permissions say who may connect.
-    const believed = immediate === undefined || clients.includes(address);
-    if (!believed && !this.#proxies.includes(immediate)) {
+    // A UNIX socket's permissions say who may connect. A TCP peer without an address is one that has reset.
+    const believed = this.#unix || clients.includes(address);
+    if (!believed && !this.#proxies.includes(socket.remoteAddress ?? '')) {
       return makeReply(554, '5.7.1', `${address} may not connect to this service`);
     }
     if (this.connections.size > mostConnections)
