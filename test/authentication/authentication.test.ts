@@ -188,10 +188,16 @@ test('keys and policy are asked for while the body still arrives', async () => {
 });
 
 test('each check is on by default, can be off, and has no options that it does not know', () => {
-  const on = { iprev: {}, spf: {}, dkim: {}, arc: {}, dmarc: {} };
+  const on = { iprev: {}, spf: {}, dkim: {}, arc: {}, dmarc: {}, bimi: false };
   assert.deepEqual(checksSchema.parse({}), on);
   assert.deepEqual(checksSchema.parse({ spf: false }), { ...on, spf: false });
-  for (const wrong of [{ spam: {} }, { spf: true }, { spf: { strict: true } }, { dkim: null }]) {
+  for (const wrong of [
+    { spam: {} },
+    { spf: true },
+    { spf: { strict: true } },
+    { dkim: null },
+    { bimi: {} },
+  ]) {
     assert.equal(checksSchema.safeParse(wrong).success, false, JSON.stringify(wrong));
   }
 });
