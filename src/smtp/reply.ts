@@ -88,7 +88,9 @@ export class ReplyReader {
       const reply = this.#line(line);
       if (reply) replies.push(reply);
     }
-    if (text.length > maxLineOctets) throw new ReplySyntaxError(`reply line over ${maxLineOctets} octets`);
+    // One more may be the CR of a line that is cut before its LF.
+    if (text.length > maxLineOctets + 1)
+      throw new ReplySyntaxError(`reply line over ${maxLineOctets} octets`);
     this.#rest = text;
     return replies;
   }
