@@ -12,7 +12,7 @@ export type Extensions = ReadonlyMap<string, string>;
 export function parseExtensions(reply: Reply): Extensions {
   const extensions = new Map<string, string>();
   for (const line of reply.lines.slice(1)) {
-    const [keyword = '', ...parameters] = line.trim().split(/[ \t]+/);
+    const [keyword = '', ...parameters] = line.replace(/^[ \t]+|[ \t]+$/g, '').split(/[ \t]+/);
     // AUTH=LOGIN and its like are an old misreading of the syntax; the keyword ends there.
     const name = keyword.split('=', 1)[0]?.toUpperCase() ?? '';
     if (name !== '') extensions.set(name, parameters.join(' '));

@@ -17,6 +17,8 @@ export type XforwardAttributes = ReadonlyMap<XforwardName, string | undefined>;
 export const maxXforwardValue = 255;
 export const maxXforwardCommand = 512;
 
+const unavailable = '[UNAVAILABLE]';
+
 /**
  * Reads the arguments of an XFORWARD command.
  *
@@ -25,8 +27,9 @@ export const maxXforwardCommand = 512;
  */
 export function parseXforward(text: string): XforwardAttributes | string {
   const attributes = new Map<XforwardName, string | undefined>();
-  const words = text.trim().split(/[ \t]+/);
-  if (words[0] === '') return 'no attribute';
+  // Not trim(): U+00A0 is the last byte of some characters in UTF-8, and no blank here.
+  const words = text.split(/[ \t]+/).filter((word) => word !== '');
+  if (words.length === 0) return 'no attribute';
   for (const word of words) {
     const equals = word.indexOf('=');
     const name = xforwardNames.find((known) => known === word.slice(0, equals).toUpperCase());
@@ -37,7 +40,7 @@ export function parseXforward(text: string): XforwardAttributes | string {
     // Values end up in header fields and logs; nothing that ends a line belongs into one.
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
     if (/[\x00-\x1f\x7f]/.test(value)) return `control character in ${name}`;
-    if (value.toUpperCase() === '[UNAVAILABLE]') {
+    if (value.toUpperCase() === unavailable) {
       attributes.set(name, undefined);
       continue;
     }
@@ -68,7 +71,8 @@ function checkValue(name: XforwardName, value: string): string | undefined {
 /**
  * The commands that pass attributes on, without CRLF, each within 512 octets.
  *
- * @param attributes what to send
+ * @param attributes what to send; a value that is too long for a command once it is encoded goes as
+ *   `[UNAVAILABLE]`
  * @param offered names in the downstream's offer; others are left out
  */
 export function formatXforward(attributes: XforwardAttributes, offered: ReadonlySet<string>): string[] {
@@ -77,12 +81,8 @@ export function formatXforward(attributes: XforwardAttributes, offered: Readonly
   for (const name of xforwardNames) {
     if (!attributes.has(name) || !offered.has(name)) continue;
     const value = attributes.get(name);
-    const text =
-      value === undefined
-        ? '[UNAVAILABLE]'
-        : encodeXtext(name === 'ADDR' && isIPv6(value) ? `IPV6:${value}` : value);
-    const word = ` ${name}=${text}`;
-    if (command.length + word.length + 2 > maxXforwardCommand && command !== 'XFORWARD') {
+    const word = ` ${name}=${encodeValue(name, value)}`;
+    if (command.length + word.length + 2 > maxXforwardCommand) {
       commands.push(command);
       command = 'XFORWARD';
     }
@@ -90,4 +90,10 @@ export function formatXforward(attributes: XforwardAttributes, offered: Readonly
   }
   if (command !== 'XFORWARD') commands.push(command);
   return commands;
+}
+
+function encodeValue(name: XforwardName, value: string | undefined): string {
+  if (value === undefined) return unavailable;
+  const text = encodeXtext(name === 'ADDR' && isIPv6(value) ? `IPV6:${value}` : value);
+  return `XFORWARD ${name}=${text}\r\n`.length > maxXforwardCommand ? unavailable : text;
 }
