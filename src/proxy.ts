@@ -23,6 +23,7 @@ interface Door {
 // biome-ignore lint/suspicious/noShadowRestrictedNames: it is the mission's word, and nobody here needs the other Proxy
 export class Proxy {
   readonly #doors: readonly Door[];
+  readonly #resolver: Resolver;
   readonly #log: Log;
   readonly #addresses = new Map<string, string>();
 
@@ -71,6 +72,7 @@ export class Proxy {
         await pool.close();
       }),
     );
+    this.#resolver.close();
     this.#addresses.clear();
   }
 }
