@@ -29,9 +29,9 @@ export class Proxy {
 
   constructor(configuration: Configuration, log: Log) {
     this.#log = log;
-    const resolver = new Resolver(configuration.dns);
+    this.#resolver = new Resolver(configuration.dns);
     this.#doors = configuration.listeners.map((listener) =>
-      buildDoor(configuration, listener, resolver, log),
+      buildDoor(configuration, listener, this.#resolver, log),
     );
   }
 
