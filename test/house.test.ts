@@ -1,0 +1,50 @@
+// The house itself: which room may import which, and that every file says in its first line what it is.
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { test } from 'node:test';
+
+const source = join(import.meta.dirname, '../src');
+
+/** What each room may import besides itself. `config` knows the schemas of the rooms it configures. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  'cli.ts': ['config', 'demo', 'proxy.ts', 'telemetry'],
+  demo: ['config', 'proxy.ts', 'message', 'smtp', 'telemetry'],
+  'proxy.ts': ['authentication', 'config', 'dns', 'listener', 'relay', 'telemetry'],
+  config: ['authentication', 'policy', 'relay', 'smtp', 'dns'],
+  listener: ['authentication', 'transaction', 'smtp', 'telemetry'],
+  transaction: ['authentication', 'policy', 'relay', 'message', 'smtp', 'dns', 'telemetry'],
+  authentication: ['smtp', 'dns', 'telemetry'],
+  policy: ['authentication', 'smtp', 'telemetry'],
+  relay: ['smtp', 'telemetry'],
+  message: ['smtp', 'telemetry'],
+  smtp: [],
+  dns: [],
+  telemetry: [],
+};
+
+const files = globSync('**/*.ts', { cwd: source });
+
+/** The room of a file: its folder, or the file itself where it stands in none. */
+const roomOf = (file: string) => file.split('/', 1)[0] ?? file;
+
+test('imports run one way, downward', () => {
+  const wrong: string[] = [];
+  for (const file of files) {
+    const text = readFileSync(join(source, file), 'utf8');
+    for (const [, path = ''] of text.matchAll(/from '(\.[^']+)'/g)) {
+      const from = roomOf(file);
+      const to = roomOf(normalize(join(dirname(file), path)));
+      if (from !== to && !allowed[from]?.includes(to)) wrong.push(`${file} imports ${path}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+  assert.ok(files.length > 40, `only ${files.length} files were looked at`);
+});
+
+test('every file begins with a line that says what it is', () => {
+  const silent = files.filter(
+    (file) => !/^(?:#!.*\n)?\/\/ \S/.test(readFileSync(join(source, file), 'utf8')),
+  );
+  assert.deepEqual(silent, []);
+});
