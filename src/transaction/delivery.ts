@@ -199,10 +199,12 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.#giveBack();
     const [mail, ...recipients] = this.#said;
     if (!mail) throw new DownstreamError('lost', 'closed before MAIL');
-    const replies = [await this.#open(mail.line, true)];
+    const first = await this.#open(mail.line, true);
     const session = this.#session;
     if (!session) throw new DownstreamError('lost', 'the transaction has ended');
-    replies.push(...(await Promise.all(recipients.map(({ line, phase }) => session.command(line, phase)))));
+    const replies = isPositive(first)
+      ? await Promise.all(recipients.map(({ line, phase }) => session.command(line, phase)))
+      : [first];
     const refused = replies.find((reply) => !isPositive(reply));
     if (refused)
       throw new DownstreamError('protocol', 'the envelope was refused when said again', { reply: refused });
