@@ -249,7 +249,11 @@ export class Dialogue {
 
   #path(verb: 'MAIL' | 'RCPT', keyword: 'FROM' | 'TO', text: string): PathArgument | Reply {
     const colon = text.indexOf(':');
-    if (colon < 0 || text.slice(0, colon).trim().toUpperCase() !== keyword) {
+    if (
+      colon < 0 ||
+      !/^[ \t]*$/.test(text.slice(keyword.length, colon)) ||
+      text.slice(0, keyword.length).toUpperCase() !== keyword
+    ) {
       return syntaxError(`syntax: ${verb} ${keyword}:<address>`);
     }
     const path = parsePathArgument(text.slice(colon + 1));

@@ -32,7 +32,8 @@ export interface DownstreamPool<Session extends DownstreamSide = DownstreamSide>
  */
 export function failureReply(error: unknown): Reply {
   if (!(error instanceof DownstreamError)) return makeReply(451, '4.3.0', 'internal error, try again later');
-  if (error.reply) return temporary(error.reply);
+  // A 2yz or 3yz that came out of order says nothing that upstream should read.
+  if (error.reply && error.reply.code >= 400) return temporary(error.reply);
   switch (error.kind) {
     case 'connect':
       return makeReply(451, '4.4.1', 'downstream cannot be reached, try again later');
