@@ -1,0 +1,90 @@
+// The front door where a conversation as text cannot show it: sockets left behind, replies that must not wait, memory.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { RawClient } from '../support/raw-client.ts';
+import { RunningProxy } from '../support/running-proxy.ts';
+import { ScriptedDownstream } from '../support/scripted-downstream.ts';
+
+const nowhere = 'smtp://127.0.0.1:1';
+
+async function socketPath(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-listener-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  return join(directory, 'in.sock');
+}
+
+test('a UNIX socket that a killed process has left behind is replaced', async (t) => {
+  const path = await socketPath(t);
+  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', script]);
+  assert.ok(existsSync(path), 'the socket is left behind');
+  await using proxy = await RunningProxy.start({
+    listener: { listen: `unix:${path}`, destinations: [nowhere] },
+  });
+  using client = await RawClient.connect(proxy.address);
+  assert.match((await client.line()) ?? '', /^220 /);
+});
+
+test('a UNIX socket that somebody listens on is not taken away', async (t) => {
+  const path = await socketPath(t);
+  const other = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve) => other.listen(path, resolve));
+  t.after(() => other.close());
+  await assert.rejects(
+    RunningProxy.start({ listener: { listen: `unix:${path}`, destinations: [nowhere] } }),
+    { code: 'EADDRINUSE' },
+  );
+  assert.ok(existsSync(path));
+});
+
+test('a final reply does not wait for a pipelined command behind it', async () => {
+  const second = Promise.withResolvers<void>();
+  await using downstream = await ScriptedDownstream.start({
+    answers: {
+      MAIL: async (line) => {
+        if (line.includes('second')) await second.promise;
+        return undefined;
+      },
+    },
+  });
+  await using proxy = await RunningProxy.start({ listener: { destinations: [downstream.destination] } });
+  using client = await RawClient.connect(proxy.address);
+  await client.line();
+  await client.ask('EHLO client.example');
+  client.send(
+    'MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\nSubject: x\r\n.\r\nMAIL FROM:<second@example.com>\r\n',
+  );
+  for (const code of ['250', '250', '354', '250']) {
+    const [line] = await client.reply();
+    assert.equal(line?.slice(0, 3), code);
+  }
+  second.resolve();
+  assert.match((await client.line()) ?? '', /^250 2\.1\.0/);
+});
+
+test('replies to pipelined commands do not wait for a slow one behind them', async () => {
+  const slow = Promise.withResolvers<void>();
+  await using downstream = await ScriptedDownstream.start({
+    answers: {
+      RCPT: async (line) => {
+        if (line.includes('slow')) await slow.promise;
+        return undefined;
+      },
+    },
+  });
+  await using proxy = await RunningProxy.start({ listener: { destinations: [downstream.destination] } });
+  using client = await RawClient.connect(proxy.address);
+  await client.line();
+  await client.ask('EHLO client.example');
+  client.send('MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nRCPT TO:<slow@example.com>\r\n');
+  assert.match((await client.line()) ?? '', /^250 2\.1\.0/);
+  assert.match((await client.line()) ?? '', /^250 2\.1\.5/);
+  slow.resolve();
+  assert.match((await client.line()) ?? '', /^250 2\.1\.5/);
+});
