@@ -113,8 +113,14 @@ export class Transaction {
     if (size > this.#settings.limits.messageBytes) return this.#refuseMail(this.#tooLarge());
     this.#mailLine = line;
     this.#smtputf8 = path.parameters.some(({ keyword }) => keyword === 'SMTPUTF8');
-    this.#run = this.#settings.authentication.begin({ client: this.#start.client, smtputf8: this.#smtputf8 });
-    this.#run.mail(path.address);
+    const { authentication } = this.#settings;
+    try {
+      this.#run = authentication.begin({ client: this.#start.client, smtputf8: this.#smtputf8 });
+      this.#run.mail(path.address);
+    } catch (error) {
+      this.#record.failure('internal', error);
+      return this.#refuseMail(internalError);
+    }
     if (this.#settings.envelope === 'deferred')
       return makeReply(250, '2.1.0', 'sender will be passed on after the message');
     const reply = await this.#bounded(this.#delivery.mail(line));
@@ -159,6 +165,15 @@ export class Transaction {
    */
   write(chunk: Buffer): Promise<void> | undefined {
     if (this.#state.name !== 'content' || this.#state.refusal) return undefined;
+    try {
+      return this.#take(chunk);
+    } catch (error) {
+      this.#record.failure('internal', error);
+      return this.#refuseContent(internalError);
+    }
+  }
+
+  #take(chunk: Buffer): Promise<void> | undefined {
     this.#sizeBytes += chunk.length;
     if (this.#sizeBytes > this.#settings.limits.messageBytes) return this.#refuseContent(this.#tooLarge());
     const piece = this.#newlines.push(chunk);
