@@ -1,0 +1,539 @@
+// A transaction as a state machine between two fake sides: its replies, its ends, what it leaves behind.
+import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type AcquirePlan, FakePool, settled } from './fakes.ts';
+import { body, ChangedAuthentication, type Changes, Driven, mailLine, rcptLine } from './start.ts';
+
+function start(
+  plans: readonly AcquirePlan[] = [],
+  changes: Changes & { readonly out?: 'smtp' | 'lmtp' } = {},
+) {
+  const { out = 'smtp', ...rest } = changes;
+  const pool = new FakePool(plans, out);
+  return { pool, it: new Driven(pool, rest) };
+}
+
+/** Nothing is held any more, and the log has one line. */
+async function assertOver({ pool, it }: { pool: FakePool; it: Driven }): Promise<void> {
+  await settled();
+  pool.assertAllBack();
+  assert.equal(it.records.length, 1, 'one line for a transaction');
+}
+
+const late = '451 4.4.2 downstream did not answer in time, try again later';
+const internal = '451 4.3.0 internal error, try again later';
+const envelopes = ['passthrough', 'deferred'] as const;
+
+test('passthrough: the downstream’s own replies, the message with our fields on top, one line in the log', async () => {
+  const plan = {
+    answers: { MAIL: '250 2.1.0 sender fine', RCPT: '250 2.1.5 rcpt fine' },
+    dots: ['250 2.6.0 as 7'],
+  };
+  const { pool, it } = start([plan]);
+  assert.equal(await it.mail(), '250 2.1.0 sender fine');
+  assert.equal(await it.rcpt(), '250 2.1.5 rcpt fine');
+  assert.equal(it.data(), '354 End data with <CR><LF>.<CR><LF>');
+  await it.write();
+  assert.ok(!pool.story.lines.includes('1 DATA'), 'the downstream waits for no message that is not there');
+  assert.deepEqual(await it.finish(), ['250 2.6.0 as 7']);
+  const message = pool.sessions[0]?.message ?? '';
+  assert.match(message, /^Authentication-Results: mx\.example\.org;/);
+  assert.match(message, /\r\nReceived: from client\.example\.com /);
+  assert.ok(message.endsWith(body));
+  await assertOver({ pool, it });
+  assert.deepEqual(it.record.recipients, [{ to: 'one@example.net', reply: '250 2.1.5 rcpt fine' }]);
+  const { from, sizeBytes, destination, disposition, replies } = it.record;
+  assert.deepEqual(
+    [from, sizeBytes, destination, disposition, replies],
+    ['a@example.com', body.length, 'smtp://fake:1', 'accept', ['250 2.6.0 as 7']],
+  );
+  assert.equal(it.events[0]?.level, 'info');
+});
+
+test('deferred: nothing is said downstream before the message is there', async () => {
+  const { pool, it } = start([], { envelope: 'deferred' });
+  await it.upToDot(['one', 'two']);
+  assert.deepEqual(pool.story.lines, []);
+  assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
+  assert.deepEqual(pool.story.lines, [
+    'acquire',
+    `1 ${mailLine}`,
+    `1 ${rcptLine('one')}`,
+    `1 ${rcptLine('two')}`,
+    '1 DATA',
+    '1 content',
+    '1 .',
+    '1 released',
+  ]);
+  await assertOver({ pool, it });
+});
+
+test('deferred in SMTP: one refused recipient refuses the message, and nobody gets it', async () => {
+  const { pool, it } = start([{ answers: { [rcptLine('two')]: '550 5.1.1 No such user' } }], {
+    envelope: 'deferred',
+  });
+  await it.upToDot(['one', 'two', 'three']);
+  assert.deepEqual(await it.finish(), ['550 5.1.1 No such user']);
+  assert.equal(pool.dot, false);
+  await assertOver({ pool, it });
+});
+
+for (const out of ['smtp', 'lmtp'] as const) {
+  test(`deferred, LMTP to ${out}: the others get it, and each has its own reply`, async () => {
+    const plan = {
+      answers: { [rcptLine('two')]: '550 5.1.1 No such user' },
+      dots: ['250 2.0.0 first', '452 4.2.2 second'],
+    };
+    const { pool, it } = start([plan], { envelope: 'deferred', protocol: 'lmtp', out });
+    await it.upToDot(['one', 'two', 'three']);
+    assert.deepEqual(await it.finish(), [
+      '250 2.0.0 first',
+      '550 5.1.1 No such user',
+      out === 'lmtp' ? '452 4.2.2 second' : '250 2.0.0 first',
+    ]);
+    await assertOver({ pool, it });
+  });
+}
+
+test('deferred, LMTP: all recipients refused, no DATA', async () => {
+  const { pool, it } = start([{ answers: { RCPT: '550 5.1.1 No such user' } }], {
+    envelope: 'deferred',
+    protocol: 'lmtp',
+    out: 'lmtp',
+  });
+  await it.upToDot(['one', 'two']);
+  assert.deepEqual(await it.finish(), ['550 5.1.1 No such user', '550 5.1.1 No such user']);
+  assert.ok(!pool.story.lines.includes('1 DATA'));
+  await assertOver({ pool, it });
+});
+
+test('deferred: a refused sender is the answer for everybody who waits for one', async () => {
+  for (const protocol of ['smtp', 'lmtp'] as const) {
+    const { pool, it } = start([{ answers: { MAIL: '550 5.1.8 Bad sender' } }], {
+      envelope: 'deferred',
+      protocol,
+    });
+    await it.upToDot(['one', 'two']);
+    assert.deepEqual(await it.finish(), Array(protocol === 'lmtp' ? 2 : 1).fill('550 5.1.8 Bad sender'));
+    await assertOver({ pool, it });
+  }
+});
+
+test('LMTP to LMTP: a reply for each accepted recipient, in order', async () => {
+  const plan = {
+    answers: { [rcptLine('no')]: '550 5.1.1 No' },
+    dots: ['250 2.0.0 one', '550 5.2.2 full', 'lost'],
+  } as const;
+  const { pool, it } = start([plan], { protocol: 'lmtp', out: 'lmtp' });
+  await it.mail();
+  for (const name of ['one', 'no', 'two', 'three']) await it.rcpt(name);
+  it.data();
+  await it.write();
+  assert.deepEqual(await it.finish(), [
+    '250 2.0.0 one',
+    '550 5.2.2 full',
+    '451 4.4.2 downstream closed the connection, try again later',
+  ]);
+  await assertOver({ pool, it });
+});
+
+test('LMTP to SMTP: the one reply is everybody’s', async () => {
+  const { pool, it } = start([{ dots: ['250 2.0.0 as 9'] }], { protocol: 'lmtp' });
+  await it.upToDot(['one', 'two', 'three']);
+  assert.deepEqual(await it.finish(), Array(3).fill('250 2.0.0 as 9'));
+  await assertOver({ pool, it });
+});
+
+for (const envelope of envelopes) {
+  test(`${envelope}, SMTP to LMTP: one recipient, the others another time`, async () => {
+    const { pool, it } = start([], { envelope, out: 'lmtp' });
+    await it.mail();
+    assert.match(await it.rcpt('one'), /^250 /);
+    assert.match(await it.rcpt('two'), /^452 4\.5\.3 /);
+    it.data();
+    await it.write();
+    assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
+    assert.ok(!pool.story.lines.includes(`1 ${rcptLine('two')}`));
+    await assertOver({ pool, it });
+  });
+}
+
+test('a recipient that is refused leaves room for another', async () => {
+  const { it } = start([{ answers: { [rcptLine('no')]: '550 5.1.1 No' } }], {
+    out: 'lmtp',
+    limits: { recipients: 1 },
+  });
+  await it.mail();
+  assert.match(await it.rcpt('no'), /^550 /);
+  assert.match(await it.rcpt('one'), /^250 /);
+  assert.match(await it.rcpt('two'), /^452 4\.5\.3 /);
+  it.transaction.abort('test');
+});
+
+test('DATA without an accepted recipient is 554, and the transaction goes on', async () => {
+  const { pool, it } = start([{ answers: { [rcptLine('no')]: '550 5.1.1 No' } }]);
+  await it.mail();
+  await it.rcpt('no');
+  assert.equal(it.data(), '554 5.5.1 no valid recipients');
+  assert.match(await it.rcpt('one'), /^250 /);
+  assert.match(it.data(), /^354 /);
+  it.transaction.abort('test');
+  await assertOver({ pool, it });
+});
+
+test('a refused MAIL ends the transaction with the refusal in the log', async () => {
+  const { pool, it } = start([{ answers: { MAIL: '550 5.1.8 Bad sender' } }]);
+  assert.equal(await it.mail(), '550 5.1.8 Bad sender');
+  it.transaction.abort('again');
+  await assertOver({ pool, it });
+  assert.deepEqual([it.record.replies, it.record.aborted], [['550 5.1.8 Bad sender'], undefined]);
+});
+
+test('SIZE= over the limit is 552 without asking anybody', async () => {
+  const { pool, it } = start([], { limits: { messageBytes: 100 } });
+  assert.equal(await it.mail(`${mailLine} SIZE=101`), '552 5.3.4 message over 100 bytes');
+  assert.deepEqual(pool.story.lines, []);
+  await assertOver({ pool, it });
+});
+
+test('421 in the middle of the envelope is 451 for the rest of it, DATA included', async () => {
+  const { pool, it } = start([{ answers: { [rcptLine('two')]: '421 4.3.2 Shutting down' } }]);
+  await it.mail();
+  assert.match(await it.rcpt('one'), /^250 /);
+  assert.equal(await it.rcpt('two'), '451 4.3.2 Shutting down');
+  assert.equal(await it.rcpt('three'), '451 4.3.2 Shutting down');
+  assert.equal(it.data(), '451 4.3.2 Shutting down');
+  it.transaction.reset('reset');
+  await assertOver({ pool, it });
+});
+
+test('a pooled connection that died while the message came is replaced, and nobody notices', async () => {
+  const { pool, it } = start([{ used: true }, {}]);
+  await it.upToDot(['one', 'two']);
+  pool.sessions[0]?.drop();
+  assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
+  assert.equal(it.record.destination, 'smtp://fake:2');
+  assert.deepEqual(it.failures, []);
+  await assertOver({ pool, it });
+});
+
+/** What refuses content while it arrives. */
+const refusals: readonly { name: string; changes: Changes; text: string; reply: string }[] = [
+  {
+    name: 'a message over the limit',
+    changes: { limits: { messageBytes: 50 } },
+    text: `${body}${'x'.repeat(50)}`,
+    reply: '552 5.3.4 message over 50 bytes',
+  },
+  {
+    name: 'a header section over its limit',
+    changes: { limits: { headerBytes: 10 } },
+    text: body,
+    reply: '552 5.3.4 header section over 10 bytes',
+  },
+  {
+    name: 'a bare newline where they are rejected',
+    changes: { bareNewlines: 'reject' },
+    text: 'a: b\n\r\nx\r\n',
+    reply: '550 5.6.11 message holds a bare CR or LF',
+  },
+  {
+    name: 'a message that has been everywhere',
+    changes: {},
+    text: `${'Received: x\r\n'.repeat(101)}\r\nx\r\n`,
+    reply: '554 5.4.6 mail loop: more than 100 Received fields',
+  },
+  {
+    name: 'a spool that cannot be written',
+    changes: { spool: { memoryBytes: 1, directory: join(tmpdir(), 'postern-test-no-such-directory') } },
+    text: body,
+    reply: '452 4.3.1 message cannot be stored, try again later',
+  },
+];
+
+for (const { name, changes, text, reply } of refusals) {
+  for (const protocol of ['smtp', 'lmtp'] as const) {
+    test(`${name} (${protocol}): the rest is thrown away, the session can be used again`, async () => {
+      const { pool, it } = start([], { ...changes, protocol });
+      await it.upToDot(['one', 'two'], text);
+      for (let i = 0; i < 10; i++) await it.write('more\r\n'.repeat(100));
+      assert.deepEqual(await it.finish(), Array(protocol === 'lmtp' ? 2 : 1).fill(reply));
+      assert.ok(!pool.story.lines.includes('1 DATA'));
+      assert.equal(pool.sessions[0]?.usable, true);
+      await assertOver({ pool, it });
+      assert.deepEqual(it.failures, name.includes('spool') ? ['spool'] : []);
+    });
+  }
+}
+
+test('after a refusal neither checks nor spool get what follows', async () => {
+  let written = 0;
+  let aborted = 0;
+  const authentication = new ChangedAuthentication((run) => ({
+    write: (chunk) => {
+      written += chunk.length;
+      return run.write(chunk);
+    },
+    abort: () => {
+      aborted += 1;
+      run.abort();
+    },
+  }));
+  const { pool, it } = start([], { authentication, limits: { messageBytes: 100 } });
+  await it.upToDot();
+  await it.write('x'.repeat(100));
+  assert.equal(written, body.length);
+  assert.ok(aborted > 0, 'the checks are told');
+  await it.write('y');
+  assert.equal(written, body.length);
+  await it.finish();
+  await assertOver({ pool, it });
+});
+
+test('our own mistakes are 451 4.3.0, and nothing is held', async () => {
+  const boom = () => {
+    throw new RangeError('mistake');
+  };
+  const mistakes: readonly [string, ChangedAuthentication][] = [
+    ['finish rejects', new ChangedAuthentication(() => ({ finish: async () => boom() }))],
+    ['finish throws', new ChangedAuthentication(() => ({ finish: boom }))],
+    ['write throws', new ChangedAuthentication(() => ({ write: boom }))],
+    [
+      'removes throws',
+      new ChangedAuthentication((run) => ({
+        finish: async (signal) => ({ ...(await run.finish(signal)), removes: boom }),
+      })),
+    ],
+  ];
+  for (const [name, authentication] of mistakes) {
+    for (const envelope of envelopes) {
+      const { pool, it } = start([], { authentication, envelope, protocol: 'lmtp' });
+      await it.upToDot(['one', 'two']);
+      assert.deepEqual(await it.finish(), [internal, internal], name);
+      assert.deepEqual(it.failures, ['internal'], name);
+      assert.equal(pool.dot, false);
+      await assertOver({ pool, it });
+    }
+  }
+});
+
+test('a mistake of ours at MAIL is 451 4.3.0, and ends the transaction', async () => {
+  const authentication = new ChangedAuthentication(() => ({
+    mail: () => {
+      throw new RangeError('mistake');
+    },
+  }));
+  const { pool, it } = start([], { authentication });
+  assert.equal(await it.mail(), internal);
+  assert.deepEqual(it.failures, ['internal']);
+  assert.deepEqual(it.record.replies, [internal]);
+  await assertOver({ pool, it });
+});
+
+test('what the policy refuses never goes downstream', async () => {
+  const authentication = new ChangedAuthentication((run) => ({
+    finish: async (signal) => ({
+      ...(await run.finish(signal)),
+      dmarc: { domain: 'example.com', policy: 'reject', result: 'fail' },
+    }),
+  }));
+  for (const envelope of envelopes) {
+    const policy = { dmarc: 'reject', temperror: 'annotate', rejectAfterQueue: false } as const;
+    const { pool, it } = start([], { authentication, policy, envelope, protocol: 'lmtp' });
+    await it.upToDot(['one', 'two']);
+    const reply = '550 5.7.1 Rejected by the DMARC policy of example.com (p=reject)';
+    assert.deepEqual(await it.finish(), [reply, reply]);
+    assert.equal(it.record.disposition, 'reject');
+    assert.equal(pool.dot, false);
+    await assertOver({ pool, it });
+  }
+});
+
+/** Steps of a transaction that can take for ever: how to come there, and what happens first. */
+const steps: readonly {
+  readonly name: string;
+  readonly plans: readonly AcquirePlan[];
+  readonly changes?: Changes;
+  readonly reached: string;
+  readonly run: (it: Driven) => Promise<unknown>;
+}[] = [
+  { name: 'no connection for MAIL', plans: ['hang'], reached: 'acquire', run: (it) => it.mail() },
+  { name: 'a connection too late for MAIL', plans: ['stubborn'], reached: 'acquire', run: (it) => it.mail() },
+  {
+    name: 'MAIL unanswered',
+    plans: [{ answers: { MAIL: 'hang' } }],
+    reached: `1 ${mailLine}`,
+    run: (it) => it.mail(),
+  },
+  {
+    name: 'RCPT unanswered',
+    plans: [{ answers: { RCPT: 'hang' } }],
+    reached: `1 ${rcptLine('one')}`,
+    run: async (it) => {
+      await it.mail();
+      return it.rcpt();
+    },
+  },
+  {
+    name: 'the second RCPT unanswered',
+    plans: [{ answers: { [rcptLine('two')]: 'hang' } }],
+    reached: `1 ${rcptLine('two')}`,
+    run: async (it) => {
+      await it.mail();
+      await it.rcpt();
+      return it.rcpt('two');
+    },
+  },
+  {
+    name: 'DATA unanswered',
+    plans: [{ answers: { DATA: 'hang' } }],
+    reached: '1 DATA',
+    run: async (it) => {
+      await it.upToDot();
+      return it.finish();
+    },
+  },
+  {
+    name: 'the final dot unanswered',
+    plans: [{ dots: ['hang'] }],
+    reached: '1 .',
+    run: async (it) => {
+      await it.upToDot();
+      return it.finish();
+    },
+  },
+  {
+    name: 'no connection for a deferred envelope',
+    plans: ['hang'],
+    changes: { envelope: 'deferred' },
+    reached: 'acquire',
+    run: async (it) => {
+      await it.upToDot();
+      return it.finish();
+    },
+  },
+  {
+    name: 'a deferred RCPT unanswered',
+    plans: [{ answers: { RCPT: 'hang' } }],
+    changes: { envelope: 'deferred' },
+    reached: `1 ${rcptLine('one')}`,
+    run: async (it) => {
+      await it.upToDot(['one', 'two']);
+      return it.finish();
+    },
+  },
+];
+
+for (const { name, plans, changes, reached, run } of steps) {
+  test(`deadline, ${name}: 451 in time, and nothing is held`, async () => {
+    const { pool, it } = start(plans, { ...changes, limits: { answerMs: 20 } });
+    assert.deepEqual([await run(it)].flat(), [late]);
+    assert.ok(pool.story.lines.includes(reached));
+    await settled();
+    pool.assertAllBack();
+    assert.ok(it.failures.includes('deadline'));
+    if (it.records.length === 0) {
+      // The envelope is not at its end: whatever is said now gets 4yz.
+      assert.match(await it.rcpt('three'), /^451 /);
+      assert.match(it.data(), /^(?:451 4\.4\.2|554 5\.5\.1 no valid recipients)/);
+      it.transaction.reset('reset');
+    }
+    await assertOver({ pool, it });
+    assert.equal(it.record.aborted === undefined, !reached.includes('RCPT') || changes !== undefined);
+  });
+
+  test(`upstream vanishes, ${name}: the session is closed and given back once`, async () => {
+    const { pool, it } = start(plans, changes);
+    const reply = run(it);
+    await pool.story.until(reached);
+    it.transaction.abort('upstream is gone');
+    it.transaction.abort('and again');
+    assert.match(String(await reply), /^451 /);
+    await it.write();
+    await assertOver({ pool, it });
+    assert.equal(it.record.aborted, 'upstream is gone');
+    assert.equal(pool.dot, reached === '1 .');
+    assert.ok(pool.sessions.every((session) => !session.usable || pool.story.lines.length === 2));
+  });
+}
+
+test('upstream vanishes between commands: the session is closed; after RSET it can be used again', async () => {
+  for (const how of ['abort', 'reset'] as const) {
+    const { pool, it } = start();
+    await it.mail();
+    await it.rcpt();
+    it.transaction[how]('upstream says so');
+    await assertOver({ pool, it });
+    assert.equal(pool.sessions[0]?.usable, how === 'reset');
+    assert.deepEqual([it.record.aborted, it.record.replies], ['upstream says so', []]);
+    assert.match(await it.rcpt('two'), /^451 /);
+    pool.assertAllBack();
+  }
+});
+
+test('upstream vanishes while the content arrives: no DATA downstream, what still comes is thrown away', async () => {
+  for (const envelope of envelopes) {
+    const { pool, it } = start([], { envelope });
+    await it.upToDot();
+    it.transaction.abort('upstream is gone');
+    await it.write('more');
+    await assertOver({ pool, it });
+    assert.ok(!pool.story.lines.includes('1 DATA'));
+    assert.deepEqual((await it.finish()).length, 1);
+    assert.equal(it.records.length, 1);
+  }
+});
+
+test('while the checks are at work: the deadline and a vanished upstream stop them, and nothing goes out', async () => {
+  for (const envelope of envelopes) {
+    for (const how of ['deadline', 'abort'] as const) {
+      const begun = Promise.withResolvers<void>();
+      const authentication = new ChangedAuthentication((run) => ({
+        finish: async (signal) => {
+          begun.resolve();
+          await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
+          return run.finish(signal);
+        },
+      }));
+      const limits = how === 'deadline' ? { answerMs: 20 } : {};
+      const { pool, it } = start([], { authentication, envelope, limits, protocol: 'lmtp', out: 'lmtp' });
+      await it.upToDot(['one', 'two']);
+      const replies = it.finish();
+      await begun.promise;
+      if (how === 'abort') it.transaction.abort('upstream is gone');
+      for (const reply of await replies) assert.match(reply, /^451 /);
+      assert.equal((await replies).length, 2);
+      assert.equal(pool.dot, false);
+      await assertOver({ pool, it });
+    }
+  }
+});
+
+test('checks that never end cannot hold the reply back', async () => {
+  const authentication = new ChangedAuthentication(() => ({ finish: () => new Promise(() => {}) }));
+  const { pool, it } = start([], { authentication, limits: { answerMs: 20 } });
+  await it.upToDot();
+  assert.deepEqual(await it.finish(), [late]);
+  assert.equal(pool.dot, false);
+  await assertOver({ pool, it });
+});
+
+test('a message goes to the spool’s file and out of it again, byte for byte', async () => {
+  const { pool, it } = start([], { spool: { memoryBytes: 1000, directory: tmpdir() } });
+  const large = `Subject: x\r\n\r\n${'.line of text\r\n'.repeat(20_000)}`;
+  await it.upToDot(['one'], '');
+  for (let at = 0; at < large.length; at += 5000) await it.write(large.slice(at, at + 5000));
+  assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
+  assert.ok(pool.sessions[0]?.message?.endsWith(large));
+  await assertOver({ pool, it });
+});
+
+test('an end of data without DATA is an internal error, not a crash', async () => {
+  const { pool, it } = start();
+  await it.mail();
+  assert.deepEqual(await it.finish(), [internal]);
+  it.transaction.abort('test');
+  await assertOver({ pool, it });
+});
