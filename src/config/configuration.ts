@@ -1,9 +1,10 @@
 // A configuration as the rest of the program sees it: checked, complete, in bytes and milliseconds.
 import type { z } from 'zod';
 import type { checksSchema } from '../authentication/checks.ts';
-import type { Zone } from '../dns/zone.ts';
+import type { DnsOptions } from '../dns/resolver.ts';
 import type { policySchema } from '../policy/policy.ts';
 import type { Destination } from '../relay/destination.ts';
+import type { PoolOptions } from '../relay/pool.ts';
 
 /** Where a server listens on TCP; port 0 is any free port. */
 export interface TcpAddress {
@@ -18,25 +19,7 @@ export type SocketAddress = TcpAddress | { readonly path: string };
 export type Mode = 'before-queue' | 'after-queue';
 
 /** What a listener's connections downstream cost and how long they are kept. */
-export interface PoolConfiguration {
-  /** Connections open at the same time. */
-  readonly size: number;
-  /** How long an unused connection is kept. */
-  readonly idleMs: number;
-  /** How long any connection is used. */
-  readonly ageMs: number;
-  /** Transactions on one connection. */
-  readonly transactions: number;
-  /** How long a transaction waits for a connection. */
-  readonly waitMs: number;
-  /** Transactions that wait at the same time. */
-  readonly waiting: number;
-  /** First pause after a destination could not be reached; doubled each time up to `backoffMaxMs`. */
-  readonly backoffMs: number;
-  readonly backoffMaxMs: number;
-  /** A connection unused for longer is checked (NOOP or RSET) before it is used again. */
-  readonly checkAfterMs: number;
-}
+export type PoolConfiguration = Omit<PoolOptions, 'destinations' | 'session'>;
 
 /** How long the downstream may take for each phase (RFC 5321 §4.5.3.2). */
 export interface TimeoutConfiguration {
@@ -90,25 +73,6 @@ export interface ListenerConfiguration {
   readonly limits: LimitConfiguration;
 }
 
-/** How names are looked up. */
-export interface DnsConfiguration {
-  /** undefined: the system's name servers. */
-  readonly servers?: readonly string[];
-  readonly timeoutMs: number;
-  readonly tries: number;
-  /** Answers before the network is asked. */
-  readonly zone?: Zone;
-  /** Names that the zone lacks do not exist; the network is never asked. */
-  readonly zoneOnly: boolean;
-  readonly cache: {
-    readonly entries: number;
-    readonly maxAgeMs: number;
-    readonly failureAgeMs: number;
-  };
-  /** All DNS of one transaction together. */
-  readonly transactionMs: number;
-}
-
 /** Where messages stay while they are judged. */
 export interface SpoolConfiguration {
   /** What of a message is held in memory; a longer one goes to an unlinked file. */
@@ -134,7 +98,7 @@ export interface Configuration {
     readonly local: readonly string[];
     readonly trusted: readonly string[];
   };
-  readonly dns: DnsConfiguration;
+  readonly dns: DnsOptions;
   readonly checks: z.output<typeof checksSchema>;
   /** Whether a Received-SPF field is added (RFC 7208 §9.1). */
   readonly receivedSpf: boolean;

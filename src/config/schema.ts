@@ -2,8 +2,9 @@
 import { availableParallelism, hostname } from 'node:os';
 import { z } from 'zod';
 import { checksSchema } from '../authentication/checks.ts';
+import type { DnsOptions } from '../dns/resolver.ts';
 import { policySchema } from '../policy/policy.ts';
-import type { DnsConfiguration, SpoolConfiguration } from './configuration.ts';
+import type { SpoolConfiguration } from './configuration.ts';
 import { authservId, count, hostName, nameServer, network, size, tcpAddress, time } from './fields.ts';
 import { listenerSchema } from './listener.ts';
 import { wrong } from './mistakes.ts';
@@ -20,7 +21,7 @@ const networks = z.strictObject({
 });
 
 /** The `dns` section before its zone file is read. */
-type Dns = Omit<DnsConfiguration, 'zone'> & {
+type Dns = Omit<DnsOptions, 'zone'> & {
   readonly zoneFile: string | undefined;
 };
 

@@ -68,9 +68,14 @@ export class RunningProxy implements AsyncDisposable {
         events.push({ level, event, fields });
       };
     const log: Log = { error: tell('error'), warn: tell('warn'), info: tell('info'), debug: tell('debug') };
-    const proxy = new PosternProxy(loadConfiguration({ file, environment: {} }), log);
-    await proxy.start();
-    return new RunningProxy(proxy, events, directory);
+    try {
+      const proxy = new PosternProxy(loadConfiguration({ file, environment: {} }), log);
+      await proxy.start();
+      return new RunningProxy(proxy, events, directory);
+    } catch (error) {
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   /** What the log says of transactions. */
