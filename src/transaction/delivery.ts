@@ -147,7 +147,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     }
     this.#session = session;
     this.#destination = session.destination.text;
-    const mayRetry = !fresh && !this.#retried && session.transactions > 0;
+    const mayRetry = !fresh && session.transactions > 0;
     try {
       const reply = await this.#introduce(session, mailLine);
       // A server that shuts down says 421 to whatever comes next; the message can do nothing for it.
