@@ -268,28 +268,33 @@ for (const { name, changes, text, reply } of refusals) {
   }
 }
 
-test('after a refusal neither checks nor spool get what follows', async () => {
-  let written = 0;
-  let aborted = 0;
-  const authentication = new ChangedAuthentication((run) => ({
-    write: (chunk) => {
-      written += chunk.length;
-      return run.write(chunk);
-    },
-    abort: () => {
-      aborted += 1;
-      run.abort();
-    },
-  }));
-  const { pool, it } = start([], { authentication, limits: { messageBytes: 100 } });
-  await it.upToDot();
-  await it.write('x'.repeat(100));
-  assert.equal(written, body.length);
-  assert.ok(aborted > 0, 'the checks are told');
-  await it.write('y');
-  assert.equal(written, body.length);
-  await it.finish();
-  await assertOver({ pool, it });
+test('after a refusal the checks are stopped and get nothing more, whatever refused it', async () => {
+  for (const changes of [
+    { limits: { messageBytes: body.length } },
+    { spool: { memoryBytes: body.length, directory: join(tmpdir(), 'postern-test-no-such-directory') } },
+  ]) {
+    let written = '';
+    let aborted = 0;
+    const authentication = new ChangedAuthentication((run) => ({
+      write: (chunk) => {
+        written += chunk.toString('latin1');
+        return run.write(chunk);
+      },
+      abort: () => {
+        aborted += 1;
+        run.abort();
+      },
+    }));
+    const { pool, it } = start([], { authentication, ...changes });
+    await it.upToDot();
+    assert.equal(aborted, 0);
+    await it.write('one too many\r\n');
+    assert.ok(aborted > 0);
+    await it.write('and more\r\n');
+    assert.ok(written.startsWith(body) && !written.includes('and more'));
+    assert.match((await it.finish())[0] ?? '', /^(?:552 5\.3\.4|452 4\.3\.1) /);
+    await assertOver({ pool, it });
+  }
 });
 
 test('our own mistakes are 451 4.3.0, and nothing is held', async () => {
