@@ -62,6 +62,8 @@ export class TransactionRecord {
 
   /** Something went wrong; a line of its own, since it may come when the transaction's line is out. */
   failure(stage: string, error: unknown): void {
+    // Whoever ended the transaction cut off its command downstream as well: that is no failure of its own.
+    if (this.#fields.aborted !== undefined && error instanceof DownstreamError) return;
     const reply = error instanceof DownstreamError && error.reply ? describeReply(error.reply) : undefined;
     this.#write('warn', 'transaction failure', {
       id: this.#fields.id,
