@@ -1,7 +1,7 @@
 // The dialogue with upstream: one method per verb, each gives its reply; no sockets (RFC 5321 §4.1, RFC 2033).
 import type { Client } from '../authentication/authentication.ts';
 import type { Extensions } from '../smtp/extensions.ts';
-import { type PathArgument, parsePathArgument, unofferedParameter } from '../smtp/path.ts';
+import { controlCharacter, type PathArgument, parsePathArgument, unofferedParameter } from '../smtp/path.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
 import {
   maxXforwardCommand,
@@ -51,19 +51,22 @@ const presumed: Extensions = new Map([
 /** Extensions that only concern envelope, content and replies: they pass through us untouched. */
 const transparent = ['8BITMIME', 'SMTPUTF8', 'DSN', 'ENHANCEDSTATUSCODES'] as const;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const control = /[\x00-\x08\x0a-\x1f\x7f]/;
-
 const ok = (text: string) => makeReply(250, '2.0.0', text);
 const syntaxError = (text: string) => makeReply(501, '5.5.4', text);
 const outOfOrder = (text: string) => makeReply(503, '5.5.1', text);
+
+/** How the client introduced itself; the verb decides between SMTP and LMTP. */
+interface Hello {
+  readonly verb: 'HELO' | 'EHLO' | 'LHLO';
+  readonly name: string;
+}
 
 /** One connection's dialogue. Commands come one at a time; `end` may come at any time. */
 export class Dialogue {
   readonly #settings: DialogueSettings;
   readonly #peer: Peer;
   #encrypted: boolean;
-  #helo: { readonly verb: 'HELO' | 'EHLO' | 'LHLO'; readonly name: string } | undefined;
+  #helo: Hello | undefined;
   #offered: ReadonlySet<string> = new Set();
   /** What XFORWARD said since the last transaction; undefined: nothing. */
   #xforward: Map<XforwardName, string | undefined> | undefined;
@@ -95,7 +98,8 @@ export class Dialogue {
     // The end of the line is without blanks already; U+00A0 is none, but half of a character in UTF-8.
     const text = argument.replace(/^[ \t]+/, '');
     // They have no place in any command, and would end up in logs or, as a bare CR, split a line downstream.
-    if (control.test(line)) return { reply: syntaxError('control character in command'), next: 'command' };
+    if (controlCharacter.test(line))
+      return { reply: syntaxError('control character in command'), next: 'command' };
     // A verb ends at a blank or with the line; anything else is no verb of ours.
     if (argument !== '' && !/^[ \t]/.test(argument)) return { reply: unknown, next: 'command' };
     switch (verb.toUpperCase()) {
@@ -175,7 +179,7 @@ export class Dialogue {
     }
   }
 
-  async #hello(verb: 'HELO' | 'EHLO' | 'LHLO', name: string): Promise<Reply> {
+  async #hello(verb: Hello['verb'], name: string): Promise<Reply> {
     // RFC 5321 §4.5.3.1.2; what it holds is no concern of a proxy, as long as it is one printable word or line.
     if (name === '' || name.length > 255 || name.includes('\t')) {
       return syntaxError(`${verb} needs a host name`);
@@ -265,7 +269,7 @@ export class Dialogue {
   }
 
   /** Whose message comes: from XFORWARD alone where there was one, else from the connection alone. */
-  #start(helo: { readonly verb: string; readonly name: string }): TransactionStart {
+  #start(helo: Hello): TransactionStart {
     const protocol = helo.verb === 'LHLO' ? 'lmtp' : 'smtp';
     const own = this.#settings.newId();
     const common = { protocol, extended: helo.verb !== 'HELO', encrypted: this.#encrypted } as const;
@@ -282,7 +286,7 @@ export class Dialogue {
   }
 
   /** What we know of a client that nobody forwarded. */
-  #ownAttributes(helo: { readonly verb: string; readonly name: string }, id: string): XforwardAttributes {
+  #ownAttributes(helo: Hello, id: string): XforwardAttributes {
     return new Map<XforwardName, string | undefined>([
       ['NAME', undefined],
       ['ADDR', this.#peer.ip],

@@ -1,5 +1,9 @@
 // The arguments of MAIL and RCPT: a path and ESMTP parameters, kept as they were sent (RFC 5321 §4.1.2).
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+/** What has no place in any command line: all control characters but the tab. */
+export const controlCharacter = /[\x00-\x08\x0a-\x1f\x7f]/;
+
 /** One ESMTP parameter; `value` is what follows `=`, still encoded, or undefined without one. */
 export interface Parameter {
   readonly keyword: string;
@@ -26,8 +30,7 @@ export interface PathArgument {
  * @returns the argument, or a string that says what is wrong
  */
 export function parsePathArgument(text: string): PathArgument | string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  if (/[\x00-\x08\x0a-\x1f\x7f]/.test(text)) return 'control character in the path';
+  if (controlCharacter.test(text)) return 'control character in the path';
   // A quoted local part may hold any character, `>` and blanks included (RFC 5321 §4.1.2).
   const match = /^[ \t]*<((?:"(?:[^"\\]|\\.)*"|[^"<> \t])*)>(?:[ \t]+(.*?))?[ \t]*$/.exec(text);
   if (!match) return 'the path must stand in angle brackets';

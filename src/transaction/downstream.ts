@@ -4,7 +4,6 @@ import { makeReply, type Reply } from '../smtp/reply.ts';
 
 /** What a transaction needs of an open downstream session; relay/session.ts has it. */
 export interface DownstreamSide {
-  readonly protocol: 'smtp' | 'lmtp';
   readonly destination: { readonly text: string };
   readonly extensions: ReadonlyMap<string, string>;
   /** How many transactions it has carried: 0 on a fresh connection. */

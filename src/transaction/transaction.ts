@@ -59,6 +59,7 @@ const tooManyRecipients = makeReply(
 );
 const accepted = makeReply(250, '2.1.5', 'recipient will be asked for after the message');
 const timedOut = makeReply(451, '4.4.2', 'downstream did not answer in time, try again later');
+const notStored = makeReply(452, '4.3.1', 'message cannot be stored, try again later');
 const internalError = makeReply(451, '4.3.0', 'internal error, try again later');
 
 type State =
@@ -291,18 +292,16 @@ export class Transaction {
     const { client, extended, encrypted, protocol } = this.#start;
     const [only, ...others] = this.#recipients;
     const secure = encrypted ? 'S' : '';
-    // RFC 3848, RFC 6531 §4.3
-    const name = protocol === 'lmtp' ? 'LMTP' : 'SMTP';
-    const extendedName: 'LMTP' | 'ESMTP' = protocol === 'lmtp' ? 'LMTP' : 'ESMTP';
+    const lmtp = protocol === 'lmtp';
     const received = {
       client,
       by: this.#settings.hostname,
       id: this.id,
       date: new Date(),
       with: this.#smtputf8
-        ? (`UTF8${name}${secure}` as const)
+        ? (`UTF8${lmtp ? 'LMTP' : 'SMTP'}${secure}` as const)
         : extended
-          ? (`${extendedName}${secure}` as const)
+          ? (`${lmtp ? 'LMTP' : 'ESMTP'}${secure}` as const)
           : ('SMTP' as const),
     };
     return receivedField(only && others.length === 0 ? { ...received, for: only.address } : received);
@@ -335,13 +334,13 @@ export class Transaction {
 
   #spoolFailed(error: unknown): void {
     this.#record.failure('spool', error);
-    this.#refuseContent(makeReply(452, '4.3.1', 'message cannot be stored, try again later'));
+    this.#refuseContent(notStored);
   }
 
   #explain(error: unknown): readonly Reply[] {
     if (error instanceof SpoolError) {
       this.#record.failure('spool', error);
-      return this.#forAll(makeReply(452, '4.3.1', 'message cannot be stored, try again later'));
+      return this.#forAll(notStored);
     }
     this.#record.failure('internal', error);
     return this.#forAll(failureReply(error));

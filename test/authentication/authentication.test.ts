@@ -93,17 +93,16 @@ test('an aborted run ends, and takes no more bytes', async () => {
   run.abort();
 });
 
+/** A resolver that asks this name server once, and hardly remembers what it says. */
+function asking(server: NameServer, times: { timeoutMs: number; transactionMs: number }): Resolver {
+  const cache = { entries: 10, maxAgeMs: 1000, failureAgeMs: 1000 };
+  return new Resolver({ servers: [server.address], tries: 1, zoneOnly: false, cache, ...times });
+}
+
 test('names that nobody answers for are temperrors in bounded time, never a lost message', async () => {
   await using server = await NameServer.start();
   server.hold();
-  const resolver = new Resolver({
-    servers: [server.address],
-    timeoutMs: 10_000,
-    tries: 1,
-    zoneOnly: false,
-    cache: { entries: 10, maxAgeMs: 1000, failureAgeMs: 1000 },
-    transactionMs: 50,
-  });
+  const resolver = asking(server, { timeoutMs: 10_000, transactionMs: 50 });
   const outcome = await judge({ message: signed, options: { resolver } });
   resolver.close();
   assert.deepEqual(values(outcome), [
@@ -118,14 +117,7 @@ test('names that nobody answers for are temperrors in bounded time, never a lost
 test('whoever waits for the outcome can end the waiting', async () => {
   await using server = await NameServer.start();
   server.hold();
-  const resolver = new Resolver({
-    servers: [server.address],
-    timeoutMs: 10_000,
-    tries: 1,
-    zoneOnly: false,
-    cache: { entries: 10, maxAgeMs: 1000, failureAgeMs: 1000 },
-    transactionMs: 10_000,
-  });
+  const resolver = asking(server, { timeoutMs: 10_000, transactionMs: 10_000 });
   const run = authentication({ options: { resolver } }).begin({
     client: { ip: '192.0.2.10' },
     smtputf8: false,
@@ -142,14 +134,7 @@ test('whoever waits for the outcome can end the waiting', async () => {
 
 test('SPF and iprev are asked for before the message arrives', async () => {
   await using server = await NameServer.start();
-  const resolver = new Resolver({
-    servers: [server.address],
-    timeoutMs: 1000,
-    tries: 1,
-    zoneOnly: false,
-    cache: { entries: 10, maxAgeMs: 1000, failureAgeMs: 1000 },
-    transactionMs: 1000,
-  });
+  const resolver = asking(server, { timeoutMs: 1000, transactionMs: 1000 });
   const run = authentication({ options: { resolver } }).begin({
     client: { ip: '192.0.2.10' },
     smtputf8: false,
@@ -164,14 +149,7 @@ test('SPF and iprev are asked for before the message arrives', async () => {
 
 test('keys and policy are asked for while the body still arrives', async () => {
   await using server = await NameServer.start();
-  const resolver = new Resolver({
-    servers: [server.address],
-    timeoutMs: 1000,
-    tries: 1,
-    zoneOnly: false,
-    cache: { entries: 10, maxAgeMs: 1000, failureAgeMs: 1000 },
-    transactionMs: 1000,
-  });
+  const resolver = asking(server, { timeoutMs: 1000, transactionMs: 1000 });
   const run = authentication({ options: { resolver } }).begin({ client: {}, smtputf8: false });
   const body = signed.indexOf('\r\n\r\n') + 4;
   for (let at = 0; at < body; at += 5) await run.write(signed.subarray(at, Math.min(at + 5, body)));

@@ -58,17 +58,16 @@ describe('Postfix by LMTP, Postern, Dovecot', { skip: skipWithout('postfix', 'do
     return queueId;
   }
 
+  async function saved(queueId: string, recipient: string): Promise<void> {
+    const reply = new RegExp(`status=sent \\(250 2\\.0\\.0 <${recipient}> \\S+ Saved\\)`, 'u');
+    assert.match(await outcome(queueId, recipient), reply);
+  }
+
   test('of three recipients the one over quota is refused after DATA, each with its own reply', async () => {
     const queueId = await send([BOB, FULL, CAROL], 'quota');
 
-    assert.match(
-      await outcome(queueId, BOB),
-      new RegExp(`status=sent \\(250 2\\.0\\.0 <${BOB}> \\S+ Saved\\)`, 'u'),
-    );
-    assert.match(
-      await outcome(queueId, CAROL),
-      new RegExp(`status=sent \\(250 2\\.0\\.0 <${CAROL}> \\S+ Saved\\)`, 'u'),
-    );
+    await saved(queueId, BOB);
+    await saved(queueId, CAROL);
     assert.match(
       await outcome(queueId, FULL),
       new RegExp(
@@ -91,14 +90,8 @@ describe('Postfix by LMTP, Postern, Dovecot', { skip: skipWithout('postfix', 'do
     const queueId = await send([NOBODY, BOB, CAROL], 'unknown');
 
     assert.match(await outcome(queueId, NOBODY), /dsn=5\.1\.1, status=bounced .* 550 5\.1\.1 .*RCPT TO/u);
-    assert.match(
-      await outcome(queueId, BOB),
-      new RegExp(`status=sent \\(250 2\\.0\\.0 <${BOB}> \\S+ Saved\\)`, 'u'),
-    );
-    assert.match(
-      await outcome(queueId, CAROL),
-      new RegExp(`status=sent \\(250 2\\.0\\.0 <${CAROL}> \\S+ Saved\\)`, 'u'),
-    );
+    await saved(queueId, BOB);
+    await saved(queueId, CAROL);
     await postfix.queueEmpty();
     for (const recipient of [BOB, CAROL]) {
       assert.equal(
