@@ -1,7 +1,7 @@
 // The arguments of MAIL and RCPT: a path and ESMTP parameters, kept as they were sent (RFC 5321 §4.1.2).
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 /** What has no place in any command line: all control characters but the tab. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 export const controlCharacter = /[\x00-\x08\x0a-\x1f\x7f]/;
 
 /** One ESMTP parameter; `value` is what follows `=`, still encoded, or undefined without one. */
