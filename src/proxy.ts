@@ -3,6 +3,7 @@ import { Authentication } from './authentication/authentication.ts';
 import type { Configuration, ListenerConfiguration } from './config/configuration.ts';
 import { Resolver } from './dns/resolver.ts';
 import { Listener } from './listener/listener.ts';
+import { Policy } from './policy/policy.ts';
 import { Pool } from './relay/pool.ts';
 import type { Log } from './telemetry/log.ts';
 
@@ -30,8 +31,9 @@ export class Proxy {
   constructor(configuration: Configuration, log: Log) {
     this.#log = log;
     this.#resolver = new Resolver(configuration.dns);
+    const policy = new Policy(configuration.policy);
     this.#doors = configuration.listeners.map((listener) =>
-      buildDoor(configuration, listener, this.#resolver, log),
+      buildDoor(configuration, listener, { resolver: this.#resolver, policy, log }),
     );
   }
 
@@ -77,13 +79,19 @@ export class Proxy {
   }
 }
 
+/** What all doors have in common. */
+interface Shared {
+  readonly resolver: Resolver;
+  readonly policy: Policy;
+  readonly log: Log;
+}
+
 function buildDoor(
   configuration: Configuration,
   listener: ListenerConfiguration,
-  resolver: Resolver,
-  log: Log,
+  { resolver, policy, log }: Shared,
 ): Door {
-  const { checks, receivedSpf, networks, policy, spool } = configuration;
+  const { checks, receivedSpf, networks, header, spool, trace } = configuration;
   const { name, hostname, authservId, mode, timeouts } = listener;
   const pool = new Pool({
     ...listener.pool,
@@ -110,6 +118,9 @@ function buildDoor(
     checks,
     receivedSpf,
     networks,
+    listener: name,
+    removal: { ...header, authservIds: configuration.listeners.map((each) => each.authservId) },
+    explain: trace.keep > 0,
     resolver,
     report: (error, check) => log.warn('check failed', { listener: name, check, error }),
   });

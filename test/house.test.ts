@@ -10,7 +10,7 @@ const source = join(import.meta.dirname, '../src');
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'cli.ts': ['config', 'demo', 'proxy.ts', 'telemetry'],
   demo: ['config', 'proxy.ts', 'message', 'smtp', 'telemetry'],
-  'proxy.ts': ['authentication', 'config', 'dns', 'listener', 'relay', 'telemetry'],
+  'proxy.ts': ['authentication', 'config', 'dns', 'listener', 'policy', 'relay', 'telemetry'],
   config: ['authentication', 'policy', 'relay', 'smtp', 'dns'],
   listener: ['authentication', 'transaction', 'smtp', 'telemetry'],
   transaction: ['authentication', 'policy', 'relay', 'message', 'smtp', 'dns', 'telemetry'],

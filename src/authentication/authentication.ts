@@ -1,30 +1,47 @@
 // The judgement of messages: who really sent them, and the header fields that say so.
 import type { Resolver } from '../dns/resolver.ts';
-import { Networks } from '../smtp/networks.ts';
-import { normalizeAuthservId, readAuthservId } from './authserv-id.ts';
-import type { Client, ClientClass } from './check.ts';
+import type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
 import { type CheckConfiguration, type ConfiguredCheck, configuredChecks } from './checks.ts';
-import { formatAuthenticationResults } from './header.ts';
+import type { Explanation } from './explanation.ts';
+import { formatAddedField, formatAuthenticationResults } from './header.ts';
 import { formatReceivedSpf } from './received-spf.ts';
+import { type RemovalOptions, rewrittenField } from './removal.ts';
 import { propertyOf, type Result, type ResultValue } from './result.ts';
-import { Run } from './run.ts';
+import { type CheckFindings, Run } from './run.ts';
+import { Trust, type TrustOptions } from './trust.ts';
+import type { Upstream } from './upstream-received.ts';
 
-export type { Client } from './check.ts';
+export type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
+export type { Explanation } from './explanation.ts';
+export type { Upstream } from './upstream-received.ts';
 
 /** How messages are judged, the same for all of a listener. */
 export interface AuthenticationOptions {
   /** The name that our Authentication-Results bears (RFC 8601 §2.5). */
   readonly authservId: string;
   readonly hostname: string;
+  /** Name of the listener. */
+  readonly listener: string;
   readonly checks: CheckConfiguration;
   /** Whether Received-SPF is added too; default false. */
   readonly receivedSpf: boolean;
-  /** CIDR; their clients are not judged by where they are: no spf, dmarc and iprev. */
-  readonly networks: { readonly local: readonly string[]; readonly trusted: readonly string[] };
+  readonly networks: TrustOptions;
+  readonly removal: RemovalOptions;
   readonly resolver: Resolver;
+  /** Whether each outcome tells the whole story. */
+  readonly explain: boolean;
   /** A check threw; its result is `temperror`. */
   report(error: unknown, check: string): void;
   readonly clock?: () => Date;
+}
+
+/** Whose transaction begins. */
+export interface Subject {
+  readonly client: Client;
+  /** Whether MAIL had that parameter, so that UTF-8 is allowed in the header. */
+  readonly smtputf8: boolean;
+  /** Who hands it over; absent: its Received fields are not believed. */
+  readonly upstream?: Upstream;
 }
 
 /** What was found, and what it means for the header. */
@@ -32,14 +49,24 @@ export interface Outcome {
   readonly results: readonly Result[];
   /** Complete fields to add, newest (top) first: latin1 strings, folded, each ends with CRLF. */
   readonly fields: readonly string[];
+  /** The client as the checks saw it. */
+  readonly client: Client;
+  readonly clientClass: ClientClass;
+  /** Whether it came through a mailing list. */
+  readonly listMail: boolean;
+  /** What checks would do with the message, in their order. */
+  readonly proposals: readonly Proposal[];
   /** What the author's domain published; absent without a record, or when that is not known. */
   readonly dmarc?: DmarcOutcome;
+  /** The whole story, where it is kept. */
+  readonly explanation?: Explanation;
   /**
-   * Whether a field of the message must not go on (see {@link removesField}).
+   * What stands in the place of a field of the message.
    *
-   * @param rawField the field's bytes with its name
+   * @param raw the field's bytes with its name
+   * @returns undefined: the field as it is; an empty buffer: nothing
    */
-  readonly removes: (fieldName: string, rawField: Buffer) => boolean;
+  readonly rewrite: (name: string, raw: Buffer) => Buffer | undefined;
 }
 
 export interface DmarcOutcome {
@@ -58,14 +85,21 @@ export interface AuthenticationRun {
    * The envelope sender is known.
    *
    * @param reversePath without angle brackets, bytes as latin1 string or Unicode; '' for `<>`
+   * @returns what a check would do with the transaction, where one has a say as early as this
    */
-  mail(reversePath: string): void;
+  mail(reversePath: string): Promise<Proposal | undefined> | undefined;
+  /** The same for a recipient. */
+  rcpt(forwardPath: string): Promise<Proposal | undefined> | undefined;
+  /** The downstream accepted this recipient. */
+  accepted(forwardPath: string): void;
+  /** The header section is complete: its fields from the top, with CRLF line ends. */
+  header(fields: readonly HeaderField[]): void;
   /**
-   * Bytes of the message as they arrive, header section and body, with CRLF line ends.
+   * Bytes of the body as they arrive, with CRLF line ends.
    *
    * @returns a promise while no more should be written; it never rejects
    */
-  write(chunk: Buffer): Promise<void> | undefined;
+  body(chunk: Buffer): Promise<void> | undefined;
   /** The message is complete. Never rejects, and takes no longer than DNS may. */
   finish(signal?: AbortSignal): Promise<Outcome>;
   /** The transaction died: stops everything and frees it. */
@@ -79,68 +113,86 @@ const graceMs = 1000;
 export class Authentication {
   readonly #options: AuthenticationOptions;
   readonly #checks: readonly ConfiguredCheck[];
-  readonly #own: Networks;
+  readonly #trust: Trust;
 
   /** @throws {Error} for a network that can't be read */
   constructor(options: AuthenticationOptions) {
     this.#options = options;
     this.#checks = configuredChecks(options.checks);
-    this.#own = new Networks([...options.networks.local, ...options.networks.trusted]);
+    this.#trust = new Trust(options.networks);
   }
 
-  /**
-   * Opens a transaction; what needs only the client starts at once.
-   *
-   * @param subject `smtputf8`: whether MAIL had that parameter, so that UTF-8 is allowed in the header
-   */
-  begin(subject: { client: Client; smtputf8: boolean }): AuthenticationRun {
-    const { hostname, resolver, report, clock = () => new Date() } = this.#options;
-    const { client, smtputf8 } = subject;
+  /** Opens a transaction; what needs only the client starts at once. */
+  begin({ client: forwardedClient, smtputf8, upstream }: Subject): AuthenticationRun {
+    const { hostname, listener, resolver, explain, report, clock = () => new Date() } = this.#options;
+    const client = this.#trust.outside(forwardedClient);
     const run = new Run({
       checks: this.#checks,
       client,
-      clientClass: this.#classOf(client),
+      clientClass: this.#trust.classOf(client),
+      forwardedClient,
+      ...(upstream && { upstream }),
       hostname,
+      listener,
       finishMs: resolver.transactionMs + graceMs,
       resolver,
+      explain,
       now: clock,
       report,
     });
     return {
       mail: (reversePath) => run.mail(toUnicode(reversePath)),
-      write: (chunk) => run.write(chunk),
+      rcpt: (forwardPath) => run.rcpt(toUnicode(forwardPath)),
+      accepted: (forwardPath) => run.accepted(toUnicode(forwardPath)),
+      header: (fields) => run.header(fields),
+      body: (chunk) => run.body(chunk),
       finish: async (signal) => this.#outcome(run, await run.finish(signal), smtputf8),
       abort: () => run.abort(),
     };
   }
 
-  #classOf({ ip }: Client): ClientClass | undefined {
-    if (ip === undefined) return 'unknown';
-    return this.#own.includes(ip) ? 'own' : undefined;
-  }
-
-  #outcome(run: Run, results: readonly Result[], smtputf8: boolean): Outcome {
-    const { authservId, receivedSpf } = this.#options;
-    const fields = [formatAuthenticationResults(authservId, results, smtputf8)];
-    const spf = results.find(({ method }) => method === 'spf');
-    // RFC 8601 §5: ours is above all other trace fields.
-    if (receivedSpf && spf) fields.push(formatReceivedSpf(spf, run.context, smtputf8));
+  #outcome(run: Run, findings: readonly CheckFindings[], smtputf8: boolean): Outcome {
+    const { removal, explain } = this.#options;
+    const results = findings.flatMap((each) => each.results);
     const dmarc = dmarcOutcome(results);
-    const removes: Outcome['removes'] = (name, raw) => removesField(authservId, name, raw);
-    return { results, fields, ...(dmarc && { dmarc }), removes };
+    // RFC 8601 §5: existing fields are kept where they come from a trusted agent.
+    const trusted = run.clientClass === 'trusted';
+    return {
+      results,
+      fields: this.#fields(run, findings, smtputf8),
+      client: run.context.client,
+      clientClass: run.clientClass,
+      listMail: run.listMail,
+      proposals: findings.flatMap(({ proposals }) => proposals),
+      ...(dmarc && { dmarc }),
+      ...(explain && { explanation: run.explanation(findings) }),
+      rewrite: (name, raw) => (trusted ? undefined : rewrittenField(removal, name, raw)),
+    };
   }
-}
 
-/**
- * Whether a field pretends to be ours: an Authentication-Results with our authserv-id was forged, or
- * has been here before; readers must be able to believe the one we add (RFC 8601 §5).
- *
- * @param raw the field's bytes, with or without its name
- */
-export function removesField(authservId: string, name: string, raw: Buffer): boolean {
-  if (name.trim().toLowerCase() !== 'authentication-results') return false;
-  const body = raw.toString('latin1').replace(/^[ \t]*authentication-results[ \t]*:/i, '');
-  return readAuthservId(body) === normalizeAuthservId(authservId);
+  /** RFC 8601 §5: Authentication-Results are above all other trace fields. */
+  #fields(run: Run, findings: readonly CheckFindings[], smtputf8: boolean): string[] {
+    const { authservId, receivedSpf } = this.#options;
+    const names = new Map<string, Result[]>([['authentication-results', []]]);
+    const written = new Map<string, string>([['authentication-results', 'Authentication-Results']]);
+    for (const { check, results } of findings) {
+      const name = check.header ?? 'Authentication-Results';
+      const shown = results.filter(({ value }) => !(check.hideNone && value === 'none'));
+      const key = name.toLowerCase();
+      if (!written.has(key)) written.set(key, name);
+      names.set(key, [...(names.get(key) ?? []), ...shown]);
+    }
+    const fields = [...names].map(([key, results]) =>
+      formatAuthenticationResults(written.get(key) ?? key, authservId, results, smtputf8),
+    );
+    const spf = findings.flatMap(({ results }) => results).find(({ method }) => method === 'spf');
+    if (receivedSpf && spf) fields.push(formatReceivedSpf(spf, run.context, smtputf8));
+    for (const field of findings.flatMap((each) => each.fields)) {
+      const formatted = formatAddedField(field, smtputf8);
+      if (formatted !== undefined) fields.push(formatted);
+    }
+    return fields;
+  }
 }
 
 function dmarcOutcome(results: readonly Result[]): DmarcOutcome | undefined {

@@ -3,6 +3,10 @@ import type { z } from 'zod';
 import type { ResolveFunction } from '../dns/resolver.ts';
 import type { Verification } from './mailauth.ts';
 import type { Result } from './result.ts';
+import type { UpstreamReceived } from './upstream-received.ts';
+
+export type { ResolveFunction } from '../dns/resolver.ts';
+export type { Property, Result, ResultValue } from './result.ts';
 
 /** Whose message is judged; what is unknown (XFORWARD's [UNAVAILABLE]) is undefined. */
 export interface Client {
@@ -14,21 +18,41 @@ export interface Client {
 }
 
 /**
- * What a check may have nothing to say about: `own`, clients on local or trusted networks, and
- * `unknown`, those whose address is not known.
+ * How far a client is trusted: `authenticated`, it logged in at the upstream; `trusted` and `local`,
+ * it is on a network that is configured so; `unknown`, its address is not known; `stranger`, all others.
  */
-export type ClientClass = 'own' | 'unknown';
+export type ClientClass = 'authenticated' | 'trusted' | 'local' | 'unknown' | 'stranger';
 
-/** Stage `connect`: the client is known. */
+/** One field of the message's header section. */
+export interface HeaderField {
+  /** As sent; '' for a line that is no field. */
+  readonly name: string;
+  /** All bytes of the field: name, colon, body, folding, line end. */
+  readonly raw: Buffer;
+}
+
+/** What checks leave for each other in one transaction; keys begin with the check's name. */
+export type Notes = Map<string, unknown>;
+
+/** Stages `connect` and `helo`: the client is known, and what it called itself. */
 export interface ConnectContext {
   readonly client: Client;
   /** Our own name, for texts and for the macro `%{r}` of SPF. */
   readonly hostname: string;
+  /** Name of the listener, as configured. */
+  readonly listener: string;
   /** Asks for names, within the time that the transaction has for it. */
   readonly resolve: ResolveFunction;
   /** Aborted when nobody waits for the result any more. */
   readonly signal: AbortSignal;
+  readonly notes: Notes;
   now(): Date;
+  /**
+   * Keeps a fact for whoever asks why: a record found, a mechanism that matched.
+   *
+   * @param value plain data
+   */
+  explain(fact: string, value: unknown): void;
 }
 
 /** Stage `mail`: so is the envelope sender. */
@@ -37,42 +61,118 @@ export interface MailContext extends ConnectContext {
   readonly reversePath: string;
 }
 
-/** Stage `message`: the first byte has come; `verification` is there when the last one has. */
-export interface MessageContext extends MailContext {
+/** Stage `rcpt`: one more recipient is asked for. */
+export interface RcptContext extends MailContext {
+  /** Without angle brackets, as Unicode. */
+  readonly recipient: string;
+}
+
+/** Stage `header`: one field of the header section, from the top downward. */
+export interface HeaderContext extends MailContext {
+  readonly field: HeaderField;
+}
+
+/** Stage `endOfHeaders`: the header section is complete. */
+export interface EndOfHeadersContext extends MailContext {
+  readonly clientClass: ClientClass;
+  /** Those that the downstream accepted, as Unicode. */
+  readonly recipients: readonly string[];
+  readonly header: readonly HeaderField[];
+  /** What the upstream wrote of how it got the message, where that is believed and found. */
+  readonly received: UpstreamReceived | undefined;
+  /** Signatures and author of the message; there when its last byte has come. */
   readonly verification: Promise<Verification>;
 }
 
-/** Stage `verdict`: all earlier stages are over, and the results of all checks are there. */
-export interface VerdictContext extends MessageContext {
+/** Stage `body`: the next bytes of the body, however they are cut. */
+export interface BodyContext extends MailContext {
+  readonly chunk: Buffer;
+}
+
+/** Stage `endOfMessage`: all has come, and the results of earlier stages and checks are there. */
+export interface EndOfMessageContext extends EndOfHeadersContext {
   readonly results: readonly Result[];
 }
 
-/** What a stage gives: usually one result, for DKIM one for each signature. */
-export type Findings = Promise<readonly Result[]>;
+/** What each stage is told. */
+export interface Stages {
+  readonly connect: ConnectContext;
+  readonly helo: ConnectContext;
+  readonly mail: MailContext;
+  readonly rcpt: RcptContext;
+  readonly header: HeaderContext;
+  readonly endOfHeaders: EndOfHeadersContext;
+  readonly body: BodyContext;
+  readonly endOfMessage: EndOfMessageContext;
+}
+
+/** A field to add to the header; the value is Unicode text, made safe and folded where it is written. */
+export interface AddedField {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** What a check would do with the message; the policy has the last word. */
+export interface Proposal {
+  readonly kind: 'accept' | 'quarantine' | 'reject' | 'tempfail' | 'discard';
+  /** For the log, and for X-Disposition-Quarantine. */
+  readonly reason: string;
+  /** Of the reply to a `reject` (5yz) or `tempfail` (4yz). Default: 550, 451. */
+  readonly code?: number;
+  /** Default: 5.7.1, 4.7.1. */
+  readonly enhancedCode?: string;
+  /** Default: the reason. */
+  readonly text?: string;
+}
+
+/** All that a stage may give. */
+export interface Finding {
+  readonly results?: readonly Result[];
+  readonly fields?: readonly AddedField[];
+  readonly disposition?: Proposal;
+}
+
+/** What a stage gives: results alone, or with more; undefined for nothing (yet). */
+export type Found = readonly Result[] | Finding | undefined;
+
+/** Options that every check has. */
+export interface CommonOptions {
+  /** Keeps results of value `none` out of the header; they stay in the log. */
+  readonly hideNone: boolean;
+  /** Name of the field that the results go into. */
+  readonly header: string;
+}
+
+type StageFunctions<Options> = {
+  [Stage in keyof Stages]?: (context: Stages[Stage], options: Options) => Promise<Found> | Found;
+};
 
 /**
  * One authentication method. Stages follow the transaction, so that work begins as early as it
- * can; the checks of one stage run side by side. A stage that throws, or is still at work when the
- * time is over, is a `temperror` of the check, and nothing worse.
+ * can; the checks of one stage run side by side, but for `endOfMessage`, where each comes after
+ * those before it and reads their results. A stage that throws, or is still at work when the time
+ * is over, is a `temperror` of the check, and nothing worse.
  *
  * @example
  * export const example: Check<{ zone: string }> = {
  *   name: 'dnswl',
  *   schema: z.strictObject({ zone: z.string() }),
- *   skippedFor: ['own', 'unknown'],
+ *   skippedFor: ['authenticated', 'local', 'trusted', 'unknown'],
  *   async connect({ client, resolve }, { zone }) {
  *     return [{ method: 'dnswl', value: 'none', properties: [] }];
  *   },
  * };
  */
-export interface Check<Options> {
-  /** The key in the configuration, and the method of its results. */
+export interface Check<Options> extends StageFunctions<Options> {
+  /** The key in the configuration; results about the check itself have it as their method. */
   readonly name: string;
-  readonly schema: z.ZodType<Options>;
+  readonly schema: z.ZodObject & z.ZodType<Options>;
   /** Whose messages it says nothing about. */
   readonly skippedFor: readonly ClientClass[];
-  connect?(context: ConnectContext, options: Options): Findings;
-  mail?(context: MailContext, options: Options): Findings;
-  message?(context: MessageContext, options: Options): Findings;
-  verdict?(context: VerdictContext, options: Options): Findings;
 }
+
+/** `skippedFor` of checks that ask where a message comes from: they need a stranger's address. */
+export const strangersOnly: readonly ClientClass[] = ['authenticated', 'trusted', 'local', 'unknown'];
+
+/** `skippedFor` of checks about authors: nobody asks one's own people who they are. */
+export const notForOwn: readonly ClientClass[] = ['authenticated', 'trusted', 'local'];

@@ -1,37 +1,48 @@
 // All checks: their place in the configuration, and the order of their results.
 import { z } from 'zod';
-import type {
-  Check,
-  ConnectContext,
-  Findings,
-  MailContext,
-  MessageContext,
-  VerdictContext,
-} from './check.ts';
+import type { Check, CommonOptions, Found, Stages } from './check.ts';
 import { arc } from './checks/arc.ts';
 import { dkim } from './checks/dkim.ts';
 import { dmarc } from './checks/dmarc.ts';
 import { iprev } from './checks/iprev.ts';
 import { spf } from './checks/spf.ts';
 
-/** `false`, or the check's options. */
-function setting<Options>(check: Check<Options>): z.ZodUnion<[z.ZodLiteral<false>, z.ZodType<Options>]> {
-  return z.union([z.literal(false), check.schema], {
+/** RFC 5322 §2.2: a field name. */
+const fieldName = /^[!-9;-~]{1,70}$/;
+
+const commonOptions = {
+  hideNone: z
+    .boolean()
+    .prefault(false)
+    .describe('keep results of value `none` out of the header; they stay in the log'),
+  header: z
+    .string()
+    .regex(fieldName, { error: 'expected the name of a header field' })
+    .prefault('Authentication-Results')
+    .describe('name of the field that the results go into; checks with the same name share one'),
+};
+
+/** `false`, or the check's options; `initially` is what holds without a word about it. */
+function setting<Options>(
+  check: Check<Options>,
+  initially: false | 'on',
+  description: string,
+): z.ZodPrefault<z.ZodType<false | (Options & CommonOptions)>> {
+  // The schema is a strict object's; what extending it adds is known here, and not to the type.
+  const schema = check.schema.extend(commonOptions) as unknown as z.ZodType<Options & CommonOptions>;
+  const either: z.ZodType<false | (Options & CommonOptions)> = z.union([z.literal(false), schema], {
     error: `expected false or the options of ${check.name} ({} for none)`,
   });
+  return either.prefault(initially === 'on' ? {} : false).describe(description);
 }
 
 /** The `checks` section of the configuration. */
 export const checksSchema = z.strictObject({
-  iprev: setting(iprev)
-    .prefault({})
-    .describe('the client’s address has a name that has the address (RFC 8601 §3)'),
-  spf: setting(spf)
-    .prefault({})
-    .describe('the envelope sender’s domain lets the client send for it (RFC 7208)'),
-  dkim: setting(dkim).prefault({}).describe('signatures of the message (RFC 6376)'),
-  arc: setting(arc).prefault({}).describe('what those found who handled the message before (RFC 8617)'),
-  dmarc: setting(dmarc).prefault({}).describe('the author’s domain is one that was authenticated (RFC 9989)'),
+  iprev: setting(iprev, 'on', 'the client’s address has a name that has the address (RFC 8601 §3)'),
+  spf: setting(spf, 'on', 'the envelope sender’s domain lets the client send for it (RFC 7208)'),
+  dkim: setting(dkim, 'on', 'signatures of the message (RFC 6376)'),
+  arc: setting(arc, 'on', 'what those found who handled the message before (RFC 8617)'),
+  dmarc: setting(dmarc, 'on', 'the author’s domain is one that was authenticated (RFC 9989)'),
   bimi: z
     .literal(false, { error: 'there is no BIMI yet; expected false' })
     .prefault(false)
@@ -42,13 +53,10 @@ export const checksSchema = z.strictObject({
 export type CheckConfiguration = z.output<typeof checksSchema>;
 
 /** A check together with its options. */
-export interface ConfiguredCheck {
-  readonly name: string;
-  readonly skippedFor: Check<unknown>['skippedFor'];
-  readonly connect?: (context: ConnectContext) => Findings;
-  readonly mail?: (context: MailContext) => Findings;
-  readonly message?: (context: MessageContext) => Findings;
-  readonly verdict?: (context: VerdictContext) => Findings;
+export interface ConfiguredCheck extends Partial<CommonOptions>, Pick<Check<unknown>, 'name' | 'skippedFor'> {
+  /** Whether it may propose a disposition, and so has to be heard before MAIL and RCPT are answered. */
+  readonly proposes?: boolean;
+  readonly stages: { readonly [Stage in keyof Stages]?: (context: Stages[Stage]) => Promise<Found> | Found };
 }
 
 /** @returns the checks that are switched on, in the order of their results in the header */
@@ -62,17 +70,28 @@ export function configuredChecks(configuration: CheckConfiguration): ConfiguredC
   ];
 }
 
-function configure<Options>(check: Check<Options>, options: Options | false): ConfiguredCheck[] {
+function configure<Options>(
+  check: Check<Options>,
+  options: (Options & CommonOptions) | false,
+): ConfiguredCheck[] {
   if (options === false) return [];
-  const { name, skippedFor, connect, mail, message, verdict } = check;
+  const { connect, helo, mail, rcpt, header, endOfHeaders, body, endOfMessage } = check;
   return [
     {
-      name,
-      skippedFor,
-      ...(connect && { connect: (context: ConnectContext) => connect(context, options) }),
-      ...(mail && { mail: (context: MailContext) => mail(context, options) }),
-      ...(message && { message: (context: MessageContext) => message(context, options) }),
-      ...(verdict && { verdict: (context: VerdictContext) => verdict(context, options) }),
+      name: check.name,
+      skippedFor: check.skippedFor,
+      hideNone: options.hideNone,
+      header: options.header,
+      stages: {
+        ...(connect && { connect: (context) => connect(context, options) }),
+        ...(helo && { helo: (context) => helo(context, options) }),
+        ...(mail && { mail: (context) => mail(context, options) }),
+        ...(rcpt && { rcpt: (context) => rcpt(context, options) }),
+        ...(header && { header: (context) => header(context, options) }),
+        ...(endOfHeaders && { endOfHeaders: (context) => endOfHeaders(context, options) }),
+        ...(body && { body: (context) => body(context, options) }),
+        ...(endOfMessage && { endOfMessage: (context) => endOfMessage(context, options) }),
+      },
     },
   ];
 }

@@ -1,5 +1,6 @@
 // The Authentication-Results field of our own: RFC 8601 §2.2 syntax, folded, safe against what results hold.
 import { domainToASCII } from 'node:url';
+import type { AddedField } from './check.ts';
 import type { Property, Result } from './result.ts';
 
 /** RFC 5322 §2.1.1: lines should be, and must be, no longer. */
@@ -23,15 +24,30 @@ const control = /[\x00-\x1f\x7f-\x9f\u2028\u2029]/;
 /**
  * The whole field.
  *
+ * @param name of the field: Authentication-Results, or one that is read like it
  * @param smtputf8 whether the message may have UTF-8 in its header (RFC 6531); else all is ASCII
  * @returns latin1 string (one character per byte) of folded lines, the last with its CRLF
  */
 export function formatAuthenticationResults(
+  name: string,
   authservId: string,
   results: readonly Result[],
   smtputf8: boolean,
 ): string {
-  return foldField('Authentication-Results:', authenticationResultsWords(authservId, results, smtputf8));
+  return foldField(`${name}:`, authenticationResultsWords(authservId, results, smtputf8));
+}
+
+/** RFC 5322 §2.2: a field name is printable ASCII without colon. */
+const fieldName = /^[!-9;-~]{1,70}$/;
+
+/**
+ * A field that a check adds: its text made safe and folded.
+ *
+ * @returns latin1 string with CRLF; undefined for a name that can't be one
+ */
+export function formatAddedField({ name, value }: AddedField, smtputf8: boolean): string | undefined {
+  if (!fieldName.test(name)) return undefined;
+  return foldField(`${name}:`, [safeText(value, smtputf8).split(' ')]);
 }
 
 /** The words of the field's body; a line may be folded between any two of them. */

@@ -17,7 +17,13 @@ export type ResultValue =
   /** It could not be found out now, a later try may succeed. */
   | 'temperror'
   /** It can't be found out, such as a record with a syntax error. */
-  | 'permerror';
+  | 'permerror'
+  /** It is not as it should be, but works: replies would reach a host that only has an address. */
+  | 'warn'
+  /** BIMI: the domain says that it takes no part. */
+  | 'declined'
+  /** BIMI: not looked for, since the message does not fulfil the conditions. */
+  | 'skipped';
 
 /** One `ptype.property=value`; the value is Unicode text, as the check knows it. */
 export interface Property {
@@ -53,6 +59,9 @@ const values: ReadonlySet<string> = new Set<ResultValue>([
   'policy',
   'temperror',
   'permerror',
+  'warn',
+  'declined',
+  'skipped',
 ]);
 
 /** A value as a library or a module of the administrator gives it; one that we don't know is an error of theirs. */

@@ -1,44 +1,99 @@
 // The checks of one transaction: each stage begins when its question is known, and ends in any case.
 import type { ResolveFunction } from '../dns/resolver.ts';
-import type { Client, ClientClass, Findings, MailContext } from './check.ts';
+import type {
+  AddedField,
+  Client,
+  ClientClass,
+  EndOfHeadersContext,
+  Finding,
+  Found,
+  HeaderField,
+  MailContext,
+  Notes,
+  Proposal,
+  Stages,
+} from './check.ts';
 import type { ConfiguredCheck } from './checks.ts';
+import { Explainer } from './explainer.ts';
+import type { CheckExplanation, Explanation } from './explanation.ts';
+import { isListMail } from './mailing-list.ts';
 import { MessageReader } from './message-reader.ts';
 import type { Result } from './result.ts';
+import { readUpstreamReceived, type Upstream, type UpstreamReceived } from './upstream-received.ts';
 
 /** What a run is told. */
 export interface RunOptions {
   readonly checks: readonly ConfiguredCheck[];
+  /** As the checks see it. */
   readonly client: Client;
-  readonly clientClass: ClientClass | undefined;
+  /** As long as nothing shows that it logged in. */
+  readonly clientClass: ClientClass;
+  /** As the upstream told it, which the upstream's own Received repeats. */
+  readonly forwardedClient: Client;
+  /** Absent: its Received is not believed. */
+  readonly upstream?: Upstream;
   readonly hostname: string;
+  readonly listener: string;
   /** What the checks have after the last byte of the message; by then they only wait for names. */
   readonly finishMs: number;
   readonly resolver: { forTransaction(signal: AbortSignal): ResolveFunction };
+  /** Whether the story is kept. */
+  readonly explain: boolean;
   readonly now: () => Date;
   readonly report: (error: unknown, check: string) => void;
+}
+
+/** What a check left in the course of a run. */
+export interface CheckFindings {
+  readonly check: ConfiguredCheck;
+  readonly results: readonly Result[];
+  readonly fields: readonly AddedField[];
+  readonly proposals: readonly Proposal[];
+}
+
+/** One check in the course of a run. */
+interface Course {
+  readonly check: ConfiguredCheck;
+  /** In the order of the stages. */
+  readonly found: Promise<Finding>[];
+  readonly explainer: Explainer | undefined;
+  /** It threw: it is not asked again. */
+  broken: boolean;
 }
 
 /** The checks of one transaction. */
 export class Run {
   readonly #options: RunOptions;
-  readonly #checks: readonly ConfiguredCheck[];
-  readonly #results: Map<string, Promise<readonly Result[]>[]>;
+  readonly #notes: Notes = new Map();
   readonly #over = new AbortController();
   readonly #stopped = Promise.withResolvers<void>();
+  readonly #recipients: string[] = [];
+  #courses: readonly Course[];
   #context: MailContext;
+  #endOfHeaders: EndOfHeadersContext | undefined;
   #reader: MessageReader | undefined;
+  #clientClass: ClientClass;
+  #listMail = false;
 
   constructor(options: RunOptions) {
     this.#options = options;
-    const { clientClass, client, hostname, now } = options;
-    this.#checks = options.checks.filter(
-      ({ skippedFor }) => clientClass === undefined || !skippedFor.includes(clientClass),
-    );
-    this.#results = new Map(this.#checks.map(({ name }) => [name, []]));
+    const { clientClass, client, hostname, listener, now } = options;
+    this.#clientClass = clientClass;
     const signal = this.#over.signal;
     const resolve = options.resolver.forTransaction(signal);
-    this.#context = { client, hostname, resolve, signal, now, reversePath: '' };
-    this.#start((check) => check.connect, this.#context);
+    this.#courses = options.checks
+      .filter(({ skippedFor }) => !skippedFor.includes(clientClass))
+      .map((check) => ({
+        check,
+        found: [],
+        explainer: options.explain ? new Explainer(check.name, resolve) : undefined,
+        broken: false,
+      }));
+    const explain = () => {};
+    const notes = this.#notes;
+    this.#context = { client, hostname, listener, resolve, signal, notes, now, explain, reversePath: '' };
+    this.#start('connect', this.#context);
+    this.#start('helo', this.#context);
   }
 
   /** As the checks know it. */
@@ -46,30 +101,99 @@ export class Run {
     return this.#context;
   }
 
-  /** @param reversePath Unicode, '' for the null reverse-path */
-  mail(reversePath: string): void {
+  /** How far the client is trusted; final when the header section is known. */
+  get clientClass(): ClientClass {
+    return this.#clientClass;
+  }
+
+  /** Whether the message came through a mailing list. */
+  get listMail(): boolean {
+    return this.#listMail;
+  }
+
+  /** The story so far; empty unless it is kept. */
+  explanation(findings: readonly CheckFindings[]): Explanation {
+    return this.#courses.flatMap(({ check, explainer }): CheckExplanation[] => {
+      const results = findings.find((each) => each.check === check)?.results ?? [];
+      return explainer ? [explainer.explanation(results)] : [];
+    });
+  }
+
+  /**
+   * @param reversePath Unicode, '' for the null reverse-path
+   * @returns what a check would do with the transaction, where one has a say as early as this
+   */
+  mail(reversePath: string): Promise<Proposal | undefined> | undefined {
     this.#context = { ...this.#context, reversePath };
-    this.#start((check) => check.mail, this.#context);
+    this.#start('mail', this.#context);
+    return this.#early(['connect', 'helo', 'mail']);
   }
 
-  write(chunk: Buffer): Promise<void> | undefined {
-    return this.#over.signal.aborted ? undefined : this.#message()?.write(chunk);
+  /** @returns what a check would do with this recipient, where one has a say as early as this */
+  rcpt(recipient: string): Promise<Proposal | undefined> | undefined {
+    const before = new Set(this.#courses.flatMap(({ found }) => found));
+    this.#start('rcpt', { ...this.#context, recipient });
+    return this.#early(['rcpt'], before);
   }
 
-  /** @returns the results of all checks, in their order */
-  async finish(signal: AbortSignal | undefined): Promise<readonly Result[]> {
+  /** The downstream accepted this recipient. */
+  accepted(recipient: string): void {
+    this.#recipients.push(recipient);
+  }
+
+  /** The header section is complete. */
+  header(fields: readonly HeaderField[]): void {
+    if (this.#over.signal.aborted || this.#endOfHeaders) return;
+    const { upstream, forwardedClient } = this.#options;
+    const received = upstream && readUpstreamReceived(fields, forwardedClient, upstream);
+    this.#classify(received);
+    this.#listMail = isListMail(fields);
+    for (const field of fields) this.#start('header', { ...this.#context, field });
+    const wanted = this.#courses.some(({ check }) => check.stages.endOfHeaders ?? check.stages.endOfMessage);
+    if (!wanted) return;
+    const { resolve, now } = this.#context;
+    this.#reader = new MessageReader({ header: fields, resolve, now: now() });
+    this.#endOfHeaders = {
+      ...this.#context,
+      clientClass: this.#clientClass,
+      recipients: this.#recipients,
+      header: fields,
+      received,
+      verification: this.#reader.verification,
+    };
+    this.#start('endOfHeaders', this.#endOfHeaders);
+  }
+
+  /**
+   * The next bytes of the body; the header section comes before.
+   *
+   * @returns a promise while no more should be written; it never rejects
+   */
+  body(chunk: Buffer): Promise<void> | undefined {
+    if (this.#over.signal.aborted) return undefined;
+    this.#start('body', { ...this.#context, chunk });
+    return this.#reader?.write(chunk);
+  }
+
+  /** @returns what all checks found, in their order; for a message whose header never came, with an empty one */
+  async finish(signal: AbortSignal | undefined): Promise<readonly CheckFindings[]> {
     const stop = () => this.#stopped.resolve();
     const timer = setTimeout(stop, this.#options.finishMs);
     signal?.addEventListener('abort', stop);
     if (signal?.aborted) stop();
     try {
-      const reader = this.#message();
-      reader?.end();
-      const results = await this.#collect();
-      if (!reader) return results;
-      const context = { ...this.#context, verification: reader.verification, results };
-      this.#start((check) => check.verdict, context);
-      return await this.#collect();
+      this.header([]);
+      this.#reader?.end();
+      let findings = await this.#collect();
+      const last = this.#endOfHeaders;
+      if (!last) return findings;
+      for (const course of this.#courses) {
+        if (!course.check.stages.endOfMessage) continue;
+        const results = findings.flatMap((each) => each.results);
+        this.#startOne(course, 'endOfMessage', { ...last, results });
+        findings = await this.#collect();
+      }
+      return findings;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
@@ -83,44 +207,74 @@ export class Run {
     this.#reader?.destroy(new Error('the transaction is over'));
   }
 
-  /** Stage `message` begins with the first byte, or with the end of a message that has none; undefined when no check reads it. */
-  #message(): MessageReader | undefined {
-    const wanted = this.#checks.some(({ message, verdict }) => message ?? verdict);
-    if (this.#reader || !wanted) return this.#reader;
-    const { resolve, now } = this.#context;
-    const reader = new MessageReader({ resolve, now: now() });
-    this.#reader = reader;
-    const context = { ...this.#context, verification: reader.verification };
-    this.#start((check) => check.message, context);
-    return reader;
+  /** What is known of the client only now may silence checks that have begun. */
+  #classify(received: UpstreamReceived | undefined): void {
+    const believed = this.#options.checks.some(({ name }) => name === 'auth');
+    if (!believed || !received?.authenticated) return;
+    this.#clientClass = 'authenticated';
+    this.#courses = this.#courses.filter(({ check }) => !check.skippedFor.includes('authenticated'));
   }
 
-  #start<Context>(
-    choose: (check: ConfiguredCheck) => ((context: Context) => Findings) | undefined,
-    context: Context,
-  ): void {
-    for (const check of this.#checks) {
-      const stage = choose(check);
-      if (stage) this.#results.get(check.name)?.push(this.#guard(check.name, async () => stage(context)));
-    }
+  #start<Stage extends keyof Stages>(stage: Stage, context: Stages[Stage]): void {
+    for (const course of this.#courses) this.#startOne(course, stage, context);
   }
 
-  async #collect(): Promise<readonly Result[]> {
-    const all = await Promise.all([...this.#results.values()].flat());
-    return all.flat();
+  #startOne<Stage extends keyof Stages>(course: Course, stage: Stage, context: Stages[Stage]): void {
+    const work = course.check.stages[stage];
+    if (!work || course.broken) return;
+    const { explainer } = course;
+    const own = explainer ? { ...context, resolve: explainer.resolve, explain: explainer.explain } : context;
+    course.found.push(this.#guard(course, async () => work(own)));
   }
 
-  /** Whatever a check does, there is a result, and there is one in time. */
-  async #guard(name: string, stage: () => Findings): Promise<readonly Result[]> {
-    const late = this.#stopped.promise.then(() => [temporaryError(name, 'the check ran out of time')]);
-    const safe = stage().catch((error: unknown) => {
+  /** What checks with a say of their own think of what is known so far; undefined when there is none. */
+  #early(
+    stages: readonly (keyof Stages)[],
+    before: ReadonlySet<Promise<Finding>> = new Set(),
+  ): Promise<Proposal | undefined> | undefined {
+    const asked = this.#courses.filter(
+      ({ check }) => check.proposes && stages.some((stage) => check.stages[stage]),
+    );
+    if (asked.length === 0) return undefined;
+    const found = asked.flatMap((course) => course.found.filter((each) => !before.has(each)));
+    return Promise.all(found).then(
+      (findings) => findings.find(({ disposition }) => disposition !== undefined)?.disposition,
+    );
+  }
+
+  async #collect(): Promise<readonly CheckFindings[]> {
+    return Promise.all(
+      this.#courses.map(async ({ check, found }) => {
+        const findings = await Promise.all(found);
+        return {
+          check,
+          results: findings.flatMap(({ results = [] }) => results),
+          fields: findings.flatMap(({ fields = [] }) => fields),
+          proposals: findings.flatMap(({ disposition }) => (disposition ? [disposition] : [])),
+        };
+      }),
+    );
+  }
+
+  /** Whatever a check does, there is a finding, and there is one in time. */
+  async #guard(course: Course, stage: () => Promise<Found>): Promise<Finding> {
+    const { name } = course.check;
+    const late = this.#stopped.promise.then(() => temporaryError(name, 'the check ran out of time'));
+    const safe = stage().then(toFinding, (error: unknown) => {
       if (!this.#over.signal.aborted) this.#options.report(error, name);
-      return [temporaryError(name, 'the check failed')];
+      if (course.broken) return {};
+      course.broken = true;
+      return temporaryError(name, 'the check failed');
     });
     return Promise.race([safe, late]);
   }
 }
 
-function temporaryError(method: string, reason: string): Result {
-  return { method, value: 'temperror', reason, properties: [] };
+function toFinding(found: Found): Finding {
+  if (found === undefined) return {};
+  return 'length' in found ? { results: found } : found;
+}
+
+function temporaryError(method: string, reason: string): Finding {
+  return { results: [{ method, value: 'temperror', reason, properties: [] }] };
 }

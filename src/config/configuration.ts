@@ -1,6 +1,8 @@
 // A configuration as the rest of the program sees it: checked, complete, in bytes and milliseconds.
 import type { z } from 'zod';
 import type { checksSchema } from '../authentication/checks.ts';
+import type { RemovalOptions } from '../authentication/removal.ts';
+import type { TrustOptions } from '../authentication/trust.ts';
 import type { DnsOptions } from '../dns/resolver.ts';
 import type { policySchema } from '../policy/policy.ts';
 import type { Destination } from '../relay/destination.ts';
@@ -94,10 +96,11 @@ export interface Configuration {
   readonly hostname: string;
   readonly authservId: string;
   readonly listeners: readonly ListenerConfiguration[];
-  readonly networks: {
-    readonly local: readonly string[];
-    readonly trusted: readonly string[];
-  };
+  readonly networks: TrustOptions;
+  /** Which fields of a message are not passed on. */
+  readonly header: Omit<RemovalOptions, 'authservIds'>;
+  /** For how many transactions the whole story is kept. */
+  readonly trace: { readonly keep: number };
   readonly dns: DnsOptions;
   readonly checks: z.output<typeof checksSchema>;
   /** Whether a Received-SPF field is added (RFC 7208 §9.1). */

@@ -65,6 +65,11 @@ export const network = text(
   },
 );
 
+/** A single address. */
+export const address = text('an address', 'an IPv4 or IPv6 address', (value) =>
+  isIP(value) === 0 ? undefined : value,
+);
+
 /** A name as EHLO takes it: a domain, or an address literal (RFC 5321 §4.1.3). */
 export const hostName = text(
   'a host name',

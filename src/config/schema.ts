@@ -5,7 +5,17 @@ import { checksSchema } from '../authentication/checks.ts';
 import type { DnsOptions } from '../dns/resolver.ts';
 import { policySchema } from '../policy/policy.ts';
 import type { SpoolConfiguration } from './configuration.ts';
-import { authservId, count, hostName, nameServer, network, size, tcpAddress, time } from './fields.ts';
+import {
+  address,
+  authservId,
+  count,
+  hostName,
+  nameServer,
+  network,
+  size,
+  tcpAddress,
+  time,
+} from './fields.ts';
 import { listenerSchema } from './listener.ts';
 import { wrong } from './mistakes.ts';
 
@@ -17,7 +27,47 @@ const networks = z.strictObject({
   trusted: z
     .array(network)
     .prefault([])
-    .describe('forwarders and backup MX of one’s own: SPF, DMARC and iprev are skipped for them too'),
+    .describe(
+      'forwarders and backup MX of one’s own: SPF, DMARC and iprev are skipped for them too, and their Authentication-Results stay',
+    ),
+  map: z
+    .array(
+      z.strictObject({
+        client: z.array(network).min(1).optional().describe('addresses and networks. Default: any'),
+        helo: z.array(hostName).min(1).optional().describe('HELO names. Default: any'),
+        as: z
+          .strictObject({
+            ip: address.optional().describe('the address that is judged. Default: the client’s'),
+            helo: hostName.optional().describe('the HELO name that is judged. Default: the client’s'),
+          })
+          .describe('who it is for the checks'),
+      }),
+    )
+    .prefault([])
+    .describe('clients inside that the outside world knows by another address and name; the first that fits'),
+});
+
+const header = z.strictObject({
+  remove: z
+    .array(authservId)
+    .prefault([])
+    .describe(
+      'authserv-ids of others whose Authentication-Results go too, those of their subdomains as well',
+    ),
+  alsoIn: z
+    .array(z.string().regex(/^[!-9;-~]{1,70}$/, { error: 'expected the name of a header field' }))
+    .prefault(['X-Authentication-Results'])
+    .describe('names of fields that are read like Authentication-Results'),
+  keepRemoved: z
+    .boolean()
+    .prefault(false)
+    .describe('each removed one stays as X-Received-Authentication-Results'),
+});
+
+const trace = z.strictObject({
+  keep: count(0, 100_000)
+    .prefault(0)
+    .describe('transactions whose whole story (checks, DNS, verdicts) is kept in memory; some kB each'),
 });
 
 /** The `dns` section before its zone file is read. */
@@ -132,6 +182,8 @@ export const configurationSchema = z.strictObject({
   networks: networks.prefault({}).describe('whose mail is not judged like a stranger’s'),
   dns: dns.prefault({}).describe('how names are looked up'),
   checks: checksSchema.prefault({}).describe('what is checked; `false` switches a check off'),
+  header: header.prefault({}).describe('which fields of a message are not passed on'),
+  trace: trace.prefault({}).describe('what is kept for whoever asks why'),
   receivedSpf: z
     .boolean()
     .prefault(false)

@@ -272,8 +272,15 @@ export class Dialogue {
   #start(helo: Hello): TransactionStart {
     const protocol = helo.verb === 'LHLO' ? 'lmtp' : 'smtp';
     const own = this.#settings.newId();
-    const common = { protocol, extended: helo.verb !== 'HELO', encrypted: this.#encrypted } as const;
     const said = this.#xforward;
+    const queueId = said?.get('IDENT');
+    const upstream = { helo: helo.name, ...(queueId === undefined ? {} : { queueId }) };
+    const common = {
+      protocol,
+      extended: helo.verb !== 'HELO',
+      encrypted: this.#encrypted,
+      ...(this.#peer.believed && { upstream }),
+    } as const;
     if (said) {
       const ident = said.get('IDENT');
       // The id stands in Received and in logs; another MTA's queue id is letters and digits.

@@ -50,9 +50,14 @@ export class HeaderCollector {
     return this.#overLimit;
   }
 
-  /** Takes the next bytes of the message; those after the header section are ignored. */
-  push(chunk: Buffer): void {
-    if (this.#complete || this.#overLimit) return;
+  /**
+   * Takes the next bytes of the message; those after the header section are ignored.
+   *
+   * @returns how many of them belong to the header section or to the empty line after it
+   */
+  push(chunk: Buffer): number {
+    if (this.#complete) return 0;
+    if (this.#overLimit) return chunk.length;
     const end = this.#find(chunk);
     // A CR that begins the last line may turn out to be half of the empty line: it is kept, not counted.
     const undecided = this.#position === 'after CR at start' && !this.#complete ? 1 : 0;
@@ -64,6 +69,7 @@ export class HeaderCollector {
     const kept = this.#overLimit ? this.#limitBytes : length;
     if (kept > this.#length) this.#store(chunk.subarray(0, kept - this.#length));
     this.#length = kept;
+    return this.#complete ? chunk.indexOf(lf, Math.max(0, end)) + 1 : chunk.length;
   }
 
   /** Where in this chunk the section ends; -1 when its last byte was the CR before this chunk. */

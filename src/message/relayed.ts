@@ -5,8 +5,8 @@ import type { Spool } from './spool.ts';
 export interface RelayedMessage {
   /** The bytes to send, without dot-stuffing; may be iterated once. */
   readonly chunks: AsyncIterable<Buffer>;
-  /** The fields that are left out. */
-  readonly removed: readonly HeaderField[];
+  /** The fields that are left out, or have something else in their place. */
+  readonly rewritten: readonly HeaderField[];
 }
 
 /** What is gathered into the first chunk: a message of usual size leaves in one write. */
@@ -19,23 +19,24 @@ const firstChunkBytes = 64 * 1024;
  * @param added fields for the top, each folded and ended with CRLF; latin1 strings, one character per
  *   byte. The last should be a Received: a message whose first line is folded, which no field may be,
  *   continues it then, and not a field that somebody believes
- * @param removes says which fields are left out
+ * @param rewrite gives what stands in a field's place: undefined, the field itself; empty, nothing
  * @throws {SpoolError} while the chunks are read
  */
 export function relayed(
   spool: Spool,
   section: HeaderSection,
   added: readonly string[],
-  removes: (name: string, raw: Buffer) => boolean,
+  rewrite: (name: string, raw: Buffer) => Buffer | undefined,
 ): RelayedMessage {
   const kept: Buffer[] = [];
-  const removed: HeaderField[] = [];
+  const rewritten: HeaderField[] = [];
   for (const field of section.fields) {
-    if (removes(field.name, field.raw)) removed.push(field);
-    else kept.push(field.raw);
+    const instead = rewrite(field.name, field.raw);
+    if (instead !== undefined) rewritten.push(field);
+    kept.push(instead ?? field.raw);
   }
   const head = [...added.map((field) => Buffer.from(field, 'latin1')), ...kept];
-  return { chunks: headThenRest(head, spool.read(section.sizeBytes)), removed };
+  return { chunks: headThenRest(head, spool.read(section.sizeBytes)), rewritten };
 }
 
 async function* headThenRest(

@@ -1,6 +1,6 @@
 // From results to what happens with the message: accept, quarantine, reject or tempfail.
 import { z } from 'zod';
-import type { Outcome } from '../authentication/authentication.ts';
+import type { Outcome, Proposal } from '../authentication/authentication.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
 
 /** The `policy` section of the configuration. */
@@ -21,11 +21,14 @@ export const policySchema = z.strictObject({
     .describe('reject after the queue too, where the sender, often forged, gets a bounce from the upstream'),
 });
 
-export type Policy = z.output<typeof policySchema>;
+/** The section as it was read. */
+export type PolicyOptions = z.output<typeof policySchema>;
 
 /** What is done with a message. */
 export type Disposition =
   | { readonly kind: 'accept' }
+  /** Answered as if it had been delivered, and thrown away. */
+  | { readonly kind: 'discard'; readonly reply: Reply; readonly reason: string }
   | { readonly kind: 'reject' | 'tempfail'; readonly reply: Reply; readonly reason: string }
   /** Delivered with fields (complete, each with CRLF) by which the mailbox server files it away. */
   | { readonly kind: 'quarantine'; readonly reason: string; readonly fields: readonly string[] };
@@ -33,18 +36,51 @@ export type Disposition =
 /** What a decision is based on. */
 export interface DecisionInput {
   readonly outcome: Outcome;
-  readonly policy: Policy;
   readonly mode: 'before-queue' | 'after-queue';
+  /** Name of the listener. */
+  readonly listener: string;
+  /** Of the envelope, without angle brackets, as sent; '' for the null reverse-path. */
+  readonly reversePath: string;
 }
 
-/** Decides; what is refused for good is not put off, and what is put off is not filed away. */
-export function decide(input: DecisionInput): Disposition {
-  const failed = dmarcDisposition(input);
-  if (failed?.kind === 'reject') return failed;
-  return temporaryDisposition(input) ?? failed ?? { kind: 'accept' };
+/** What was decided. */
+export interface Decision {
+  readonly disposition: Disposition;
+  /** What it would have been, were this not a dry run. */
+  readonly dry?: Disposition;
 }
 
-function dmarcDisposition({ outcome, policy, mode }: DecisionInput): Disposition | undefined {
+/** Decides what happens with messages; the same for all listeners. */
+export class Policy {
+  readonly #options: PolicyOptions;
+
+  constructor(options: PolicyOptions) {
+    this.#options = options;
+  }
+
+  /** Decides; what is refused for good is not put off, and what is put off is not filed away. */
+  decide({ outcome, mode }: DecisionInput): Decision {
+    const input = { outcome, mode, policy: this.#options };
+    const failed = dmarcDisposition(input);
+    if (failed?.kind === 'reject') return { disposition: failed };
+    return { disposition: temporaryDisposition(input) ?? failed ?? { kind: 'accept' } };
+  }
+
+  /**
+   * Decides what a check proposes at MAIL or RCPT.
+   *
+   * @returns the reply that refuses it; undefined: it goes on, and the end of the message decides
+   */
+  decideEarly(_proposal: Proposal, _mode: DecisionInput['mode']): Reply | undefined {
+    return undefined;
+  }
+}
+
+interface Input extends Pick<DecisionInput, 'outcome' | 'mode'> {
+  readonly policy: PolicyOptions;
+}
+
+function dmarcDisposition({ outcome, policy, mode }: Input): Disposition | undefined {
   const { dmarc } = outcome;
   if (policy.dmarc === 'annotate' || dmarc?.result !== 'fail' || dmarc.policy === 'none') return undefined;
   const domain = printable(dmarc.domain);
@@ -57,7 +93,7 @@ function dmarcDisposition({ outcome, policy, mode }: DecisionInput): Disposition
   return { kind: 'quarantine', reason, fields: [`X-Disposition-Quarantine: ${reason}\r\n`] };
 }
 
-function temporaryDisposition({ outcome, policy, mode }: DecisionInput): Disposition | undefined {
+function temporaryDisposition({ outcome, policy, mode }: Input): Disposition | undefined {
   if (policy.temperror === 'annotate' || mode === 'after-queue') return undefined;
   const undecided = outcome.results.filter(({ value }) => value === 'temperror');
   const [first] = undecided;

@@ -1,6 +1,6 @@
 // What a transaction leaves in the log: one line with who, what, what was found, where it went, how long it took.
 import type { Client, Outcome } from '../authentication/authentication.ts';
-import type { Disposition } from '../policy/policy.ts';
+import type { Decision } from '../policy/policy.ts';
 import { DownstreamError } from '../relay/error.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import { describeReply, type Reply } from '../smtp/reply.ts';
@@ -46,7 +46,7 @@ export class TransactionRecord {
     this.#phaseBegun = now;
   }
 
-  judged(outcome: Outcome, disposition: Disposition): void {
+  judged(outcome: Outcome, { disposition, dry }: Decision): void {
     const results: Record<string, string> = {};
     for (const { method, value } of outcome.results) {
       results[method] = results[method] === undefined ? value : `${results[method]},${value}`;
@@ -54,6 +54,7 @@ export class TransactionRecord {
     this.#fields.results = results;
     this.#disposition = disposition.kind;
     if (disposition.kind !== 'accept') this.#fields.reason = disposition.reason;
+    if (dry && dry.kind !== 'accept') this.#fields.dryRun = { disposition: dry.kind, reason: dry.reason };
   }
 
   removed(count: number): void {

@@ -1,10 +1,17 @@
 // One message from MAIL to its final reply: the state machine between the two sides.
-import type { Authentication, AuthenticationRun, Client, Outcome } from '../authentication/authentication.ts';
+import type {
+  Authentication,
+  AuthenticationRun,
+  Client,
+  Outcome,
+  Proposal,
+  Upstream,
+} from '../authentication/authentication.ts';
 import { countReceived, HeaderCollector, type HeaderSection } from '../message/header-section.ts';
 import { receivedField } from '../message/received.ts';
 import { relayed } from '../message/relayed.ts';
 import { Spool, SpoolError, type SpoolOptions } from '../message/spool.ts';
-import { type Disposition, decide, type Policy } from '../policy/policy.ts';
+import type { Disposition, Policy } from '../policy/policy.ts';
 import { type BareNewlines, Newlines } from '../smtp/newlines.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
@@ -45,6 +52,8 @@ export interface TransactionStart {
   readonly encrypted: boolean;
   /** Whose message it is; never a mixture of XFORWARD and connection. */
   readonly client: Client;
+  /** Who hands it over, where what it writes into the header is believed. */
+  readonly upstream?: Upstream;
   /** What the downstream is told of it, where it offers XFORWARD. */
   readonly xforward: XforwardAttributes;
 }
@@ -83,6 +92,7 @@ export class Transaction {
   readonly #deadline = new AbortController();
   #run: AuthenticationRun | undefined;
   #smtputf8 = false;
+  #reversePath = '';
   #mailLine = '';
   /** RCPT lines that upstream was told 2yz for, with their addresses. */
   readonly #recipients: { readonly line: string; readonly address: string }[] = [];
@@ -114,14 +124,22 @@ export class Transaction {
     if (size > this.#settings.limits.messageBytes) return this.#refuseMail(this.#tooLarge());
     this.#mailLine = line;
     this.#smtputf8 = path.parameters.some(({ keyword }) => keyword === 'SMTPUTF8');
-    const { authentication } = this.#settings;
+    this.#reversePath = path.address;
+    const { client, upstream } = this.#start;
+    let refusal: Promise<Reply | undefined> | undefined;
     try {
-      this.#run = authentication.begin({ client: this.#start.client, smtputf8: this.#smtputf8 });
-      this.#run.mail(path.address);
+      this.#run = this.#settings.authentication.begin({
+        client,
+        smtputf8: this.#smtputf8,
+        ...(upstream && { upstream }),
+      });
+      refusal = this.#early(this.#run.mail(path.address));
     } catch (error) {
       this.#record.failure('internal', error);
       return this.#refuseMail(internalError);
     }
+    const refused = refusal && (await this.#withinAnswerTime(refusal, timedOut));
+    if (refused) return this.#refuseMail(refused);
     if (this.#settings.envelope === 'deferred')
       return makeReply(250, '2.1.0', 'sender will be passed on after the message');
     const reply = await this.#bounded(this.#delivery.mail(line));
@@ -130,13 +148,16 @@ export class Transaction {
 
   /** RCPT. */
   async rcpt(line: string, path: PathArgument): Promise<Reply> {
-    const reply = await this.#answerRcpt(line);
-    if (isPositive(reply)) this.#recipients.push({ line, address: path.address });
+    const reply = await this.#answerRcpt(line, path);
+    if (isPositive(reply)) {
+      this.#recipients.push({ line, address: path.address });
+      this.#run?.accepted(path.address);
+    }
     this.#record.rcpt(path, reply);
     return reply;
   }
 
-  async #answerRcpt(line: string): Promise<Reply> {
+  async #answerRcpt(line: string, path: PathArgument): Promise<Reply> {
     if (this.#recipients.length >= this.#settings.limits.recipients) return tooManyRecipients;
     // One reply cannot stand for several recipients' own replies without loss or duplicates.
     if (
@@ -146,8 +167,17 @@ export class Transaction {
     ) {
       return tooManyRecipients;
     }
+    const refusal = this.#early(this.#run?.rcpt(path.address));
+    const refused = refusal && (await this.#withinAnswerTime(refusal, timedOut));
+    if (refused) return refused;
     if (this.#settings.envelope === 'deferred') return accepted;
     return this.#bounded(this.#delivery.rcpt(line));
+  }
+
+  /** The reply by which a check refuses the envelope; undefined when no check wants to be heard. */
+  #early(proposal: Promise<Proposal | undefined> | undefined): Promise<Reply | undefined> | undefined {
+    const { policy, mode } = this.#settings;
+    return proposal?.then((said) => said && policy.decideEarly(said, mode));
   }
 
   /** DATA: 354, or why not; after a 354 come `write` and `finish`. */
@@ -188,12 +218,15 @@ export class Transaction {
   /** The next bytes of the message as it will be judged and relayed. */
   #store(piece: Buffer): Promise<void> | undefined {
     if (piece.length === 0) return undefined;
-    this.#header.push(piece);
+    const known = this.#header.complete;
+    const headerBytes = this.#header.push(piece);
     if (this.#header.overLimit) {
       const limit = this.#settings.limits.headerBytes;
       return this.#refuseContent(makeReply(552, '5.3.4', `header section over ${limit} bytes`));
     }
-    const judged = this.#run?.write(piece);
+    if (!known && this.#header.complete) this.#run?.header(this.#header.section().fields);
+    const body = piece.subarray(headerBytes);
+    const judged = body.length > 0 ? this.#run?.body(body) : undefined;
     const spooled = this.#spool.append(piece)?.catch((error: unknown) => this.#spoolFailed(error));
     return judged && spooled ? Promise.all([judged, spooled]).then(() => undefined) : (judged ?? spooled);
   }
@@ -242,14 +275,18 @@ export class Transaction {
     if (refusal) return this.#forAll(refusal);
     if (!this.#run) return this.#forAll(internalError);
     const section = this.#header.section();
+    // Without an empty line all of it is header.
+    if (!this.#header.complete) this.#run.header(section.fields);
     if (countReceived(section) > maxReceived) {
       return this.#forAll(makeReply(554, '5.4.6', `mail loop: more than ${maxReceived} Received fields`));
     }
     this.#record.phase('authenticate');
     const outcome = await this.#run.finish(this.#deadline.signal);
-    const disposition = decide({ outcome, policy: this.#settings.policy, mode: this.#settings.mode });
-    this.#record.judged(outcome, disposition);
-    if (disposition.kind === 'reject' || disposition.kind === 'tempfail')
+    const { mode, listener, policy } = this.#settings;
+    const decision = policy.decide({ outcome, mode, listener, reversePath: this.#reversePath });
+    const { disposition } = decision;
+    this.#record.judged(outcome, decision);
+    if (disposition.kind !== 'accept' && disposition.kind !== 'quarantine')
       return this.#forAll(disposition.reply);
     this.#record.phase('relay');
     return this.#relay(section, outcome, disposition);
@@ -262,8 +299,8 @@ export class Transaction {
   ): Promise<readonly Reply[]> {
     const quarantine = disposition.kind === 'quarantine' ? disposition.fields : [];
     const added = [...outcome.fields, ...quarantine, this.#received()];
-    const { chunks, removed } = relayed(this.#spool, section, added, outcome.removes);
-    this.#record.removed(removed.length);
+    const { chunks, rewritten } = relayed(this.#spool, section, added, outcome.rewrite);
+    this.#record.removed(rewritten.length);
     const lmtpOut = this.#settings.pool.protocol === 'lmtp';
     if (this.#settings.envelope === 'passthrough') {
       const answers = await this.#delivery.send(chunks, lmtpOut ? this.#recipients.length : 1);

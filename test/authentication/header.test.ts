@@ -6,7 +6,7 @@ import { formatReceivedSpf } from '../../src/authentication/received-spf.ts';
 import type { Property, Result } from '../../src/authentication/result.ts';
 
 const format = (results: readonly Result[], smtputf8 = false, authservId = 'mx.example.org') =>
-  formatAuthenticationResults(authservId, results, smtputf8);
+  formatAuthenticationResults('Authentication-Results', authservId, results, smtputf8);
 
 const result = (more: Partial<Result> = {}): Result => ({
   method: 'spf',

@@ -3,12 +3,15 @@ import assert from 'node:assert/strict';
 import {
   Authentication,
   type AuthenticationOptions,
+  type AuthenticationRun,
   type Client,
   type Outcome,
+  type Upstream,
 } from '../../src/authentication/authentication.ts';
 import { checksSchema } from '../../src/authentication/checks.ts';
 import { type DnsOptions, Resolver } from '../../src/dns/resolver.ts';
 import { parseZone } from '../../src/dns/zone.ts';
+import { HeaderCollector } from '../../src/message/header-section.ts';
 
 /** A resolver that knows the zone and nothing else. */
 export function zoneResolver(zone: unknown, options: Partial<DnsOptions> = {}): Resolver {
@@ -29,6 +32,8 @@ export interface Case {
   readonly zone?: unknown;
   readonly client?: Client;
   readonly from?: string;
+  readonly recipients?: readonly string[];
+  readonly upstream?: Upstream;
   readonly message?: string | Buffer;
   readonly checks?: unknown;
   readonly smtputf8?: boolean;
@@ -43,7 +48,10 @@ export function authentication(given: Case): Authentication {
     hostname: 'mx.example.org',
     checks: checksSchema.parse(given.checks ?? {}),
     receivedSpf: false,
-    networks: { local: ['10.0.0.0/8', '::1'], trusted: ['203.0.113.0/24'] },
+    listener: 'test',
+    networks: { local: ['10.0.0.0/8', '::1'], trusted: ['203.0.113.0/24'], map: [] },
+    removal: { authservIds: ['mx.example.org'], remove: [], alsoIn: [], keepRemoved: false },
+    explain: false,
     resolver: zoneResolver(given.zone),
     report: (error, check) => assert.fail(`${check}: ${error}`),
     ...given.options,
@@ -54,12 +62,30 @@ export async function judge(given: Case): Promise<Outcome> {
   const run = authentication(given).begin({
     client: given.client ?? { ip: '192.0.2.10', helo: 'client.example.com' },
     smtputf8: given.smtputf8 ?? false,
+    ...(given.upstream && { upstream: given.upstream }),
   });
-  run.mail(given.from ?? 'alice@example.com');
+  await run.mail(given.from ?? 'alice@example.com');
+  for (const recipient of given.recipients ?? []) {
+    await run.rcpt(recipient);
+    run.accepted(recipient);
+  }
   const message = Buffer.from(given.message ?? plain);
-  const size = given.chunk ?? Math.max(message.length, 1);
-  for (let at = 0; at < message.length; at += size) await run.write(message.subarray(at, at + size));
+  await feed(run, message, given.chunk);
   return run.finish();
+}
+
+/** Gives a message to a run as a transaction does: header section, then the body in pieces. */
+export async function feed(run: AuthenticationRun, message: Buffer, size = message.length): Promise<void> {
+  const collector = new HeaderCollector(message.length);
+  for (let at = 0; at < message.length; at += Math.max(size, 1)) {
+    const piece = message.subarray(at, at + Math.max(size, 1));
+    const known = collector.complete;
+    const headerBytes = collector.push(piece);
+    if (!known && collector.complete) run.header(collector.section().fields);
+    const body = piece.subarray(headerBytes);
+    if (body.length > 0) await run.body(body);
+  }
+  if (!collector.complete) run.header(collector.section().fields);
 }
 
 /** @returns the results as `method=value`, in order */

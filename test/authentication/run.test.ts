@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ConfiguredCheck } from '../../src/authentication/checks.ts';
-import { Run, type RunOptions } from '../../src/authentication/run.ts';
+import { type CheckFindings, Run, type RunOptions } from '../../src/authentication/run.ts';
 import { zoneResolver } from './judge.ts';
 
 function run(checks: readonly ConfiguredCheck[], more: Partial<RunOptions> = {}) {
@@ -10,7 +10,10 @@ function run(checks: readonly ConfiguredCheck[], more: Partial<RunOptions> = {})
   const made = new Run({
     checks,
     client: {},
-    clientClass: undefined,
+    clientClass: 'stranger',
+    forwardedClient: {},
+    listener: 'test',
+    explain: false,
     hostname: 'mx.example.org',
     finishMs: 10_000,
     resolver: zoneResolver({}),
@@ -21,40 +24,50 @@ function run(checks: readonly ConfiguredCheck[], more: Partial<RunOptions> = {})
   return { made, reported };
 }
 
+const header = [{ name: 'From', raw: Buffer.from('From: a@example.com\r\n') }];
+
 const pass = (method: string) => [{ method, value: 'pass', properties: [] }] as const;
-const good: ConfiguredCheck = { name: 'good', skippedFor: [], mail: async () => pass('good') };
+const good: ConfiguredCheck = { name: 'good', skippedFor: [], stages: { mail: async () => pass('good') } };
+
+const resultsOf = (findings: readonly CheckFindings[]) => findings.flatMap(({ results }) => results);
 
 test('a check that throws is a temperror and is reported; the others are not disturbed', async () => {
   const { made, reported } = run([
     {
       name: 'sync',
       skippedFor: [],
-      connect: () => {
-        throw new Error('at once');
+      stages: {
+        connect: () => {
+          throw new Error('at once');
+        },
       },
     },
-    { name: 'async', skippedFor: [], message: async () => assert.fail('later') },
-    { name: 'verdict', skippedFor: [], verdict: async () => assert.fail('at the end') },
+    { name: 'async', skippedFor: [], stages: { endOfHeaders: async () => assert.fail('later') } },
+    { name: 'last', skippedFor: [], stages: { endOfMessage: async () => assert.fail('at the end') } },
     good,
   ]);
   made.mail('');
-  await made.write(Buffer.from('From: a@example.com\r\n\r\n'));
-  const results = await made.finish(undefined);
+  made.header(header);
+  const results = resultsOf(await made.finish(undefined));
   assert.deepEqual(
     results.map(({ method, value }) => `${method}=${value}`),
-    ['sync=temperror', 'async=temperror', 'verdict=temperror', 'good=pass'],
+    ['sync=temperror', 'async=temperror', 'last=temperror', 'good=pass'],
   );
   assert.deepEqual(
     reported.map((line) => line.split(':', 1)[0]),
-    ['sync', 'async', 'verdict'],
+    ['sync', 'async', 'last'],
   );
 });
 
 test('a check that never ends is a temperror when the time is over', async () => {
-  const never: ConfiguredCheck = { name: 'never', skippedFor: [], connect: () => new Promise(() => {}) };
+  const never: ConfiguredCheck = {
+    name: 'never',
+    skippedFor: [],
+    stages: { connect: () => new Promise(() => {}) },
+  };
   const { made, reported } = run([never, good], { finishMs: 10 });
   made.mail('');
-  const results = await made.finish(undefined);
+  const results = resultsOf(await made.finish(undefined));
   assert.deepEqual(results, [
     { method: 'never', value: 'temperror', reason: 'the check ran out of time', properties: [] },
     ...pass('good'),
@@ -62,19 +75,21 @@ test('a check that never ends is a temperror when the time is over', async () =>
   assert.deepEqual(reported, []);
 });
 
-test('the verdict reads the results of all other stages and the message', async () => {
+test('the end of the message reads the results of all other stages and the message', async () => {
   let seen: unknown;
   const last: ConfiguredCheck = {
     name: 'last',
     skippedFor: [],
-    verdict: async ({ results, verification, reversePath }) => {
-      seen = { results, from: (await verification).headerFrom, reversePath };
-      return [];
+    stages: {
+      endOfMessage: async ({ results, verification, reversePath }) => {
+        seen = { results, from: (await verification).headerFrom, reversePath };
+        return [];
+      },
     },
   };
   const { made } = run([last, good]);
   made.mail('alice@example.com');
-  await made.write(Buffer.from('From: a@example.com\r\n\r\n'));
+  made.header(header);
   await made.finish(undefined);
   assert.deepEqual(seen, {
     results: [...pass('good')],
@@ -86,15 +101,18 @@ test('the verdict reads the results of all other stages and the message', async 
 test('a check that is skipped for the client does nothing at any stage', async () => {
   const own: ConfiguredCheck = {
     name: 'own',
-    skippedFor: ['own'],
-    connect: () => assert.fail('connect'),
-    mail: () => assert.fail('mail'),
-    message: () => assert.fail('message'),
-    verdict: () => assert.fail('verdict'),
+    skippedFor: ['local'],
+    stages: {
+      connect: () => assert.fail('connect'),
+      mail: () => assert.fail('mail'),
+      endOfHeaders: () => assert.fail('endOfHeaders'),
+      endOfMessage: () => assert.fail('endOfMessage'),
+    },
   };
-  const { made, reported } = run([own], { clientClass: 'own' });
+  const { made, reported } = run([own], { clientClass: 'local' });
   made.mail('');
-  assert.equal(made.write(Buffer.from('x')), undefined);
+  made.header(header);
+  assert.equal(made.body(Buffer.from('x')), undefined);
   assert.deepEqual(await made.finish(undefined), []);
   assert.deepEqual(reported, []);
 });
@@ -105,13 +123,15 @@ test('an aborted run tells its checks, and reports nothing', async () => {
     {
       name: 'watch',
       skippedFor: [],
-      connect: ({ signal }) =>
-        new Promise((_, reject) => {
-          signal.addEventListener('abort', () => {
-            aborted = true;
-            reject(new Error('aborted'));
-          });
-        }),
+      stages: {
+        connect: ({ signal }) =>
+          new Promise((_, reject) => {
+            signal.addEventListener('abort', () => {
+              aborted = true;
+              reject(new Error('aborted'));
+            });
+          }),
+      },
     },
   ]);
   made.abort();

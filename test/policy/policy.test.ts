@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Outcome } from '../../src/authentication/authentication.ts';
 import type { ResultValue } from '../../src/authentication/result.ts';
-import { type DecisionInput, decide, policySchema } from '../../src/policy/policy.ts';
+import { type DecisionInput, Policy, policySchema } from '../../src/policy/policy.ts';
 import { formatReply } from '../../src/smtp/reply.ts';
 
 interface Case {
@@ -21,13 +21,18 @@ function decision(given: Case) {
     results: (given.others ?? []).map(([method, value]) => ({ method, value, properties: [] })),
     fields: [],
     dmarc: { domain, policy: published, result },
-    removes: () => false,
+    client: {},
+    clientClass: 'stranger',
+    listMail: false,
+    proposals: [],
+    rewrite: () => undefined,
   };
-  return decide({
+  return new Policy(policySchema.parse(given.policy ?? {})).decide({
     outcome,
-    policy: policySchema.parse(given.policy ?? {}),
     mode: given.mode ?? 'before-queue',
-  });
+    listener: 'test',
+    reversePath: 'a@example.com',
+  }).disposition;
 }
 
 test('by default everything is accepted', () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { Authentication, type AuthenticationRun } from '../../src/authentication/authentication.ts';
 import { checksSchema } from '../../src/authentication/checks.ts';
+import { Policy, policySchema } from '../../src/policy/policy.ts';
 import { type PathArgument, parsePathArgument } from '../../src/smtp/path.ts';
 import { describeReply } from '../../src/smtp/reply.ts';
 import type { DownstreamPool } from '../../src/transaction/downstream.ts';
@@ -28,7 +29,10 @@ export function authenticationOptions(checks: unknown = noChecks, zone: unknown 
     hostname: 'mx.example.org',
     checks: checksSchema.parse(checks),
     receivedSpf: false,
-    networks: { local: [], trusted: [] },
+    listener: 'test',
+    networks: { local: [], trusted: [], map: [] },
+    removal: { authservIds: ['mx.example.org'], remove: [], alsoIn: [], keepRemoved: false },
+    explain: false,
     resolver: zoneResolver(zone),
     report: (error: unknown, check: string) => assert.fail(`${check}: ${error}`),
   };
@@ -73,7 +77,7 @@ export class Driven {
       spool: { memoryBytes: 1024 * 1024, directory: tmpdir() },
       pool,
       authentication: new Authentication(authenticationOptions()),
-      policy: { dmarc: 'annotate', temperror: 'annotate', rejectAfterQueue: false },
+      policy: new Policy(policySchema.parse({})),
       writeRecord: (level, event, fields) => {
         this.events.push({ level, event, fields });
       },

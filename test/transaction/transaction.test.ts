@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Policy, policySchema } from '../../src/policy/policy.ts';
 import { type AcquirePlan, FakePool, settled } from './fakes.ts';
 import { body, ChangedAuthentication, type Changes, Driven, mailLine, rcptLine } from './start.ts';
 
@@ -276,9 +277,13 @@ test('after a refusal the checks are stopped and get nothing more, whatever refu
     let written = '';
     let aborted = 0;
     const authentication = new ChangedAuthentication((run) => ({
-      write: (chunk) => {
+      header: (fields) => {
+        written += Buffer.concat(fields.map(({ raw }) => raw)).toString('latin1');
+        run.header(fields);
+      },
+      body: (chunk) => {
         written += chunk.toString('latin1');
-        return run.write(chunk);
+        return run.body(chunk);
       },
       abort: () => {
         aborted += 1;
@@ -291,7 +296,7 @@ test('after a refusal the checks are stopped and get nothing more, whatever refu
     await it.write('one too many\r\n');
     assert.ok(aborted > 0);
     await it.write('and more\r\n');
-    assert.ok(written.startsWith(body) && !written.includes('and more'));
+    assert.ok(written.startsWith(body.replace('\r\n\r\n', '\r\n')) && !written.includes('and more'));
     assert.match((await it.finish())[0] ?? '', /^(?:552 5\.3\.4|452 4\.3\.1) /);
     await assertOver({ pool, it });
   }
@@ -304,11 +309,12 @@ test('our own mistakes are 451 4.3.0, and nothing is held', async () => {
   const mistakes: readonly [string, ChangedAuthentication][] = [
     ['finish rejects', new ChangedAuthentication(() => ({ finish: async () => boom() }))],
     ['finish throws', new ChangedAuthentication(() => ({ finish: boom }))],
-    ['write throws', new ChangedAuthentication(() => ({ write: boom }))],
+    ['header throws', new ChangedAuthentication(() => ({ header: boom }))],
+    ['body throws', new ChangedAuthentication(() => ({ body: boom }))],
     [
-      'removes throws',
+      'rewrite throws',
       new ChangedAuthentication((run) => ({
-        finish: async (signal) => ({ ...(await run.finish(signal)), removes: boom }),
+        finish: async (signal) => ({ ...(await run.finish(signal)), rewrite: boom }),
       })),
     ],
   ];
@@ -345,7 +351,7 @@ test('what the policy refuses never goes downstream', async () => {
     }),
   }));
   for (const envelope of envelopes) {
-    const policy = { dmarc: 'reject', temperror: 'annotate', rejectAfterQueue: false } as const;
+    const policy = new Policy(policySchema.parse({ dmarc: 'reject' }));
     const { pool, it } = start([], { authentication, policy, envelope, protocol: 'lmtp' });
     await it.upToDot(['one', 'two']);
     const reply = '550 5.7.1 Rejected by the DMARC policy of example.com (p=reject)';

@@ -12,7 +12,7 @@ export const arc: Check<Record<never, never>> = {
   schema: z.strictObject({}),
   skippedFor: [],
 
-  async message({ verification, resolve, client }) {
+  async endOfHeaders({ verification, resolve, client }) {
     const { status, i, chain } = await validateChain(await verification, resolve);
     // RFC 8617 §5.2.1: every failure is permanent, that of DNS too; so there is no temperror.
     const value = toValue(status.result);

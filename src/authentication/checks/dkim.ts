@@ -11,7 +11,7 @@ export const dkim: Check<Record<never, never>> = {
   schema: z.strictObject({}),
   skippedFor: [],
 
-  async message({ verification }) {
+  async endOfHeaders({ verification }) {
     const { results } = await verification;
     return results.map(dkimResult);
   },

@@ -2,7 +2,7 @@
 
 import type { DMARCResult } from 'mailauth';
 import { z } from 'zod';
-import type { Check } from '../check.ts';
+import { type Check, notForOwn } from '../check.ts';
 import { checkAlignment } from '../mailauth.ts';
 import { propertyOf, type Result, toValue } from '../result.ts';
 
@@ -18,9 +18,9 @@ export const dmarc: Check<Record<never, never>> = {
   name: 'dmarc',
   schema: z.strictObject({}),
   // With an unknown client it goes by DKIM alone.
-  skippedFor: ['own'],
+  skippedFor: notForOwn,
 
-  async verdict({ verification, results, resolve }) {
+  async endOfMessage({ verification, results, resolve }) {
     const from = await verification;
     const { spfDomains, dkimDomains } = identifiers(results, ['pass']);
     const { response, reason } = await checkAlignment({ from, spfDomains, dkimDomains, resolve });

@@ -2,7 +2,7 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { isTemporary } from '../../dns/resolver.ts';
-import type { Check } from '../check.ts';
+import { type Check, strangersOnly } from '../check.ts';
 import type { Result } from '../result.ts';
 
 /** RFC 7208 §4.6.4 has the same limit: an address may have any number of names. */
@@ -11,7 +11,7 @@ const maxNames = 10;
 export const iprev: Check<Record<never, never>> = {
   name: 'iprev',
   schema: z.strictObject({}),
-  skippedFor: ['own', 'unknown'],
+  skippedFor: strangersOnly,
 
   async connect({ client, resolve }) {
     if (client.ip === undefined || !ipaddr.isValid(client.ip)) return [];

@@ -1,6 +1,6 @@
 // spf: the domain of the envelope sender lets this client send for it (RFC 7208).
 import { z } from 'zod';
-import type { Check } from '../check.ts';
+import { type Check, strangersOnly } from '../check.ts';
 import { checkHost } from '../mailauth.ts';
 import type { Property, Result } from '../result.ts';
 import { toValue } from '../result.ts';
@@ -8,7 +8,7 @@ import { toValue } from '../result.ts';
 export const spf: Check<Record<never, never>> = {
   name: 'spf',
   schema: z.strictObject({}),
-  skippedFor: ['own', 'unknown'],
+  skippedFor: strangersOnly,
 
   async mail({ client, reversePath, hostname, resolve }) {
     if (client.ip === undefined) return [];
