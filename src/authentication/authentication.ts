@@ -2,16 +2,18 @@
 import type { Resolver } from '../dns/resolver.ts';
 import type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
 import { type CheckConfiguration, type ConfiguredCheck, configuredChecks } from './checks.ts';
+import { type DmarcOutcome, dmarcOutcome } from './dmarc-outcome.ts';
 import type { Explanation } from './explanation.ts';
 import { formatAddedField, formatAuthenticationResults } from './header.ts';
 import { formatReceivedSpf } from './received-spf.ts';
 import { type RemovalOptions, rewrittenField } from './removal.ts';
-import { propertyOf, type Result, type ResultValue } from './result.ts';
+import type { Result } from './result.ts';
 import { type CheckFindings, Run } from './run.ts';
 import { Trust, type TrustOptions } from './trust.ts';
 import type { Upstream } from './upstream-received.ts';
 
 export type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
+export type { DmarcOutcome, DmarcPolicy } from './dmarc-outcome.ts';
 export type { Explanation } from './explanation.ts';
 export type { Upstream } from './upstream-received.ts';
 
@@ -23,6 +25,8 @@ export interface AuthenticationOptions {
   /** Name of the listener. */
   readonly listener: string;
   readonly checks: CheckConfiguration;
+  /** The administrator's own, after all others. */
+  readonly customChecks: readonly ConfiguredCheck[];
   /** Whether Received-SPF is added too; default false. */
   readonly receivedSpf: boolean;
   readonly networks: TrustOptions;
@@ -69,16 +73,6 @@ export interface Outcome {
   readonly rewrite: (name: string, raw: Buffer) => Buffer | undefined;
 }
 
-export interface DmarcOutcome {
-  /** The author's domain (RFC 9989 §3.2.1), an A-label. */
-  readonly domain: string;
-  /** The policy that applies to this message, `sp`, `np` and `t` considered. */
-  readonly policy: DmarcPolicy;
-  readonly result: ResultValue;
-}
-
-export type DmarcPolicy = 'none' | 'quarantine' | 'reject';
-
 /** The checks of one transaction; either {@link finish} or {@link abort} ends it. */
 export interface AuthenticationRun {
   /**
@@ -118,7 +112,7 @@ export class Authentication {
   /** @throws {Error} for a network that can't be read */
   constructor(options: AuthenticationOptions) {
     this.#options = options;
-    this.#checks = configuredChecks(options.checks);
+    this.#checks = [...configuredChecks(options.checks), ...options.customChecks];
     this.#trust = new Trust(options.networks);
   }
 
@@ -154,7 +148,7 @@ export class Authentication {
   #outcome(run: Run, findings: readonly CheckFindings[], smtputf8: boolean): Outcome {
     const { removal, explain } = this.#options;
     const results = findings.flatMap((each) => each.results);
-    const dmarc = dmarcOutcome(results);
+    const dmarc = dmarcOutcome(run.context.notes);
     // RFC 8601 §5: existing fields are kept where they come from a trusted agent.
     const trusted = run.clientClass === 'trusted';
     return {
@@ -193,18 +187,6 @@ export class Authentication {
     }
     return fields;
   }
-}
-
-function dmarcOutcome(results: readonly Result[]): DmarcOutcome | undefined {
-  const result = results.find(({ method }) => method === 'dmarc');
-  const domain = result && propertyOf(result, 'header', 'from');
-  const policy = result && propertyOf(result, 'policy', 'dmarc');
-  if (!result || !domain || !isPolicy(policy)) return undefined;
-  return { domain, policy, result: result.value };
-}
-
-function isPolicy(text: string | undefined): text is DmarcPolicy {
-  return text === 'none' || text === 'quarantine' || text === 'reject';
 }
 
 /** RFC 6531: bytes of an envelope are UTF-8; what is not stays as it is, one character per byte. */

@@ -337,7 +337,7 @@ for (const [what, given, expected] of dmarcCases) {
 
 test('dmarc: its outcome names the domain and the policy that applies', async () => {
   const outcome = await judge({ zone: { ...reject, ...spfFail } });
-  assert.deepEqual(outcome.dmarc, { domain: 'example.com', policy: 'reject', result: 'fail' });
+  assert.deepEqual(outcome.dmarc, { domain: 'example.com', policy: 'reject', result: 'fail', aligned: [] });
   const open = await judge({ zone: { '_dmarc.example.com': { TXT: 'SERVFAIL' } } });
   assert.equal(open.dmarc, undefined);
 });

@@ -20,7 +20,7 @@ function decision(given: Case) {
   const outcome: Outcome = {
     results: (given.others ?? []).map(([method, value]) => ({ method, value, properties: [] })),
     fields: [],
-    dmarc: { domain, policy: published, result },
+    dmarc: { domain, policy: published, result, aligned: [] },
     client: {},
     clientClass: 'stranger',
     listMail: false,

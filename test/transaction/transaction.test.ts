@@ -347,7 +347,7 @@ test('what the policy refuses never goes downstream', async () => {
   const authentication = new ChangedAuthentication((run) => ({
     finish: async (signal) => ({
       ...(await run.finish(signal)),
-      dmarc: { domain: 'example.com', policy: 'reject', result: 'fail' },
+      dmarc: { domain: 'example.com', policy: 'reject', result: 'fail', aligned: [] },
     }),
   }));
   for (const envelope of envelopes) {

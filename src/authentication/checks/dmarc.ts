@@ -2,7 +2,8 @@
 
 import type { DMARCResult } from 'mailauth';
 import { z } from 'zod';
-import { type Check, notForOwn } from '../check.ts';
+import { type Check, type Notes, notForOwn } from '../check.ts';
+import { noteDmarcOutcome } from '../dmarc-outcome.ts';
 import { checkAlignment } from '../mailauth.ts';
 import { propertyOf, type Result, toValue } from '../result.ts';
 
@@ -20,7 +21,7 @@ export const dmarc: Check<Record<never, never>> = {
   // With an unknown client it goes by DKIM alone.
   skippedFor: notForOwn,
 
-  async endOfMessage({ verification, results, resolve }) {
+  async endOfMessage({ verification, results, resolve, notes }) {
     const from = await verification;
     const { spfDomains, dkimDomains } = identifiers(results, ['pass']);
     const { response, reason } = await checkAlignment({ from, spfDomains, dkimDomains, resolve });
@@ -29,13 +30,19 @@ export const dmarc: Check<Record<never, never>> = {
       return [{ method: 'dmarc', value: 'permerror', reason: text, properties: [] }];
     }
     const value = toValue(response.status.result);
-    if (value !== 'fail') return [dmarcResult(value, response, response.error)];
+    if (value !== 'fail') {
+      keepOutcome(notes, value, response);
+      return [dmarcResult(value, response, response.error)];
+    }
 
     // A signature whose key could not be had, or an SPF record, might have been aligned: then it is
     // not known that the message fails, and nobody should be refused for somebody's name server.
     const possible = identifiers(results, ['pass', 'temperror']);
     const perhaps = possible.unnamed ? 'pass' : await valueWith(possible);
-    if (perhaps === 'fail') return [dmarcResult('fail', response)];
+    if (perhaps === 'fail') {
+      keepOutcome(notes, 'fail', response);
+      return [dmarcResult('fail', response)];
+    }
     return [dmarcResult('temperror', response, 'SPF or DKIM could not be evaluated for an aligned domain')];
 
     async function valueWith(domains: Identifiers): Promise<string> {
@@ -69,6 +76,16 @@ function identifiers(results: readonly Result[], values: readonly Result['value'
 function spfDomain(result: Result): string | undefined {
   const identity = propertyOf(result, 'smtp', 'mailfrom') ?? propertyOf(result, 'smtp', 'helo');
   return identity?.slice(identity.lastIndexOf('@') + 1);
+}
+
+function keepOutcome(notes: Notes, value: Result['value'], { status, alignment }: DMARCResult): void {
+  const policy = status.policy?.dmarc;
+  const domain = status.header?.from;
+  if (!domain || !(policy === 'none' || policy === 'quarantine' || policy === 'reject')) return;
+  const aligned = [alignment?.spf?.result, alignment?.dkim?.result].filter(
+    (each) => typeof each === 'string',
+  );
+  noteDmarcOutcome(notes, { domain, policy, result: value, aligned });
 }
 
 function dmarcResult(value: Result['value'], response: DMARCResult, reason?: string): Result {
