@@ -91,7 +91,7 @@ function buildDoor(
   listener: ListenerConfiguration,
   { resolver, policy, log }: Shared,
 ): Door {
-  const { checks, receivedSpf, networks, header, spool, trace } = configuration;
+  const { checks, customChecks, receivedSpf, networks, header, spool, trace } = configuration;
   const { name, hostname, authservId, mode, timeouts } = listener;
   const pool = new Pool({
     ...listener.pool,
@@ -116,6 +116,7 @@ function buildDoor(
     authservId,
     hostname,
     checks,
+    customChecks,
     receivedSpf,
     networks,
     listener: name,

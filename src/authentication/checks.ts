@@ -47,6 +47,33 @@ export const checksSchema = z.strictObject({
     .literal(false, { error: 'there is no BIMI yet; expected false' })
     .prefault(false)
     .describe('not there yet; only false, which is the default'),
+  custom: z
+    .array(
+      z.union(
+        [
+          z
+            .string()
+            .min(1)
+            .transform((module) => ({
+              module,
+              options: {},
+              hideNone: false,
+              header: 'Authentication-Results',
+            })),
+          z.strictObject({
+            module: z.string().min(1).describe('path, relative to this file'),
+            options: z
+              .record(z.string(), z.unknown())
+              .prefault({})
+              .describe('what the module’s own schema asks for'),
+            ...commonOptions,
+          }),
+        ],
+        { error: 'expected the path of a module, or a mapping with `module` and `options`' },
+      ),
+    )
+    .prefault([])
+    .describe('modules with checks of your own (custom-checks.md)'),
 });
 
 /** For each check its options, or false. */

@@ -1,6 +1,6 @@
 // A configuration as the rest of the program sees it: checked, complete, in bytes and milliseconds.
 import type { z } from 'zod';
-import type { checksSchema } from '../authentication/checks.ts';
+import type { ConfiguredCheck, checksSchema } from '../authentication/checks.ts';
 import type { RemovalOptions } from '../authentication/removal.ts';
 import type { TrustOptions } from '../authentication/trust.ts';
 import type { DnsOptions } from '../dns/resolver.ts';
@@ -103,6 +103,8 @@ export interface Configuration {
   readonly trace: { readonly keep: number };
   readonly dns: DnsOptions;
   readonly checks: z.output<typeof checksSchema>;
+  /** Checks of the administrator's own, loaded. */
+  readonly customChecks: readonly ConfiguredCheck[];
   /** Whether a Received-SPF field is added (RFC 7208 §9.1). */
   readonly receivedSpf: boolean;
   readonly policy: z.output<typeof policySchema>;

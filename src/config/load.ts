@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { parseZone, type Zone } from '../dns/zone.ts';
 import type { Configuration, ListenerConfiguration, TlsConfiguration } from './configuration.ts';
 import { contradictions } from './contradictions.ts';
+import { readCustomChecks } from './custom-checks.ts';
 import { describesListener, namesZone, overrideFromEnvironment, readEnvironment } from './environment.ts';
 import { ConfigurationError, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
@@ -54,8 +56,10 @@ export function loadConfiguration(from: {
   const tls = data.listeners.map((listener, i) => {
     return listener.tls && readTls(listener.tls, ['listeners', i, 'tls'], { source, mistakes, directory });
   });
+  const { custom, ...builtIn } = data.checks;
+  const customChecks = readCustomChecks(custom, Object.keys(builtIn), { source, mistakes, directory });
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
-  return complete(data, { file, directory, zone, tls });
+  return complete(data, { file, directory, zone, tls, customChecks });
 }
 
 /** Reads the zone file that the configuration names, also when other keys are wrong: all mistakes at once. */
@@ -133,9 +137,13 @@ interface Found {
   readonly zone: Zone | undefined;
   /** One for each listener. */
   readonly tls: readonly (TlsConfiguration | undefined)[];
+  readonly customChecks: readonly ConfiguredCheck[];
 }
 
-function complete(parsed: ParsedConfiguration, { file, directory, zone, tls }: Found): Configuration {
+function complete(
+  parsed: ParsedConfiguration,
+  { file, directory, zone, tls, customChecks }: Found,
+): Configuration {
   const { hostname, authservId = hostname, listeners, dns, spool, ...rest } = parsed;
   const { zoneFile: _, ...dnsRest } = dns;
   return {
@@ -144,6 +152,7 @@ function complete(parsed: ParsedConfiguration, { file, directory, zone, tls }: F
     authservId,
     listeners: listeners.map((listener, i) => completeListener(listener, tls[i], { hostname, authservId })),
     dns: { ...dnsRest, ...(zone && { zone }) },
+    customChecks,
     spool: {
       ...spool,
       directory: spool.directory === undefined ? findSpool() : resolve(directory, spool.directory),

@@ -47,6 +47,7 @@ export function authentication(given: Case): Authentication {
     authservId: 'mx.example.org',
     hostname: 'mx.example.org',
     checks: checksSchema.parse(given.checks ?? {}),
+    customChecks: [],
     receivedSpf: false,
     listener: 'test',
     networks: { local: ['10.0.0.0/8', '::1'], trusted: ['203.0.113.0/24'], map: [] },

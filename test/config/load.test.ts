@@ -51,6 +51,7 @@ test('the shortest file gets every default', () => {
       cache: { entries: 10_000, maxAgeMs: 3_600_000, failureAgeMs: 30_000 },
       transactionMs: 20_000,
     },
+    customChecks: [],
     receivedSpf: false,
     http: { host: '127.0.0.1', port: 8025 },
     workers: availableParallelism(),

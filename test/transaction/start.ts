@@ -28,6 +28,7 @@ export function authenticationOptions(checks: unknown = noChecks, zone: unknown 
     authservId: 'mx.example.org',
     hostname: 'mx.example.org',
     checks: checksSchema.parse(checks),
+    customChecks: [],
     receivedSpf: false,
     listener: 'test',
     networks: { local: [], trusted: [], map: [] },
