@@ -1,8 +1,8 @@
 // The whole proxy: builds resolver, checks, pools and listeners from a configuration; starts and stops them.
-import { Authentication } from './authentication/authentication.ts';
 import type { Configuration, ListenerConfiguration } from './config/configuration.ts';
 import { Resolver } from './dns/resolver.ts';
 import { Listener } from './listener/listener.ts';
+import { buildAuthentication } from './pipeline.ts';
 import { Policy } from './policy/policy.ts';
 import { Pool } from './relay/pool.ts';
 import type { Log } from './telemetry/log.ts';
@@ -91,8 +91,8 @@ function buildDoor(
   listener: ListenerConfiguration,
   { resolver, policy, log }: Shared,
 ): Door {
-  const { checks, customChecks, receivedSpf, networks, header, spool, trace } = configuration;
-  const { name, hostname, authservId, mode, timeouts } = listener;
+  const { spool } = configuration;
+  const { name, hostname, mode, timeouts } = listener;
   const pool = new Pool({
     ...listener.pool,
     destinations: listener.destinations,
@@ -112,16 +112,8 @@ function buildDoor(
       },
     },
   });
-  const authentication = new Authentication({
-    authservId,
-    hostname,
-    checks,
-    customChecks,
-    receivedSpf,
-    networks,
-    listener: name,
-    removal: { ...header, authservIds: configuration.listeners.map((each) => each.authservId) },
-    explain: trace.keep > 0,
+  const authentication = buildAuthentication(configuration, listener, {
+    explain: configuration.trace.keep > 0,
     resolver,
     report: (error, check) => log.warn('check failed', { listener: name, check, error }),
   });

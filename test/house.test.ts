@@ -8,9 +8,11 @@ const source = join(import.meta.dirname, '../src');
 
 /** What each room may import besides itself. `config` knows the schemas of the rooms it configures. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  'cli.ts': ['config', 'demo', 'proxy.ts', 'telemetry'],
+  'cli.ts': ['config', 'demo', 'proxy.ts', 'telemetry', 'verify'],
   demo: ['config', 'proxy.ts', 'message', 'smtp', 'telemetry'],
-  'proxy.ts': ['authentication', 'config', 'dns', 'listener', 'policy', 'relay', 'telemetry'],
+  'proxy.ts': ['authentication', 'config', 'dns', 'listener', 'pipeline.ts', 'policy', 'relay', 'telemetry'],
+  verify: ['authentication', 'config', 'dns', 'message', 'pipeline.ts', 'policy', 'smtp'],
+  'pipeline.ts': ['authentication', 'config'],
   config: ['authentication', 'policy', 'relay', 'smtp', 'dns'],
   listener: ['authentication', 'transaction', 'smtp', 'telemetry'],
   transaction: ['authentication', 'policy', 'relay', 'message', 'smtp', 'dns', 'telemetry'],
