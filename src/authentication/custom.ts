@@ -5,6 +5,8 @@ import type { Check, ClientClass, Finding, Stages } from './check.ts';
 import type { ConfiguredCheck } from './checks.ts';
 import { toValue } from './result.ts';
 
+export type * from './check.ts';
+
 /**
  * What a module exports as `default` (ES module) or as `module.exports`: a check whose schema and
  * `skippedFor` may be left out. Without a schema it has no options, without `skippedFor` it looks at
@@ -160,14 +162,19 @@ export function loadCustomCheck(entry: CustomEntry): ConfiguredCheck {
 }
 
 function importModule(path: string): unknown {
-  let exported: unknown;
+  const exported = requireModule(path);
+  // The namespace of an ES module inherits from nothing.
+  const isNamespace = typeof exported === 'object' && exported !== null && 'default' in exported;
+  return isNamespace ? exported.default : exported;
+}
+
+function requireModule(path: string): unknown {
   try {
-    exported = require(path);
+    return require(path);
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
     throw new CustomCheckError([{ keys: [], text: `cannot be loaded: ${reason}` }]);
   }
-  return exported instanceof Object && 'default' in exported ? exported.default : exported;
 }
 
 function readOptions(schema: z.ZodType | undefined, options: CustomEntry['options']): unknown {
