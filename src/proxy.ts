@@ -6,12 +6,16 @@ import { buildAuthentication } from './pipeline.ts';
 import { Policy } from './policy/policy.ts';
 import { Pool } from './relay/pool.ts';
 import type { Log } from './telemetry/log.ts';
+import { Trace } from './telemetry/trace.ts';
 
 /** How long open transactions may take when the proxy stops. */
 const stopMs = 30_000;
 
 /** How long a reply to EHLO waits to learn what the downstream offers. */
 const learnMs = 5_000;
+
+/** What the stories of the last transactions may take in memory, however many are to be kept. */
+const traceBytes = 64 * 1024 * 1024;
 
 /** A listener with the pool that belongs to it. */
 interface Door {
@@ -27,14 +31,16 @@ export class Proxy {
   readonly #resolver: Resolver;
   readonly #log: Log;
   readonly #addresses = new Map<string, string>();
+  /** The stories of the last transactions of all listeners; none unless `trace.keep` says so. */
+  readonly trace: Trace;
 
   constructor(configuration: Configuration, log: Log) {
     this.#log = log;
     this.#resolver = new Resolver(configuration.dns);
     const policy = new Policy(configuration.policy);
-    this.#doors = configuration.listeners.map((listener) =>
-      buildDoor(configuration, listener, { resolver: this.#resolver, policy, log }),
-    );
+    this.trace = new Trace({ keep: configuration.trace.keep, maxBytes: traceBytes });
+    const shared = { resolver: this.#resolver, policy, log, trace: this.trace };
+    this.#doors = configuration.listeners.map((listener) => buildDoor(configuration, listener, shared));
   }
 
   /** Where the listeners are bound, by name: `host:port`, `[v6]:port` or `unix:/path`. */
@@ -84,12 +90,13 @@ interface Shared {
   readonly resolver: Resolver;
   readonly policy: Policy;
   readonly log: Log;
+  readonly trace: Trace;
 }
 
 function buildDoor(
   configuration: Configuration,
   listener: ListenerConfiguration,
-  { resolver, policy, log }: Shared,
+  { resolver, policy, log, trace }: Shared,
 ): Door {
   const { spool } = configuration;
   const { name, hostname, mode, timeouts } = listener;
@@ -138,6 +145,7 @@ function buildDoor(
       authentication,
       policy,
       writeRecord: (level, event, fields) => log[level](event, fields),
+      trace,
     },
   });
   return { configuration: listener, listener: built, pool };

@@ -68,6 +68,8 @@ export class Run {
   readonly #over = new AbortController();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #recipients: string[] = [];
+  /** For the questions that are asked once for all checks that read the signatures. */
+  readonly #readerExplainer: Explainer | undefined;
   #courses: readonly Course[];
   #context: MailContext;
   #endOfHeaders: EndOfHeadersContext | undefined;
@@ -89,6 +91,7 @@ export class Run {
         explainer: options.explain ? new Explainer(check.name, resolve) : undefined,
         broken: false,
       }));
+    this.#readerExplainer = options.explain ? new Explainer('message', resolve) : undefined;
     const explain = () => {};
     const notes = this.#notes;
     this.#context = { client, hostname, listener, resolve, signal, notes, now, explain, reversePath: '' };
@@ -113,10 +116,14 @@ export class Run {
 
   /** The story so far; empty unless it is kept. */
   explanation(findings: readonly CheckFindings[]): Explanation {
-    return this.#courses.flatMap(({ check, explainer }): CheckExplanation[] => {
+    if (!this.#readerExplainer) return [];
+    const checks = this.#options.checks.map((check): CheckExplanation => {
+      const course = this.#courses.find((each) => each.check === check);
       const results = findings.find((each) => each.check === check)?.results ?? [];
-      return explainer ? [explainer.explanation(results)] : [];
+      const silent = { check: check.name, skippedFor: this.#clientClass, questions: [], facts: [], results };
+      return course?.explainer?.explanation(results) ?? silent;
     });
+    return [this.#readerExplainer.explanation([]), ...checks];
   }
 
   /**
@@ -151,7 +158,8 @@ export class Run {
     for (const field of fields) this.#start('header', { ...this.#context, field });
     const wanted = this.#courses.some(({ check }) => check.stages.endOfHeaders ?? check.stages.endOfMessage);
     if (!wanted) return;
-    const { resolve, now } = this.#context;
+    const { now } = this.#context;
+    const resolve = this.#readerExplainer?.resolve ?? this.#context.resolve;
     this.#reader = new MessageReader({ header: fields, resolve, now: now() });
     this.#endOfHeaders = {
       ...this.#context,

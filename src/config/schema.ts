@@ -67,7 +67,9 @@ const header = z.strictObject({
 const trace = z.strictObject({
   keep: count(0, 100_000)
     .prefault(0)
-    .describe('transactions whose whole story (checks, DNS, verdicts) is kept in memory; some kB each'),
+    .describe(
+      'transactions whose whole story (checks, DNS, verdicts) is kept in memory; some kB each, at most 64 MiB together',
+    ),
 });
 
 /** The `dns` section before its zone file is read. */

@@ -1,33 +1,51 @@
-// What a transaction leaves in the log: one line with who, what, what was found, where it went, how long it took.
-import type { Client, Outcome } from '../authentication/authentication.ts';
+// What a transaction leaves: one line in the log (who, what, what was found, where it went), and its story in the trace.
+import type { Client, Explanation, Outcome } from '../authentication/authentication.ts';
 import type { Decision } from '../policy/policy.ts';
 import { DownstreamError } from '../relay/error.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import { describeReply, type Reply } from '../smtp/reply.ts';
+import type { Trace } from '../telemetry/trace.ts';
 
 /** Writes one record; `warn` where an administrator should look at it. */
 export type WriteRecord = (level: 'info' | 'warn', event: string, fields: Record<string, unknown>) => void;
 
 type Phase = 'envelope' | 'receive' | 'authenticate' | 'relay';
 
+/** What is known from the beginning, and what comes later. */
+interface Fields extends Record<string, unknown> {
+  readonly id: string;
+  readonly listener: string;
+  from: string;
+  results?: Readonly<Record<string, string>>;
+}
+
 /** Collects what one transaction's log line says. */
 export class TransactionRecord {
   readonly #write: WriteRecord;
-  readonly #fields: Record<string, unknown>;
+  readonly #fields: Fields;
   readonly #recipients: { to: string; reply: string }[] = [];
   readonly #milliseconds: Partial<Record<Phase, number>> = {};
   readonly #begun = performance.now();
   #phase: Phase = 'envelope';
   #phaseBegun = this.#begun;
+  readonly #trace: Trace | undefined;
+  #explanation: Explanation | undefined;
   #disposition = 'none';
   sizeBytes = 0;
 
   constructor(
-    settings: { readonly listener: string; readonly mode: string; readonly writeRecord: WriteRecord },
+    settings: {
+      readonly listener: string;
+      readonly mode: string;
+      readonly writeRecord: WriteRecord;
+      readonly trace?: Trace;
+    },
     start: { readonly id: string; readonly client: Client },
   ) {
     this.#write = settings.writeRecord;
-    this.#fields = { id: start.id, listener: settings.listener, mode: settings.mode, client: start.client };
+    this.#trace = settings.trace;
+    const { listener, mode } = settings;
+    this.#fields = { id: start.id, listener, mode, client: start.client, from: '' };
   }
 
   mail(path: PathArgument): void {
@@ -52,6 +70,7 @@ export class TransactionRecord {
       results[method] = results[method] === undefined ? value : `${results[method]},${value}`;
     }
     this.#fields.results = results;
+    this.#explanation = outcome.explanation;
     this.#disposition = disposition.kind;
     if (disposition.kind !== 'accept') this.#fields.reason = disposition.reason;
     if (dry && dry.kind !== 'accept') this.#fields.dryRun = { disposition: dry.kind, reason: dry.reason };
@@ -88,7 +107,7 @@ export class TransactionRecord {
   write(replies: readonly Reply[], destination: string | undefined): void {
     this.phase(this.#phase);
     const texts = replies.map(describeReply);
-    this.#write('info', 'transaction', {
+    const record = {
       ...this.#fields,
       recipients: this.#recipients,
       sizeBytes: this.sizeBytes,
@@ -96,6 +115,15 @@ export class TransactionRecord {
       ...(destination === undefined ? {} : { destination }),
       replies: new Set(texts).size === 1 ? texts.slice(0, 1) : texts,
       milliseconds: { ...this.#milliseconds, total: milliseconds(performance.now() - this.#begun) },
+    };
+    this.#write('info', 'transaction', record);
+    // What was not judged has no story.
+    if (!this.#trace || !this.#explanation) return;
+    this.#trace.add({
+      id: record.id,
+      time: new Date().toISOString(),
+      record: { ...record, results: record.results ?? {} },
+      explanation: this.#explanation,
     });
   }
 }

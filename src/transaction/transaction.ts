@@ -16,6 +16,7 @@ import { type BareNewlines, Newlines } from '../smtp/newlines.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
 import type { XforwardAttributes } from '../smtp/xforward.ts';
+import type { Trace } from '../telemetry/trace.ts';
 import { Delivery } from './delivery.ts';
 import { type DownstreamPool, failureReply } from './downstream.ts';
 import { TransactionRecord, type WriteRecord } from './record.ts';
@@ -40,6 +41,8 @@ export interface TransactionSettings {
   readonly authentication: Authentication;
   readonly policy: Policy;
   readonly writeRecord: WriteRecord;
+  /** Where the story of each judged message is kept. */
+  readonly trace?: Trace;
 }
 
 /** What is known of a message before its MAIL. */

@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { Proxy as PosternProxy } from '../../src/proxy.ts';
 import type { Log, LogFields } from '../../src/telemetry/log.ts';
+import type { Trace } from '../../src/telemetry/trace.ts';
 
 /** One event of the log. */
 export interface LoggedEvent {
@@ -76,6 +77,10 @@ export class RunningProxy implements AsyncDisposable {
       await rm(directory, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  get trace(): Trace {
+    return this.#proxy.trace;
   }
 
   /** What the log says of transactions. */
