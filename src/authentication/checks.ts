@@ -2,10 +2,17 @@
 import { z } from 'zod';
 import type { Check, CommonOptions, Found, Stages } from './check.ts';
 import { arc } from './checks/arc.ts';
+import { auth } from './checks/auth.ts';
 import { dkim } from './checks/dkim.ts';
 import { dmarc } from './checks/dmarc.ts';
+import { dnsbl } from './checks/dnsbl.ts';
+import { dnswl } from './checks/dnswl.ts';
 import { iprev } from './checks/iprev.ts';
 import { spf } from './checks/spf.ts';
+import { xAlignedFrom } from './checks/x-aligned-from.ts';
+import { xPtr } from './checks/x-ptr.ts';
+import { xReturnMx } from './checks/x-return-mx.ts';
+import { xTls } from './checks/x-tls.ts';
 
 /** RFC 5322 §2.2: a field name. */
 const fieldName = /^[!-9;-~]{1,70}$/;
@@ -39,6 +46,9 @@ function setting<Options>(
 /** The `checks` section of the configuration. */
 export const checksSchema = z.strictObject({
   iprev: setting(iprev, 'on', 'the client’s address has a name that has the address (RFC 8601 §3)'),
+  'x-ptr': setting(xPtr, false, 'the name in HELO is a confirmed name of the client’s address'),
+  auth: setting(auth, 'on', 'the client logged in at the upstream, whose Received says so (RFC 8601 §2.7.4)'),
+  'x-tls': setting(xTls, 'on', 'the TLS of the client, as the upstream’s Received tells it'),
   spf: setting(spf, 'on', 'the envelope sender’s domain lets the client send for it (RFC 7208)'),
   dkim: setting(dkim, 'on', 'signatures of the message (RFC 6376)'),
   arc: setting(arc, 'on', 'what those found who handled the message before (RFC 8617)'),
@@ -47,6 +57,10 @@ export const checksSchema = z.strictObject({
     .literal(false, { error: 'there is no BIMI yet; expected false' })
     .prefault(false)
     .describe('not there yet; only false, which is the default'),
+  'x-return-mx': setting(xReturnMx, false, 'replies to sender and author have somewhere to go (MX)'),
+  'x-aligned-from': setting(xAlignedFrom, false, 'what the envelope sender and the author have in common'),
+  dnswl: setting(dnswl, false, 'lists of good clients in DNS (RFC 8904)'),
+  dnsbl: setting(dnsbl, false, 'lists of bad clients in DNS (RFC 5782)'),
   custom: z
     .array(
       z.union(
@@ -90,10 +104,17 @@ export interface ConfiguredCheck extends Partial<CommonOptions>, Pick<Check<unkn
 export function configuredChecks(configuration: CheckConfiguration): ConfiguredCheck[] {
   return [
     ...configure(iprev, configuration.iprev),
+    ...configure(xPtr, configuration['x-ptr']),
+    ...configure(auth, configuration.auth),
+    ...configure(xTls, configuration['x-tls']),
     ...configure(spf, configuration.spf),
     ...configure(dkim, configuration.dkim),
     ...configure(arc, configuration.arc),
     ...configure(dmarc, configuration.dmarc),
+    ...configure(xReturnMx, configuration['x-return-mx']),
+    ...configure(xAlignedFrom, configuration['x-aligned-from']),
+    ...configure(dnswl, configuration.dnswl),
+    ...configure(dnsbl, configuration.dnsbl),
   ];
 }
 

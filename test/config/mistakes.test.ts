@@ -102,7 +102,7 @@ const single: readonly (readonly [string, string])[] = [
     'postern.yaml:6: log.level: "loud" is not possible here; expected one of error, warn',
   ],
   ['policy: { dmarc: shout }', 'postern.yaml:6: policy.dmarc: "shout" is not possible here; expected one of'],
-  ['checks: { tea: {} }', 'postern.yaml:6: checks.tea: unknown key; expected one of iprev, spf'],
+  ['checks: { tea: {} }', 'postern.yaml:6: checks.tea: unknown key; expected one of iprev, '],
   ['checks: { spf: { strength: 5 } }', 'postern.yaml:6: checks.spf.strength: unknown key; expected'],
   ['"a\\nb": 1', 'postern.yaml:6: "a\\nb": unknown key; expected'],
   ['hostname: a.example\nhostname: b.example', 'postern.yaml:7: Map keys must be unique; expected YAML'],
