@@ -273,21 +273,17 @@ export class Dialogue {
     const protocol = helo.verb === 'LHLO' ? 'lmtp' : 'smtp';
     const own = this.#settings.newId();
     const said = this.#xforward;
-    const queueId = said?.get('IDENT');
-    const upstream = { helo: helo.name, ...(queueId === undefined ? {} : { queueId }) };
-    const common = {
-      protocol,
-      extended: helo.verb !== 'HELO',
-      encrypted: this.#encrypted,
-      ...(this.#peer.believed && { upstream }),
-    } as const;
+    const common = { protocol, extended: helo.verb !== 'HELO', encrypted: this.#encrypted } as const;
     if (said) {
       const ident = said.get('IDENT');
       // The id stands in Received and in logs; another MTA's queue id is letters and digits.
       const joined = this.#settings.mode === 'after-queue' && ident && /^[A-Za-z0-9._-]{1,64}$/.test(ident);
       const client = known({ ip: said.get('ADDR'), name: said.get('NAME'), helo: said.get('HELO') });
-      return { ...common, id: joined ? `${own}.${ident}` : own, client, xforward: new Map(said) };
+      const id = joined ? `${own}.${ident}` : own;
+      const upstream = { helo: helo.name, ...(ident !== undefined && { queueId: ident }) };
+      return { ...common, id, client, upstream, xforward: new Map(said) };
     }
+    // Whoever does not forward may be the client himself, or a proxy that repeats what he says: no upstream.
     const client = known({ ip: this.#peer.ip, helo: helo.name, name: undefined });
     return { ...common, id: own, client, xforward: this.#ownAttributes(helo, own) };
   }
