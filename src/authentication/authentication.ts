@@ -6,7 +6,7 @@ import { type DmarcOutcome, dmarcOutcome } from './dmarc-outcome.ts';
 import type { Explanation } from './explanation.ts';
 import { formatAddedField, formatAuthenticationResults } from './header.ts';
 import { formatReceivedSpf } from './received-spf.ts';
-import { type RemovalOptions, rewrittenField } from './removal.ts';
+import { Removal, type RemovalOptions } from './removal.ts';
 import type { Result } from './result.ts';
 import { type CheckFindings, Run } from './run.ts';
 import { Trust, type TrustOptions } from './trust.ts';
@@ -103,17 +103,25 @@ export interface AuthenticationRun {
 /** Beyond the time for DNS: what a machine under load needs to come back to us. */
 const graceMs = 1000;
 
+/** What a check's results go into unless it has a field of its own. */
+const resultsField = 'Authentication-Results';
+/** Fields without results that only we write; by the first the policy has mail filed away. */
+const ownFields: readonly string[] = ['X-Disposition-Quarantine'];
+
 /** Begins a run for each transaction. */
 export class Authentication {
   readonly #options: AuthenticationOptions;
   readonly #checks: readonly ConfiguredCheck[];
   readonly #trust: Trust;
+  readonly #removal: Removal;
 
   /** @throws {Error} for a network that can't be read */
   constructor(options: AuthenticationOptions) {
     this.#options = options;
     this.#checks = [...configuredChecks(options.checks), ...options.customChecks];
     this.#trust = new Trust(options.networks);
+    const results = this.#checks.map(({ header = resultsField }) => header);
+    this.#removal = new Removal(options.removal, { results, others: ownFields });
   }
 
   /** Opens a transaction; what needs only the client starts at once. */
@@ -146,11 +154,11 @@ export class Authentication {
   }
 
   #outcome(run: Run, findings: readonly CheckFindings[], smtputf8: boolean): Outcome {
-    const { removal, explain } = this.#options;
+    const { explain } = this.#options;
     const results = findings.flatMap((each) => each.results);
     const dmarc = dmarcOutcome(run.context.notes);
     // RFC 8601 §5: existing fields are kept where they come from a trusted agent.
-    const trusted = run.clientClass === 'trusted';
+    const trusted = this.#trust.classOf(run.context.client) === 'trusted';
     return {
       results,
       fields: this.#fields(run, findings, smtputf8),
@@ -160,17 +168,17 @@ export class Authentication {
       proposals: findings.flatMap(({ proposals }) => proposals),
       ...(dmarc && { dmarc }),
       ...(explain && { explanation: run.explanation(findings) }),
-      rewrite: (name, raw) => (trusted ? undefined : rewrittenField(removal, name, raw)),
+      rewrite: (_name, raw) => (trusted ? undefined : this.#removal.rewrite(raw)),
     };
   }
 
   /** RFC 8601 §5: Authentication-Results are above all other trace fields. */
   #fields(run: Run, findings: readonly CheckFindings[], smtputf8: boolean): string[] {
     const { authservId, receivedSpf } = this.#options;
-    const names = new Map<string, Result[]>([['authentication-results', []]]);
-    const written = new Map<string, string>([['authentication-results', 'Authentication-Results']]);
+    const names = new Map<string, Result[]>([[resultsField.toLowerCase(), []]]);
+    const written = new Map<string, string>([[resultsField.toLowerCase(), resultsField]]);
     for (const { check, results } of findings) {
-      const name = check.header ?? 'Authentication-Results';
+      const name = check.header ?? resultsField;
       const shown = results.filter(({ value }) => !(check.hideNone && value === 'none'));
       const key = name.toLowerCase();
       if (!written.has(key)) written.set(key, name);
@@ -179,8 +187,8 @@ export class Authentication {
     const fields = [...names].map(([key, results]) =>
       formatAuthenticationResults(written.get(key) ?? key, authservId, results, smtputf8),
     );
-    const spf = findings.flatMap(({ results }) => results).find(({ method }) => method === 'spf');
-    if (receivedSpf && spf) fields.push(formatReceivedSpf(spf, run.context, smtputf8));
+    const spf = findings.flatMap(({ results }) => results).filter(({ method }) => method === 'spf');
+    if (receivedSpf) fields.push(...spf.map((result) => formatReceivedSpf(result, run.context, smtputf8)));
     for (const field of findings.flatMap((each) => each.fields)) {
       const formatted = formatAddedField(field, smtputf8);
       if (formatted !== undefined) fields.push(formatted);

@@ -1,65 +1,69 @@
 // The authserv-id of an Authentication-Results field that somebody else wrote (RFC 8601 §2.2, §5).
 import { domainToASCII } from 'node:url';
+import { afterBlank, afterComment, afterQuoted, unquoted } from './structured.ts';
 
-/** Longer ones are nobody's. */
-const maxCharacters = 1024;
+/** RFC 2045 §5.1 token, with bytes of UTF-8 (RFC 6532). */
+const token = /[!#$%&'*+\-.0-9A-Z^_`a-z{|}~\x80-\xff]+/y;
+/** RFC 8601 §2.2; the only version there is. */
+const version = /0*1(?![0-9])/y;
+/** White space that folds is CR and LF together; all other control characters have no business here. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const control = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)/;
+
+/** RFC 1035 §2.3.4: no domain is longer, and none of its labels; what is, is nobody's name. */
+const maxDomainCharacters = 255;
+const maxLabelCharacters = 63;
 
 /**
- * Reads the authserv-id as the most lenient of all readers would: comments, folding and quotes
- * removed, ended by `;`, `/`, or white space. A field that any reader could take for ours is ours.
+ * Reads who says that it wrote a field. Of what follows only the lexical structure counts: comments
+ * and quoted-strings end, and nothing is a control character; many a field has results that are odd.
  *
  * @param body the field's body, latin1 string
- * @returns in the form that {@link normalizeAuthservId} gives; '' for none
+ * @returns in the form that {@link normalizeAuthservId} gives; undefined for a field that can't be
+ *   read, so that each reader may take it for something else
  */
-export function readAuthservId(body: string): string {
-  let id = '';
-  let at = 0;
-  while (at < body.length && id.length <= maxCharacters) {
-    const character = body[at] ?? '';
-    if (character === '(') {
-      at = afterComment(body, at);
-    } else if (character === '"') {
-      const { content, next } = readQuoted(body, at);
-      id += content;
-      at = next;
-    } else if (/[ \t\r\n\v\f]/.test(character)) {
-      if (id !== '') break;
-      at++;
-    } else if (character === ';' || character === '/') {
-      break;
-    } else {
-      id += character;
-      at++;
-    }
-  }
-  return normalizeAuthservId(Buffer.from(id, 'latin1').toString('utf8'));
+export function readAuthservId(body: string): string | undefined {
+  if (control.test(body) || !isWhole(body)) return undefined;
+  const start = afterBlank(body, 0) ?? body.length;
+  const end = body[start] === '"' ? afterQuoted(body, start) : afterMatch(token, body, start);
+  if (end === undefined || !isEndOfName(body, end)) return undefined;
+  const word = body.slice(start, end);
+  const id = body[start] === '"' ? unquoted(word) : word;
+  return normalizeAuthservId(Buffer.from(id, 'latin1').toString('utf8')) || undefined;
 }
 
 /** The form that is compared: lower case, domains as A-labels, no final dot. */
 export function normalizeAuthservId(authservId: string): string {
   const id = authservId.trim().toLowerCase().replace(/\.$/, '');
-  return domainToASCII(id) || id;
+  return mayBeInternational(id) ? domainToASCII(id) || id : id;
 }
 
-/** RFC 5322 §3.2.2: comments nest. An unclosed one lasts to the end. */
-function afterComment(text: string, start: number): number {
-  let depth = 0;
-  for (let at = start; at < text.length; at++) {
-    const character = text[at];
-    if (character === '\\') at++;
-    else if (character === '(') depth++;
-    else if (character === ')' && --depth === 0) return at + 1;
-  }
-  return text.length;
+/** Names of others are converted only where they are short: the time that takes grows with the square. */
+function mayBeInternational(id: string): boolean {
+  if (/^[\x20-\x7e]*$/.test(id) || id.length > maxDomainCharacters) return false;
+  return id.split(/[.\u3002\uff0e\uff61]/).every((label) => label.length <= maxLabelCharacters);
 }
 
-function readQuoted(text: string, start: number): { content: string; next: number } {
-  let content = '';
-  for (let at = start + 1; at < text.length; at++) {
-    const character = text[at] ?? '';
-    if (character === '"') return { content, next: at + 1 };
-    if (character === '\\') content += text[++at] ?? '';
-    else if (character !== '\r' && character !== '\n') content += character;
+/** Whether each comment and each quoted-string in it has an end. */
+function isWhole(body: string): boolean {
+  let at: number | undefined = 0;
+  while (at !== undefined && at < body.length) {
+    if (body[at] === '(') at = afterComment(body, at);
+    else if (body[at] === '"') at = afterQuoted(body, at);
+    else at++;
   }
-  return { content, next: text.length };
+  return at !== undefined;
+}
+
+/** After the name: a version or none, and then `;` or nothing. */
+function isEndOfName(body: string, nameEnd: number): boolean {
+  const next = afterBlank(body, nameEnd) ?? nameEnd;
+  const versionEnd = next > nameEnd ? afterMatch(version, body, next) : undefined;
+  const end = versionEnd === undefined ? next : (afterBlank(body, versionEnd) ?? versionEnd);
+  return end === body.length || body[end] === ';';
+}
+
+function afterMatch(pattern: RegExp, text: string, start: number): number | undefined {
+  pattern.lastIndex = start;
+  return pattern.test(text) ? pattern.lastIndex : undefined;
 }

@@ -1,10 +1,10 @@
 // The Received-SPF field: the result of SPF together with what it was based on (RFC 7208 §9.1).
 import type { MailContext } from './check.ts';
 import { commentWords, foldField, formatKeyValue } from './header.ts';
-import type { Result } from './result.ts';
+import { propertyOf, type Result } from './result.ts';
 
 /**
- * @param result that of SPF
+ * @param result one of SPF
  * @returns latin1 string of folded lines, the last with its CRLF
  */
 export function formatReceivedSpf(
@@ -14,11 +14,13 @@ export function formatReceivedSpf(
 ): string {
   const { client, reversePath, hostname } = context;
   const text = result.comment ?? result.reason;
+  // RFC 7208 §2.4: a null sender leaves only HELO, also where nothing came of it that would say so.
+  const identity = reversePath === '' || propertyOf(result, 'smtp', 'helo') ? 'helo' : 'mailfrom';
   const pairs: readonly (readonly [string, string | undefined])[] = [
     ['receiver', hostname],
-    ['identity', reversePath === '' ? 'helo' : 'mailfrom'],
+    ['identity', identity],
     ['client-ip', client.ip],
-    ['envelope-from', reversePath === '' ? undefined : reversePath],
+    ['envelope-from', reversePath || undefined],
     ['helo', client.helo],
   ];
   const words = pairs.flatMap(([key, value]) => {

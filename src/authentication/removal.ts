@@ -13,15 +13,83 @@ export interface RemovalOptions {
   readonly keepRemoved: boolean;
 }
 
+/** Names of the fields that we write ourselves. */
+export interface OwnFields {
+  /** Those with results; what a message has of them is judged by its authserv-id. */
+  readonly results: readonly string[];
+  /** All others; what a message has of them is forged. */
+  readonly others: readonly string[];
+}
+
+/** What a removed field is called where it is kept. */
+const keptName = 'X-Received-Authentication-Results';
+/** It sets the seal of another on what that one found: removing one field of it would break it. */
+const neverRead = 'arc-authentication-results';
+
+const nothing = Buffer.alloc(0);
+const maxLineOctets = 998;
+
+/** Judges the fields of messages. */
+export class Removal {
+  readonly #authservIds: ReadonlySet<string>;
+  /** Each begins with a dot, as do the names that are compared with them. */
+  readonly #domains: readonly string[];
+  readonly #results: ReadonlySet<string>;
+  readonly #forged: ReadonlySet<string>;
+  readonly #keepRemoved: boolean;
+
+  constructor({ authservIds, remove, alsoIn, keepRemoved }: RemovalOptions, own: OwnFields) {
+    this.#authservIds = new Set(authservIds.map(normalizeAuthservId));
+    this.#domains = remove.map((domain) => `.${normalizeAuthservId(domain)}`);
+    this.#results = lowerCase('Authentication-Results', ...alsoIn, ...own.results);
+    // What came from outside under the name that says "we removed this" is none of what we removed.
+    this.#forged = lowerCase(...own.others, ...(keepRemoved ? [keptName] : []));
+    this.#keepRemoved = keepRemoved;
+  }
+
+  /**
+   * What stands in a field's place downstream.
+   *
+   * @param raw the field's bytes with its name
+   * @returns undefined: the field as it is; an empty buffer: nothing
+   */
+  rewrite(raw: Buffer): Buffer | undefined {
+    const colon = raw.indexOf(0x3a);
+    if (colon < 0) return undefined;
+    const name = readName(raw.subarray(0, colon));
+    if (name === neverRead) return undefined;
+    if (this.#forged.has(name)) return nothing;
+    const body = raw.subarray(colon + 1);
+    if (!this.#results.has(name) || !this.#goes(body)) return undefined;
+    return this.#keepRemoved ? kept(body) : nothing;
+  }
+
+  #goes(body: Buffer): boolean {
+    const id = readAuthservId(body.toString('latin1'));
+    if (id === undefined || this.#authservIds.has(id)) return true;
+    return this.#domains.some((domain) => `.${id}`.endsWith(domain));
+  }
+}
+
 /**
- * What stands in a field's place downstream.
- *
- * @param raw the field's bytes with its name
- * @returns undefined: the field as it is; an empty buffer: nothing
+ * As the most lenient of all readers would read it: RFC 5322 §4.5 has white space before the colon,
+ * and what else is invisible may not count for somebody either.
  */
-export function rewrittenField(options: RemovalOptions, name: string, raw: Buffer): Buffer | undefined {
-  if (name.trim().toLowerCase() !== 'authentication-results') return undefined;
-  const body = raw.toString('latin1').replace(/^[ \t]*authentication-results[ \t]*:/i, '');
-  const id = readAuthservId(body);
-  return options.authservIds.some((own) => normalizeAuthservId(own) === id) ? Buffer.alloc(0) : undefined;
+function readName(bytes: Buffer): string {
+  return bytes
+    .toString('latin1')
+    .replace(/[^\x21-\x7e]+/g, '')
+    .toLowerCase();
+}
+
+/** The body under another name; that being longer, the first line may have to be folded. */
+function kept(body: Buffer): Buffer {
+  const line = (/^[^\r\n]*/.exec(body.toString('latin1'))?.[0] ?? '').trimEnd();
+  const long = line !== '' && keptName.length + 1 + line.length > maxLineOctets;
+  const fold = long ? `\r\n${/^[ \t]/.test(line) ? '' : ' '}` : '';
+  return Buffer.concat([Buffer.from(`${keptName}:${fold}`), body]);
+}
+
+function lowerCase(...names: readonly string[]): ReadonlySet<string> {
+  return new Set(names.map((name) => name.toLowerCase()));
 }

@@ -19,20 +19,42 @@ export interface TrustOptions {
   readonly map: readonly ClientMapping[];
 }
 
+/** A mapping, read. */
+interface Mapping {
+  readonly networks: Networks | undefined;
+  readonly names: ReadonlySet<string> | undefined;
+  readonly as: ClientMapping['as'];
+}
+
 /** The networks of a configuration. */
 export class Trust {
   readonly #local: Networks;
   readonly #trusted: Networks;
+  readonly #map: readonly Mapping[];
 
   /** @throws {Error} for a network that can't be read */
-  constructor({ local, trusted }: TrustOptions) {
+  constructor({ local, trusted, map }: TrustOptions) {
     this.#local = new Networks(local);
     this.#trusted = new Networks(trusted);
+    this.#map = map.map(({ client, helo, as }) => ({
+      networks: client && new Networks(client),
+      names: helo && new Set(helo.map(comparable)),
+      as,
+    }));
   }
 
-  /** The client as the outside world knows it. */
+  /** The client as the outside world knows it: as the first mapping says that fits. */
   outside(client: Client): Client {
-    return client;
+    const mapping = this.#map.find((each) => fits(each, client));
+    if (!mapping) return client;
+    const { ip = client.ip, helo = client.helo } = mapping.as;
+    // The name was found for the address that is not looked at any more.
+    const name = ip === client.ip ? client.name : undefined;
+    return {
+      ...(ip !== undefined && { ip }),
+      ...(name !== undefined && { name }),
+      ...(helo !== undefined && { helo }),
+    };
   }
 
   /** @param client as the outside world knows it */
@@ -41,4 +63,13 @@ export class Trust {
     if (this.#trusted.includes(ip)) return 'trusted';
     return this.#local.includes(ip) ? 'local' : 'stranger';
   }
+}
+
+function fits({ networks, names }: Mapping, { ip, helo }: Client): boolean {
+  if (networks && (ip === undefined || !networks.includes(ip))) return false;
+  return !names || (helo !== undefined && names.has(comparable(helo)));
+}
+
+function comparable(helo: string): string {
+  return helo.toLowerCase().replace(/\.$/, '');
 }

@@ -1,18 +1,12 @@
-// When checks run, for whom, what happens when they can't, and which fields of a message must go.
+// When checks run, for whom, and what happens when they can't.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checksSchema } from '../../src/authentication/checks.ts';
-import { rewrittenField } from '../../src/authentication/removal.ts';
 import { Resolver } from '../../src/dns/resolver.ts';
 import { parseHeaderSection } from '../../src/message/header-section.ts';
 import { NameServer } from '../support/name-server.ts';
 import { makeKey, sign } from '../support/signing.ts';
 import { authentication, feed, judge, plain, unfolded, values } from './judge.ts';
-
-function removes(own: string, name: string, raw: Buffer): boolean {
-  const options = { authservIds: [own], remove: [], alsoIn: [], keepRemoved: false };
-  return rewrittenField(options, name, raw)?.length === 0;
-}
 
 const key = makeKey('example.com', 's1');
 const signed = await sign(plain, key);
@@ -187,44 +181,4 @@ test('each check is on by default, can be off, and has no options that it does n
   ]) {
     assert.equal(checksSchema.safeParse(wrong).success, false, JSON.stringify(wrong));
   }
-});
-
-const field = 'Authentication-Results';
-const removals: readonly (readonly [boolean, string, string])[] = [
-  [true, field, ' mx.example.org; spf=pass'],
-  [true, 'AUTHENTICATION-results', ' MX.Example.ORG; none'],
-  [true, field, 'mx.example.org;none'],
-  [true, field, ' mx.example.org 1; spf=pass'],
-  [true, field, ' mx.example.org/1; spf=pass'],
-  [true, field, '\r\n mx.example.org;\r\n spf=pass'],
-  [true, field, ' "mx.example.org"; spf=pass'],
-  [true, field, ' "mx.exam\\ple.org"; spf=pass'],
-  [true, field, ' "mx.\r\nexample.org"; spf=pass'],
-  [true, field, ' (a (nested) comment\\)) mx.example.org (another); spf=pass'],
-  [true, field, ' mx.example(comment).org; spf=pass'],
-  [true, field, ' mx.example.org'],
-  [true, field, ' mx.example.org.; spf=pass'],
-  [true, field, `${' '.repeat(500)}mx.example.org; spf=pass`],
-  [true, field, ` (${'x'.repeat(100_000)}) mx.example.org; spf=pass`],
-  [false, field, ' mx.example.com; spf=pass'],
-  [false, field, ' example.org; spf=pass'],
-  [false, field, ' sub.mx.example.org; spf=pass'],
-  [false, field, ' other (mx.example.org); spf=pass'],
-  [false, field, ' other; mx.example.org'],
-  [false, field, ' (mx.example.org unclosed; spf=pass'],
-  [false, field, ''],
-  [false, 'X-Authentication-Results', ' mx.example.org; spf=pass'],
-  [false, 'ARC-Authentication-Results', ' i=1; mx.example.org; spf=pass'],
-];
-for (const [expected, name, body] of removals) {
-  test(`${name}:${JSON.stringify(body.trim()).slice(0, 80)} ${expected ? 'goes' : 'stays'}`, () => {
-    assert.equal(removes('mx.example.org', name, Buffer.from(`${name}:${body}\r\n`)), expected);
-  });
-}
-
-test('an internationalised authserv-id is ours in either form', () => {
-  const raw = (id: string) => Buffer.from(`${field}: ${id}; spf=pass\r\n`);
-  assert.ok(removes('bücher.example', field, raw('xn--bcher-kva.example')));
-  assert.ok(removes('xn--bcher-kva.example', field, raw('BÜCHER.example')));
-  assert.ok(removes('voilà.example', field, raw('voilà.example')));
 });
