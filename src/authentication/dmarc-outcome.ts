@@ -1,9 +1,15 @@
 // What DMARC means for the policy, as the check leaves it: the policy of the author's domain, and why not to follow it.
+import type { DMARCResult } from 'mailauth';
 import type { Notes } from './check.ts';
 import type { ResultValue } from './result.ts';
 
 /** RFC 9989 §4.7: what a domain asks to be done with messages that fail. */
 export type DmarcPolicy = 'none' | 'quarantine' | 'reject';
+
+/** Whether it is one, wherever it comes from. */
+export function isDmarcPolicy(text: string | undefined): text is DmarcPolicy {
+  return text === 'none' || text === 'quarantine' || text === 'reject';
+}
 
 /** A reason of ours not to follow a domain's policy (RFC 9989 §5.4): the message fails, and is not treated so. */
 export interface DmarcOverride {
@@ -26,14 +32,25 @@ export interface DmarcOutcome {
   readonly aligned: readonly string[];
 }
 
-const key = 'dmarc.outcome';
+const outcomeKey = 'dmarc.outcome';
+const responseKey = 'dmarc.response';
 
 /** Leaves it for whoever decides about the message. */
 export function noteDmarcOutcome(notes: Notes, outcome: DmarcOutcome): void {
-  notes.set(key, outcome);
+  notes.set(outcomeKey, outcome);
 }
 
 /** @returns undefined without a record, or when the policy is not known */
 export function dmarcOutcome(notes: Notes): DmarcOutcome | undefined {
-  return notes.get(key) as DmarcOutcome | undefined;
+  return notes.get(outcomeKey) as DmarcOutcome | undefined;
+}
+
+/** Leaves all that was found, records included, for checks that build on it. */
+export function noteDmarcResponse(notes: Notes, response: DMARCResult): void {
+  notes.set(responseKey, response);
+}
+
+/** @returns undefined without exactly one author domain, or when it is not known whether the message passes */
+export function dmarcResponse(notes: Notes): DMARCResult | undefined {
+  return notes.get(responseKey) as DMARCResult | undefined;
 }

@@ -68,15 +68,16 @@ export function checkHost(options: {
 /** Policy discovery and alignment of RFC 9989. */
 export function checkAlignment(options: {
   from: Pick<Verification, 'headerFrom' | 'fromFields'>;
-  spfDomains: readonly string[];
-  dkimDomains: readonly string[];
+  spf: readonly string[];
+  dkim: readonly { readonly domain: string; readonly underSized?: number }[];
   resolve: ResolveFunction;
 }): ReturnType<typeof evaluateDmarc> {
   const dmarcOptions: DMARCOptions = {
-    headerFrom: options.from.headerFrom,
+    // An address without @ has no domain, but a bare word would be taken for one.
+    headerFrom: options.from.headerFrom.map((address) => (address.includes('@') ? address : '@')),
     fromFields: options.from.fromFields,
-    spfDomains: [...options.spfDomains],
-    dkimDomains: options.dkimDomains.map((domain) => ({ domain })),
+    spfDomains: [...options.spf],
+    dkimDomains: [...options.dkim],
     resolver: asMailauth(options.resolve),
   };
   return evaluateDmarc({ ...dmarcOptions, strict: true });

@@ -2,10 +2,14 @@
 
 import type { DMARCResult } from 'mailauth';
 import { z } from 'zod';
-import { type Check, type Notes, notForOwn } from '../check.ts';
-import { noteDmarcOutcome } from '../dmarc-outcome.ts';
+import { type Check, type EndOfMessageContext, notForOwn } from '../check.ts';
+import { explainDmarc } from '../dmarc-explanation.ts';
+import { type Identifiers, identifiers } from '../dmarc-identifiers.ts';
+import { type DmarcOverride, isDmarcPolicy, noteDmarcOutcome, noteDmarcResponse } from '../dmarc-outcome.ts';
+import { findOverride, type OverrideOptions, overrideTypes } from '../dmarc-override.ts';
 import { checkAlignment } from '../mailauth.ts';
-import { propertyOf, type Result, toValue } from '../result.ts';
+import { isListMail } from '../mailing-list.ts';
+import { type Property, type ResultValue, toValue } from '../result.ts';
 
 /** RFC 9989 §5.3.1: without exactly one author domain there is nothing that could be validated. */
 const noAuthorDomain: Readonly<Record<string, string>> = {
@@ -15,92 +19,115 @@ const noAuthorDomain: Readonly<Record<string, string>> = {
   'multiple-from-fields': 'several From fields',
 };
 
-export const dmarc: Check<Record<never, never>> = {
+const notEvaluated = 'SPF or DKIM could not be evaluated for an aligned domain';
+
+interface DmarcOptions {
+  readonly overrides: OverrideOptions;
+}
+
+const flag = (initially: boolean, description: string) =>
+  z.boolean().prefault(initially).describe(description);
+
+export const dmarc: Check<DmarcOptions> = {
   name: 'dmarc',
-  schema: z.strictObject({}),
+  schema: z.strictObject({
+    overrides: z
+      .strictObject({
+        trustedArc: flag(true, 'a trusted ARC sealer saw the message pass'),
+        mailingList: flag(
+          false,
+          'the message says that it came through a mailing list, which anybody can write',
+        ),
+      })
+      .prefault({})
+      .describe('reasons to do nothing about a message that fails; the result stays `fail`'),
+  }),
   // With an unknown client it goes by DKIM alone.
   skippedFor: notForOwn,
 
-  async endOfMessage({ verification, results, resolve, notes }) {
+  async endOfMessage(context, options) {
+    const { verification, results, resolve, reversePath, notes, header, explain } = context;
     const from = await verification;
-    const { spfDomains, dkimDomains } = identifiers(results, ['pass']);
-    const { response, reason } = await checkAlignment({ from, spfDomains, dkimDomains, resolve });
+    const passed = identifiers(results, ['pass'], reversePath, from.results);
+    const { response, reason, dkimAligned } = await checkAlignment({ from, ...passed, resolve });
     if (response === false) {
       const text = noAuthorDomain[reason ?? ''] ?? 'no author domain';
+      explain('author domain', text);
       return [{ method: 'dmarc', value: 'permerror', reason: text, properties: [] }];
     }
-    const value = toValue(response.status.result);
-    if (value !== 'fail') {
-      keepOutcome(notes, value, response);
-      return [dmarcResult(value, response, response.error)];
-    }
+    const verdict = await judge(context, response);
+    const spf = response.alignment?.spf?.result;
+    const aligned = [...new Set([...(typeof spf === 'string' ? [spf] : []), ...(dkimAligned ?? [])])];
+    const failed = verdict.value === 'fail';
+    const override = failed ? findOverride(notes, header, options.overrides) : undefined;
+    explainDmarc(explain, { response, passed, aligned, override });
 
-    // A signature whose key could not be had, or an SPF record, might have been aligned: then it is
-    // not known that the message fails, and nobody should be refused for somebody's name server.
-    const possible = identifiers(results, ['pass', 'temperror']);
-    const perhaps = possible.unnamed ? 'pass' : await valueWith(possible);
-    if (perhaps === 'fail') {
-      keepOutcome(notes, 'fail', response);
-      return [dmarcResult('fail', response)];
+    const domain = response.status.header?.from;
+    const policy = verdict.value === 'temperror' ? undefined : response.status.policy?.dmarc;
+    if (verdict.value !== 'temperror') noteDmarcResponse(notes, response);
+    if (domain && isDmarcPolicy(policy)) {
+      const outcome = { domain, policy, result: verdict.value, aligned };
+      noteDmarcOutcome(notes, override ? { ...outcome, override } : outcome);
     }
-    return [dmarcResult('temperror', response, 'SPF or DKIM could not be evaluated for an aligned domain')];
-
-    async function valueWith(domains: Identifiers): Promise<string> {
-      const again = await checkAlignment({ from, ...domains, resolve });
-      return again.response === false ? 'fail' : again.response.status.result;
-    }
+    const remark = override?.text ?? (failed && isListMail(header) ? 'list mail' : undefined);
+    const comment = [published(response), remark].filter((text) => text !== undefined).join(', ');
+    return [
+      {
+        method: 'dmarc',
+        ...verdict,
+        ...(comment && { comment }),
+        properties: properties(verdict.value, response, override),
+      },
+    ];
   },
 };
 
-interface Identifiers {
-  readonly spfDomains: readonly string[];
-  readonly dkimDomains: readonly string[];
-  /** A result that does not say whom it is about. */
-  readonly unnamed: boolean;
+interface Verdict {
+  readonly value: ResultValue;
+  readonly reason?: string;
 }
 
-/** The domains that SPF and DKIM results of these values are about. */
-function identifiers(results: readonly Result[], values: readonly Result['value'][]): Identifiers {
-  const chosen = results.filter(({ value }) => values.includes(value));
-  const spf = chosen.filter(({ method }) => method === 'spf').map(spfDomain);
-  const dkim = chosen
-    .filter(({ method }) => method === 'dkim')
-    .map((result) => propertyOf(result, 'header', 'd'));
-  return {
-    spfDomains: spf.filter((domain) => domain !== undefined),
-    dkimDomains: dkim.filter((domain) => domain !== undefined),
-    unnamed: [...spf, ...dkim].includes(undefined),
-  };
+async function judge(context: EndOfMessageContext, response: DMARCResult): Promise<Verdict> {
+  const value = toValue(response.status.result);
+  if (value !== 'fail') return response.error ? { value, reason: response.error } : { value };
+  // A signature whose key could not be had, or an SPF record, might have been aligned: then it is
+  // not known that the message fails, and nobody should be refused for somebody's name server.
+  const { results, reversePath, verification } = context;
+  const from = await verification;
+  const possible = identifiers(results, ['pass', 'temperror'], reversePath, from.results);
+  if (!possible.unnamed && !(await mayPass(context, from, possible))) return { value };
+  return { value: 'temperror', reason: notEvaluated };
 }
 
-function spfDomain(result: Result): string | undefined {
-  const identity = propertyOf(result, 'smtp', 'mailfrom') ?? propertyOf(result, 'smtp', 'helo');
-  return identity?.slice(identity.lastIndexOf('@') + 1);
+async function mayPass(
+  { resolve }: EndOfMessageContext,
+  from: Parameters<typeof checkAlignment>[0]['from'],
+  possible: Identifiers,
+): Promise<boolean> {
+  const { response } = await checkAlignment({ from, ...possible, resolve });
+  return response !== false && response.status.result !== 'fail';
 }
 
-function keepOutcome(notes: Notes, value: Result['value'], { status, alignment }: DMARCResult): void {
-  const policy = status.policy?.dmarc;
-  const domain = status.header?.from;
-  if (!domain || !(policy === 'none' || policy === 'quarantine' || policy === 'reject')) return;
-  const aligned = [alignment?.spf?.result, alignment?.dkim?.result].filter(
-    (each) => typeof each === 'string',
-  );
-  noteDmarcOutcome(notes, { domain, policy, result: value, aligned });
+/** What the domain published, for people. */
+function published({ p, sp, np, testMode }: DMARCResult): string | undefined {
+  if (p === undefined) return undefined;
+  return `p=${p} sp=${sp}${np === undefined ? '' : ` np=${np}`}${testMode ? ' t=y' : ''}`;
 }
 
-function dmarcResult(value: Result['value'], response: DMARCResult, reason?: string): Result {
-  const published = response.p === undefined ? undefined : `p=${response.p} sp=${response.sp}`;
-  const comment = response.testMode ? `${published} t=y` : published;
-  const from = response.status.header?.from;
-  const policy = value === 'temperror' ? undefined : response.status.policy?.dmarc;
-  return {
-    method: 'dmarc',
-    value,
-    ...(reason && { reason }),
-    ...(comment && { comment }),
-    properties: [
-      ...(from ? [{ ptype: 'header', property: 'from', value: from }] : []),
-      ...(policy ? [{ ptype: 'policy', property: 'dmarc', value: policy }] : []),
-    ],
-  };
+function properties(
+  value: ResultValue,
+  { status, p }: DMARCResult,
+  override: DmarcOverride | undefined,
+): readonly Property[] {
+  const policy = value === 'temperror' ? undefined : status.policy?.dmarc;
+  const all: readonly (readonly [string, string, string | undefined])[] = [
+    ['header', 'from', status.header?.from],
+    // RFC 9989 §9.1: "the evaluated DMARC policy ... after policy options have been processed".
+    ['policy', 'dmarc', policy],
+    // Nothing is applied to a message that passes: these would only make its header longer.
+    ['policy', 'published-domain-policy', value === 'fail' ? p : undefined],
+    ['policy', 'applied-disposition', value === 'fail' ? (override ? 'none' : policy) : undefined],
+    ['policy', 'override-reason', override && overrideTypes[override.kind]],
+  ];
+  return all.flatMap(([ptype, property, text]) => (text ? [{ ptype, property, value: text }] : []));
 }
