@@ -1,44 +1,35 @@
 // mailauth's functions as we use them: strict, with our resolver, and with types that fit each other.
 
-import type { Readable } from 'node:stream';
-import type { ARCData, ARCResult, DKIMVerifyResult, DMARCOptions, DNSResolver, SPFResult } from 'mailauth';
+import type { ARCData, ARCResult, DMARCOptions, DNSResolver, SPFResult } from 'mailauth';
 import { arc } from 'mailauth/lib/arc/index.js';
-import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js';
 import { spf } from 'mailauth/lib/spf/index.js';
 import type { ResolveFunction } from '../dns/resolver.ts';
+import { leastKeyBits, type Verification } from './verification.ts';
 
 /** mailauth reads MX objects, but its type does not say so. */
 function asMailauth(resolve: ResolveFunction): DNSResolver {
   return resolve as DNSResolver;
 }
 
-/** RFC 8301 §3.2: verifiers must not take RSA keys with fewer bits. */
-const minimumKeyBits = 1024;
+export type { Verification } from './verification.ts';
 
-/** What is known of a message when all of it has been read. */
-export type Verification = DKIMVerifyResult;
-
-/** Reads a whole message, and verifies its DKIM signatures and its newest ARC-Message-Signature. */
-export function verifySignatures(
-  message: Readable,
-  options: { resolve: ResolveFunction; now: Date },
-): Promise<Verification> {
-  return dkimVerify(message, {
-    resolver: asMailauth(options.resolve),
-    minBitLength: minimumKeyBits,
-    curTime: options.now,
-    strict: true,
-  });
-}
-
-/** Validates the ARC chain of a message that {@link verifySignatures} has read (RFC 8617 §5.2). */
-export function validateChain(verification: Verification, resolve: ResolveFunction): Promise<ARCResult> {
-  // No header section at all: no chain.
-  const data = (verification.arc ?? { chain: false }) as ARCData;
-  return arc(data, {
+/** Validates the ARC chain of a message, its newest ARC-Message-Signature included (RFC 8617 §5.2). */
+export async function validateChain(
+  verification: Verification,
+  resolve: ResolveFunction,
+): Promise<ARCResult> {
+  const { chain, lastEntry, error } = verification.arc;
+  const messageSignature = lastEntry && (await verification.messageSignature(lastEntry.i, resolve));
+  const data = {
+    chain,
+    ...(lastEntry && { lastEntry: { ...lastEntry, ...(messageSignature && { messageSignature }) } }),
+    ...(error && { error }),
+  };
+  // Its type does not know that there may be no chain.
+  return arc(data as ARCData, {
     resolver: asMailauth(resolve),
-    minBitLength: minimumKeyBits,
+    minBitLength: leastKeyBits,
     strict: true,
   });
 }

@@ -1,48 +1,51 @@
-// The message on its way into the verifier: hashed while it arrives, with back-pressure, freed on abort.
-import { PassThrough } from 'node:stream';
-import type { HeaderField } from './check.ts';
-import { type Verification, verifySignatures } from './mailauth.ts';
+// The message on its way into the verifier: read while it arrives, and its promise kept or broken at the end.
+import type { Verification } from './mailauth.ts';
 import { prefetch } from './prefetch.ts';
-
-const emptyLine = Buffer.from('\r\n');
+import { type IncomingMessage, Verifier } from './verifier.ts';
 
 /** One message. When the verifier fails, what is still written is thrown away. */
 export class MessageReader {
-  readonly #input = new PassThrough();
-  /** Rejects when the verifier fails or the reader is destroyed. */
-  readonly verification: Promise<Verification>;
+  readonly #settled = Promise.withResolvers<Verification>();
+  #verifier: Verifier | undefined;
 
-  constructor({
-    header,
-    ...options
-  }: Parameters<typeof verifySignatures>[1] & { readonly header: readonly HeaderField[] }) {
-    prefetch(header, options.resolve);
-    this.verification = verifySignatures(this.#input, options);
-    this.verification.catch((error: unknown) => this.destroy(error));
-    this.#input.on('error', () => {}); // is what rejects `verification`
-    this.#input.write(Buffer.concat([...header.map(({ raw }) => raw), emptyLine]));
+  constructor(message: IncomingMessage) {
+    // Whoever awaits it hears of a failure; nobody has to.
+    this.verification.catch(() => {});
+    prefetch(message.header, message.resolve);
+    this.#guard(() => {
+      this.#verifier = new Verifier(message);
+    });
   }
 
-  /** @returns a promise while no more should be written; it never rejects */
-  write(chunk: Buffer): Promise<void> | undefined {
-    if (this.#input.destroyed) return undefined;
-    if (this.#input.write(chunk)) return undefined;
-    return new Promise((resolve) => {
-      const go = () => {
-        this.#input.off('drain', go).off('close', go);
-        resolve();
-      };
-      this.#input.once('drain', go).once('close', go);
-    });
+  /** Rejects when the verifier fails or the reader is destroyed. */
+  get verification(): Promise<Verification> {
+    return this.#settled.promise;
+  }
+
+  /** Takes the next bytes of the body; they are not kept. */
+  write(chunk: Buffer): undefined {
+    this.#guard(() => this.#verifier?.update(chunk));
   }
 
   /** The message is complete. */
   end(): void {
-    if (!this.#input.destroyed) this.#input.end();
+    this.#guard(() => {
+      if (this.#verifier) this.#settled.resolve(this.#verifier.finish());
+      this.#verifier = undefined;
+    });
   }
 
-  /** Frees everything; does nothing after the first time. */
+  /** Frees everything; does nothing after the first time, or after the end. */
   destroy(reason: unknown): void {
-    this.#input.destroy(reason instanceof Error ? reason : new Error(String(reason)));
+    this.#verifier = undefined;
+    this.#settled.reject(reason);
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.destroy(error);
+    }
   }
 }

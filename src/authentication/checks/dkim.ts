@@ -11,9 +11,17 @@ export const dkim: Check<Record<never, never>> = {
   schema: z.strictObject({}),
   skippedFor: [],
 
-  async endOfHeaders({ verification }) {
-    const { results } = await verification;
-    return results.map(dkimResult);
+  async endOfHeaders({ verification, resolve }) {
+    const message = await verification;
+    const { findings } = await message.verify('dkim-signature', {
+      resolve,
+      maximum: 10,
+      minimumKeyBits: 1024,
+    });
+    if (findings.length === 0) {
+      return [{ method: 'dkim', value: 'none', comment: 'message not signed', properties: [] }];
+    }
+    return findings.flatMap((each) => (each.kind === 'verified' ? [dkimResult(each.result)] : []));
   },
 };
 

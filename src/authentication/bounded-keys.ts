@@ -1,0 +1,24 @@
+// Public keys from DNS, without those that cost more to use than anybody needs.
+import { createPublicKey } from 'node:crypto';
+import type { KeyCache } from 'mailauth/lib/dkim/dkim-verifier.js';
+
+/** RFC 8301 §3.2: verifiers must be able to take keys of up to 4096 bits. */
+const maxKeyBits = 4096;
+/** 65537 everywhere (RFC 8017 leaves it open): the time to verify grows with its length. */
+const maxExponent = 2n ** 32n;
+
+/** Fails for such a key as mailauth does for one that is none ("invalid public key"). */
+export function boundedKeys(keys: KeyCache): KeyCache {
+  return {
+    resolver: keys.resolver,
+    async get(type, name, minBitLength, options) {
+      const key = await keys.get(type, name, minBitLength, options);
+      if (key.keyType !== 'rsa') return key;
+      const { modulusLength = 0, publicExponent = 0n } =
+        createPublicKey(key.publicKey).asymmetricKeyDetails ?? {};
+      if (modulusLength <= maxKeyBits && publicExponent <= maxExponent) return key;
+      const error = new Error('an RSA key too large to be used');
+      throw Object.assign(error, { code: 'EINVALIDVAL', rr: key.rr });
+    },
+  };
+}

@@ -1,0 +1,105 @@
+// A signature field before anything is verified: its tags, what it covers, and whether it is worth the work.
+import type { DkimVerifier, SignatureField } from 'mailauth/lib/dkim/dkim-verifier.js';
+import parseDkimHeaders from 'mailauth/lib/parse-dkim-headers.js';
+import type { BodyCoverage } from './body-hash.ts';
+import { coverageKey } from './body-hash.ts';
+import { type HeaderRow, lowerCase, withoutRuns } from './header-rows.ts';
+
+/** RSA-4096 signatures over every field that there is a name for take 4 KiB. */
+const maxFieldOctets = 16 * 1024;
+/** Names in h=; those who sign absent fields too come to a hundred. */
+const maxSignedNames = 300;
+
+/** A field that was read. */
+export interface Signature {
+  readonly kind: 'signature';
+  readonly field: SignatureField;
+  /** Undefined where the tags are such that it can't be valid. */
+  readonly coverage: BodyCoverage | undefined;
+  /** Names in h=, in lower case. */
+  readonly names: readonly string[];
+}
+
+/** A field that is not looked at any further. */
+export interface RefusedSignature {
+  readonly kind: 'refused';
+  readonly reason: string;
+  /** Absent where the field was not read at all. */
+  readonly field?: SignatureField;
+}
+
+/** Reads a row's tags. */
+export function readSignatureField(row: HeaderRow): SignatureField | undefined {
+  if (row.line.length > maxFieldOctets) return undefined;
+  const tags = parseDkimHeaders(withoutRuns(row.line), { strict: true });
+  return { ...tags, type: 'DKIM', original: row.line };
+}
+
+/** Has mailauth judge the syntax (RFC 6376 §6.1.1), and finds what is to be hashed for it. */
+export function prepareDkim(row: HeaderRow, verifier: DkimVerifier): Signature | RefusedSignature {
+  const field = readSignatureField(row);
+  if (!field) return { kind: 'refused', reason: `a field of more than ${maxFieldOctets} octets` };
+  return prepare(field, verifier);
+}
+
+/** The same for an ARC-Message-Signature, which is no DKIM-Signature in its tags `v` and `i` (RFC 8617 §4.1.2). */
+export function prepareArc(
+  field: SignatureField | undefined,
+  verifier: DkimVerifier,
+): Signature | RefusedSignature {
+  if (!field || field.original.length > maxFieldOctets || (field.syntaxErrors?.length ?? 0) > 0) {
+    return { kind: 'refused', reason: 'syntax' };
+  }
+  field.type = 'ARC';
+  return prepare(field, verifier);
+}
+
+function prepare(field: SignatureField, verifier: DkimVerifier): Signature | RefusedSignature {
+  const names = signedNames(field);
+  if (names.length > maxSignedNames) {
+    return { kind: 'refused', reason: `more than ${maxSignedNames} names in h=`, field };
+  }
+  verifier.prepareSignature(field);
+  const coverage = field.skip || field.invalid ? undefined : coverageOf(field);
+  if (coverage) field.bodyHashKey = coverageKey(coverage);
+  return { kind: 'signature', field, coverage, names };
+}
+
+/** As mailauth takes the names from h=, so that nobody sees other fields signed than the verifier does. */
+function signedNames({ parsed }: SignatureField): string[] {
+  const value = parsed.h?.value;
+  if (typeof value !== 'string') return [];
+  // White space is gone from the value already.
+  return value
+    .split(':')
+    .map(lowerCase)
+    .filter((name) => name !== '');
+}
+
+function coverageOf({ bodyCanon, hashAlgo, maxBodyLength }: SignatureField): BodyCoverage | undefined {
+  if (bodyCanon !== 'simple' && bodyCanon !== 'relaxed') return undefined;
+  if (hashAlgo !== 'sha1' && hashAlgo !== 'sha256') return undefined;
+  const coverage = { canonicalization: bodyCanon, algorithm: hashAlgo } as const;
+  if (typeof maxBodyLength !== 'number') return coverage;
+  return Number.isInteger(maxBodyLength) && maxBodyLength >= 0
+    ? { ...coverage, limit: maxBodyLength }
+    : undefined;
+}
+
+/**
+ * The rows that h= selects (RFC 6376 §5.4.2: each name takes the lowest field that is left), and no
+ * others: mailauth compares each name with each row that it is given.
+ */
+export function signedRows(
+  signature: Signature,
+  rows: ReadonlyMap<string, readonly HeaderRow[]>,
+): HeaderRow[] {
+  const wanted = new Map<string, number>();
+  for (const name of signature.names) wanted.set(name, (wanted.get(name) ?? 0) + 1);
+  return [...wanted].flatMap(([name, count]) => rows.get(name)?.slice(-count) ?? []);
+}
+
+/** What has to be canonicalized for it. */
+export function signedOctets(rows: readonly HeaderRow[]): number {
+  return rows.reduce((sum, { line }) => sum + line.length, 0);
+}
