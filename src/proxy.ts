@@ -1,5 +1,6 @@
 // The whole proxy: builds resolver, checks, pools and listeners from a configuration; starts and stops them.
 import type { Configuration, ListenerConfiguration } from './config/configuration.ts';
+import { ruleSource } from './config/rules.ts';
 import { Resolver } from './dns/resolver.ts';
 import { Listener } from './listener/listener.ts';
 import { buildAuthentication } from './pipeline.ts';
@@ -29,6 +30,7 @@ interface Door {
 export class Proxy {
   readonly #doors: readonly Door[];
   readonly #resolver: Resolver;
+  readonly #policy: Policy;
   readonly #log: Log;
   readonly #addresses = new Map<string, string>();
   /** The stories of the last transactions of all listeners; none unless `trace.keep` says so. */
@@ -37,9 +39,9 @@ export class Proxy {
   constructor(configuration: Configuration, log: Log) {
     this.#log = log;
     this.#resolver = new Resolver(configuration.dns);
-    const policy = new Policy(configuration.policy);
+    this.#policy = buildPolicy(configuration, log);
     this.trace = new Trace({ keep: configuration.trace.keep, maxBytes: traceBytes });
-    const shared = { resolver: this.#resolver, policy, log, trace: this.trace };
+    const shared = { resolver: this.#resolver, policy: this.#policy, log, trace: this.trace };
     this.#doors = configuration.listeners.map((listener) => buildDoor(configuration, listener, shared));
   }
 
@@ -60,6 +62,7 @@ export class Proxy {
       await this.stop();
       throw error;
     }
+    this.#policy.open();
     for (const { configuration, pool } of this.#doors) {
       this.#log.info('listening', {
         listener: configuration.name,
@@ -81,8 +84,14 @@ export class Proxy {
       }),
     );
     this.#resolver.close();
+    this.#policy.close();
     this.#addresses.clear();
   }
+}
+
+function buildPolicy({ policy, ruleFile, listeners }: Configuration, log: Log): Policy {
+  const names = listeners.map(({ name }) => name);
+  return new Policy(policy, { log, ...(ruleFile && { ruleFile: ruleSource(ruleFile, names) }) });
 }
 
 /** What all doors have in common. */

@@ -4,9 +4,10 @@ import type { ConfiguredCheck, checksSchema } from '../authentication/checks.ts'
 import type { RemovalOptions } from '../authentication/removal.ts';
 import type { TrustOptions } from '../authentication/trust.ts';
 import type { DnsOptions } from '../dns/resolver.ts';
-import type { policySchema } from '../policy/policy.ts';
+import type { PolicyOptions } from '../policy/schema.ts';
 import type { Destination } from '../relay/destination.ts';
 import type { PoolOptions } from '../relay/pool.ts';
+import type { RuleFileConfiguration } from './rules.ts';
 
 /** Where a server listens on TCP; port 0 is any free port. */
 export interface TcpAddress {
@@ -107,7 +108,9 @@ export interface Configuration {
   readonly customChecks: readonly ConfiguredCheck[];
   /** Whether a Received-SPF field is added (RFC 7208 §9.1). */
   readonly receivedSpf: boolean;
-  readonly policy: z.output<typeof policySchema>;
+  readonly policy: Omit<PolicyOptions, 'rulesFile'>;
+  /** Rules after those of the policy, in a file of their own. */
+  readonly ruleFile?: RuleFileConfiguration;
   readonly spool: SpoolConfiguration;
   readonly http: TcpAddress | false;
   /** Processes. */

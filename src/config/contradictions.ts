@@ -2,6 +2,7 @@
 import type { SocketAddress } from './configuration.ts';
 import { destination, socketAddress, time } from './fields.ts';
 import { type Mistake, show, valueAt } from './mistakes.ts';
+import { listenerNames, unknownListeners } from './rules.ts';
 
 /**
  * Looks for keys that contradict each other.
@@ -19,6 +20,9 @@ export function contradictions(value: unknown): Mistake[] {
       ...ownDestination(listener, i),
       ...backwardBackoff(listener, i),
     ]),
+    ...unknownListeners(valueAt(valueAt(value, 'policy'), 'rules'), listenerNames(value)).map(
+      ({ path, text }) => ({ path: ['policy', 'rules', ...path], text }),
+    ),
   ];
 }
 

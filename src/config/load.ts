@@ -11,6 +11,7 @@ import { contradictions } from './contradictions.ts';
 import { readCustomChecks } from './custom-checks.ts';
 import { describesListener, namesZone, overrideFromEnvironment, readEnvironment } from './environment.ts';
 import { ConfigurationError, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
+import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
 import { readText, readYaml, reasonOf, type Source } from './source.ts';
 
@@ -51,6 +52,7 @@ export function loadConfiguration(from: {
   const directory = file === undefined ? process.cwd() : dirname(resolve(file));
   // A variable's path is relative to where the program was started, as in any shell.
   const zone = readZone(source.value, namesZone(environment) ? process.cwd() : directory, mistakes);
+  const ruleFile = readRuleFile(source.value, directory, mistakes);
   if (!parsed.success) throw new ConfigurationError(mistakes);
   const { data } = parsed;
   const tls = data.listeners.map((listener, i) => {
@@ -59,7 +61,7 @@ export function loadConfiguration(from: {
   const { custom, ...builtIn } = data.checks;
   const customChecks = readCustomChecks(custom, Object.keys(builtIn), { source, mistakes, directory });
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
-  return complete(data, { file, directory, zone, tls, customChecks });
+  return complete(data, { file, directory, zone, tls, customChecks, ruleFile });
 }
 
 /** Reads the zone file that the configuration names, also when other keys are wrong: all mistakes at once. */
@@ -138,11 +140,12 @@ interface Found {
   /** One for each listener. */
   readonly tls: readonly (TlsConfiguration | undefined)[];
   readonly customChecks: readonly ConfiguredCheck[];
+  readonly ruleFile: RuleFileConfiguration | undefined;
 }
 
 function complete(
   parsed: ParsedConfiguration,
-  { file, directory, zone, tls, customChecks }: Found,
+  { file, directory, zone, tls, customChecks, ruleFile }: Found,
 ): Configuration {
   const { hostname, authservId = hostname, listeners, dns, spool, ...rest } = parsed;
   const { zoneFile: _, ...dnsRest } = dns;
@@ -153,6 +156,7 @@ function complete(
     listeners: listeners.map((listener, i) => completeListener(listener, tls[i], { hostname, authservId })),
     dns: { ...dnsRest, ...(zone && { zone }) },
     customChecks,
+    ...(ruleFile && { ruleFile }),
     spool: {
       ...spool,
       directory: spool.directory === undefined ? findSpool() : resolve(directory, spool.directory),

@@ -3,7 +3,7 @@ import { availableParallelism, hostname } from 'node:os';
 import { z } from 'zod';
 import { checksSchema } from '../authentication/checks.ts';
 import type { DnsOptions } from '../dns/resolver.ts';
-import { policySchema } from '../policy/policy.ts';
+import { policySchema } from '../policy/schema.ts';
 import type { SpoolConfiguration } from './configuration.ts';
 import {
   address,

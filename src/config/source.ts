@@ -1,5 +1,6 @@
 // Where a configuration's values come from: a YAML file with its lines, or variables of the environment.
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import {
   type Document,
   isAlias,
@@ -33,8 +34,17 @@ const maxFileBytes = 16 * 2 ** 20;
  * @throws {ConfigurationError} when it cannot be read, or is not YAML
  */
 export function readYaml(file: string): Source {
+  return parseYaml(file, readText(file));
+}
+
+/**
+ * Reads the text of a YAML file.
+ *
+ * @throws {ConfigurationError} when it is not YAML
+ */
+export function parseYaml(file: string, text: string): Source {
   const lines = new LineCounter();
-  const document = parseDocument(readText(file), { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const lineOf = (offset: number) => Math.max(1, lines.linePos(offset).line);
   const problems = [...document.errors, ...document.warnings, ...unresolvedAliases(document)];
   if (problems.length > 0) {
@@ -57,12 +67,32 @@ export function readYaml(file: string): Source {
 /** A text of a file, or the mistake that says why there is none. */
 export function readText(file: string): string {
   try {
-    const bytes = readFileSync(file);
-    if (bytes.length > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return decode(readFileSync(file));
   } catch (error) {
-    throw new ConfigurationError([`${file}: cannot be read: ${reasonOf(error)}; expected a readable file`]);
+    throw unreadable(file, error);
   }
+}
+
+/**
+ * The same while mail goes on being passed.
+ *
+ * @param signal whoever aborts it waits no more
+ */
+export async function readTextLater(file: string, signal: AbortSignal): Promise<string> {
+  try {
+    return decode(await readFile(file, { signal }));
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+}
+
+function decode(bytes: Uint8Array): string {
+  if (bytes.length > maxFileBytes) throw new Error(`has more than ${maxFileBytes} bytes`);
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+}
+
+function unreadable(file: string, error: unknown): ConfigurationError {
+  return new ConfigurationError([`${file}: cannot be read: ${reasonOf(error)}; expected a readable file`]);
 }
 
 /** Aliases of no anchor, which the parser lets pass. */

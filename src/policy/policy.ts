@@ -1,69 +1,84 @@
-// From results to what happens with the message: accept, quarantine, reject or tempfail.
-import { z } from 'zod';
-import type { Outcome, Proposal } from '../authentication/authentication.ts';
-import { makeReply, type Reply } from '../smtp/reply.ts';
+// From results to what happens with the message: the rules, the checks' own proposals, then the ready-made part.
+import { basename } from 'node:path';
+import type { Proposal } from '../authentication/check.ts';
+import type { Reply } from '../smtp/reply.ts';
+import { type Log, silentLog } from '../telemetry/log.ts';
+import { type Disposition, dispositionOf, refusal } from './disposition.ts';
+import { type DecisionInput, Facts } from './facts.ts';
+import { ReadyMade } from './ready-made.ts';
+import { RuleFile, type RuleSource } from './rule-file.ts';
+import type { Rule } from './rule-schema.ts';
+import { type ReadyRule, readyRules } from './rules.ts';
+import type { PolicyOptions } from './schema.ts';
 
-/** The `policy` section of the configuration. */
-export const policySchema = z.strictObject({
-  dmarc: z
-    .enum(['annotate', 'quarantine', 'reject'])
-    .prefault('annotate')
-    .describe(
-      'what is done when DMARC fails and the author’s domain asks for it; at most what is named here',
-    ),
-  temperror: z
-    .enum(['annotate', 'tempfail'])
-    .prefault('annotate')
-    .describe('before the queue, whether a message is put off while a check can’t be carried out'),
-  rejectAfterQueue: z
-    .boolean()
-    .prefault(false)
-    .describe('reject after the queue too, where the sender, often forged, gets a bounce from the upstream'),
-});
-
-/** The section as it was read. */
-export type PolicyOptions = z.output<typeof policySchema>;
-
-/** What is done with a message. */
-export type Disposition =
-  | { readonly kind: 'accept' }
-  /** Answered as if it had been delivered, and thrown away. */
-  | { readonly kind: 'discard'; readonly reply: Reply; readonly reason: string }
-  | { readonly kind: 'reject' | 'tempfail'; readonly reply: Reply; readonly reason: string }
-  /** Delivered with fields (complete, each with CRLF) by which the mailbox server files it away. */
-  | { readonly kind: 'quarantine'; readonly reason: string; readonly fields: readonly string[] };
-
-/** What a decision is based on. */
-export interface DecisionInput {
-  readonly outcome: Outcome;
-  readonly mode: 'before-queue' | 'after-queue';
-  /** Name of the listener. */
-  readonly listener: string;
-  /** Of the envelope, without angle brackets, as sent; '' for the null reverse-path. */
-  readonly reversePath: string;
-}
+export type { Disposition } from './disposition.ts';
+export type { DecisionInput } from './facts.ts';
 
 /** What was decided. */
 export interface Decision {
   readonly disposition: Disposition;
   /** What it would have been, were this not a dry run. */
   readonly dry?: Disposition;
+  /** Name of the rule that decided, if one did. */
+  readonly rule?: string;
 }
 
-/** Decides what happens with messages; the same for all listeners. */
-export class Policy {
-  readonly #options: PolicyOptions;
+/** What a policy has besides its options. */
+export interface PolicyEnvironment {
+  /** More rules, after those of the options. */
+  readonly ruleFile?: RuleSource;
+  readonly log?: Log;
+  readonly clock?: () => Date;
+}
 
-  constructor(options: PolicyOptions) {
+const refusedText: Readonly<Partial<Record<Proposal['kind'], string>>> = {
+  reject: 'Message rejected by local policy',
+  tempfail: 'Message put off by local policy, try again later',
+};
+
+/** Decides what happens with messages; the same for all listeners. `open` once, `close` once. */
+export class Policy {
+  readonly #options: Omit<PolicyOptions, 'rulesFile'>;
+  readonly #log: Log;
+  readonly #clock: () => Date;
+  readonly #readyMade: ReadyMade;
+  readonly #own: readonly ReadyRule[];
+  readonly #file: RuleFile | undefined;
+  #more: readonly ReadyRule[] = [];
+
+  constructor(options: Omit<PolicyOptions, 'rulesFile'>, environment: PolicyEnvironment = {}) {
+    const { ruleFile, log = silentLog, clock = () => new Date() } = environment;
     this.#options = options;
+    this.#log = log;
+    this.#clock = clock;
+    this.#readyMade = new ReadyMade(options);
+    this.#own = readyRules(options.rules, 'policy.rules');
+    if (!ruleFile) return;
+    const ready = (rules: readonly Rule[]) => readyRules(rules, basename(ruleFile.path));
+    this.#more = ready(ruleFile.rules);
+    this.#file = new RuleFile(ruleFile, log, (rules) => {
+      this.#more = ready(rules);
+      this.#warnOfExpired(this.#more);
+    });
   }
 
-  /** Decides; what is refused for good is not put off, and what is put off is not filed away. */
-  decide({ outcome, mode }: DecisionInput): Decision {
-    const input = { outcome, mode, policy: this.#options };
-    const failed = dmarcDisposition(input);
-    if (failed?.kind === 'reject') return { disposition: failed };
-    return { disposition: temporaryDisposition(input) ?? failed ?? { kind: 'accept' } };
+  /** Follows the file of rules from now on, and tells which rules are over. */
+  open(): void {
+    this.#warnOfExpired([...this.#own, ...this.#more]);
+    this.#file?.open();
+  }
+
+  /** Stops following the file. */
+  close(): void {
+    this.#file?.close();
+  }
+
+  /** Decides what is done with a message of which all is known. */
+  decide(input: DecisionInput): Decision {
+    const { disposition, rule } = this.#judge(new Facts(input));
+    const named = rule === undefined ? {} : { rule };
+    if (!this.#options.dryRun) return { disposition, ...named };
+    return { disposition: { kind: 'accept' }, dry: disposition, ...named };
   }
 
   /**
@@ -71,41 +86,44 @@ export class Policy {
    *
    * @returns the reply that refuses it; undefined: it goes on, and the end of the message decides
    */
-  decideEarly(_proposal: Proposal, _mode: DecisionInput['mode']): Reply | undefined {
-    return undefined;
+  decideEarly(proposal: Proposal, mode: DecisionInput['mode']): Reply | undefined {
+    const { kind } = proposal;
+    if (this.#options.dryRun) return undefined;
+    return kind === 'tempfail' || (kind === 'reject' && this.#mayReject(mode))
+      ? refusal(kind, proposal)
+      : undefined;
   }
-}
 
-interface Input extends Pick<DecisionInput, 'outcome' | 'mode'> {
-  readonly policy: PolicyOptions;
-}
-
-function dmarcDisposition({ outcome, policy, mode }: Input): Disposition | undefined {
-  const { dmarc } = outcome;
-  if (policy.dmarc === 'annotate' || dmarc?.result !== 'fail' || dmarc.policy === 'none') return undefined;
-  const domain = printable(dmarc.domain);
-  const reason = `DMARC fail for ${domain} (p=${dmarc.policy})`;
-  const mayReject = mode === 'before-queue' || policy.rejectAfterQueue;
-  if (policy.dmarc === 'reject' && dmarc.policy === 'reject' && mayReject) {
-    const text = `Rejected by the DMARC policy of ${domain} (p=${dmarc.policy})`;
-    return { kind: 'reject', reply: makeReply(550, '5.7.1', text), reason };
+  #judge(facts: Facts): Pick<Decision, 'disposition' | 'rule'> {
+    const { outcome, mode } = facts.input;
+    const mayReject = this.#mayReject(mode);
+    const now = this.#clock();
+    const applies = (rule: ReadyRule) => rule.applies(facts, now);
+    const rule = this.#own.find(applies) ?? this.#more.find(applies);
+    if (rule) {
+      const { action, label } = rule;
+      // Its name is for those who run this, not for those whose mail it refuses.
+      const text = action.text ?? refusedText[action.kind];
+      return {
+        disposition: dispositionOf({ ...action, text, reason: `rule ${label}` }, mayReject),
+        rule: label,
+      };
+    }
+    const [proposal] = outcome.proposals;
+    return {
+      disposition: proposal ? dispositionOf(proposal, mayReject) : this.#readyMade.decide(facts, mayReject),
+    };
   }
-  return { kind: 'quarantine', reason, fields: [`X-Disposition-Quarantine: ${reason}\r\n`] };
-}
 
-function temporaryDisposition({ outcome, policy, mode }: Input): Disposition | undefined {
-  if (policy.temperror === 'annotate' || mode === 'after-queue') return undefined;
-  const undecided = outcome.results.filter(({ value }) => value === 'temperror');
-  const [first] = undecided;
-  if (!first) return undefined;
-  const methods = [...new Set(undecided.map(({ method }) => method))].join(', ');
-  // RFC 7372 §3.2: 7.24 is SPF's own; the others have codes for failures only.
-  const enhanced = first.method === 'spf' ? '4.7.24' : '4.7.0';
-  const text = `Temporary error while authenticating the message (${methods}), try again later`;
-  return { kind: 'tempfail', reply: makeReply(451, enhanced, text), reason: `temperror of ${methods}` };
-}
+  /** After the queue a reject makes the upstream send a bounce, to a sender who is often forged. */
+  #mayReject(mode: DecisionInput['mode']): boolean {
+    return mode === 'before-queue' || this.#options.rejectAfterQueue;
+  }
 
-/** A domain comes from the message, and goes into lines of ours. */
-function printable(domain: string): string {
-  return domain.replace(/[^\x21-\x7e]/g, '?').slice(0, 255);
+  #warnOfExpired(rules: readonly ReadyRule[]): void {
+    const now = this.#clock();
+    for (const { label, until } of rules) {
+      if (until && now >= until) this.#log.warn('policy rule has expired', { rule: label, until });
+    }
+  }
 }

@@ -64,7 +64,7 @@ export class TransactionRecord {
     this.#phaseBegun = now;
   }
 
-  judged(outcome: Outcome, { disposition, dry }: Decision): void {
+  judged(outcome: Outcome, { disposition, dry, rule }: Decision): void {
     const results: Record<string, string> = {};
     for (const { method, value } of outcome.results) {
       results[method] = results[method] === undefined ? value : `${results[method]},${value}`;
@@ -72,8 +72,10 @@ export class TransactionRecord {
     this.#fields.results = results;
     this.#explanation = outcome.explanation;
     this.#disposition = disposition.kind;
-    if (disposition.kind !== 'accept') this.#fields.reason = disposition.reason;
-    if (dry && dry.kind !== 'accept') this.#fields.dryRun = { disposition: dry.kind, reason: dry.reason };
+    const { reason } = dry ?? disposition;
+    const why = { ...(reason !== undefined && { reason }), ...(rule !== undefined && { rule }) };
+    if (dry) this.#fields.dryRun = { disposition: dry.kind, ...why };
+    else Object.assign(this.#fields, why);
   }
 
   removed(count: number): void {

@@ -286,7 +286,13 @@ export class Transaction {
     this.#record.phase('authenticate');
     const outcome = await this.#run.finish(this.#deadline.signal);
     const { mode, listener, policy } = this.#settings;
-    const decision = policy.decide({ outcome, mode, listener, reversePath: this.#reversePath });
+    const decision = policy.decide({
+      outcome,
+      mode,
+      listener,
+      reversePath: this.#reversePath,
+      header: section.fields,
+    });
     const { disposition } = decision;
     this.#record.judged(outcome, decision);
     if (disposition.kind !== 'accept' && disposition.kind !== 'quarantine')

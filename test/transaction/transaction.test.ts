@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Policy, policySchema } from '../../src/policy/policy.ts';
+import { Policy } from '../../src/policy/policy.ts';
+import { policySchema } from '../../src/policy/schema.ts';
 import { type AcquirePlan, FakePool, settled } from './fakes.ts';
 import { body, ChangedAuthentication, type Changes, Driven, mailLine, rcptLine } from './start.ts';
 
