@@ -8,10 +8,7 @@ export const auth: Check<Record<never, never>> = {
   skippedFor: [],
 
   endOfHeaders({ received, explain }) {
-    explain(
-      'topmost Received',
-      received ?? 'not looked at: no believed upstream told by XFORWARD whose message it is',
-    );
+    explain('topmost Received', received ?? 'not looked at: nobody who is believed said XFORWARD');
     if (!received?.authenticated) return [];
     const { name } = received.authenticated;
     const properties = name === undefined ? [] : [{ ptype: 'smtp', property: 'auth', value: name }];

@@ -10,10 +10,7 @@ export const xTls: Check<Record<never, never>> = {
   skippedFor: [],
 
   endOfHeaders({ received, explain }) {
-    explain(
-      'topmost Received',
-      received ?? 'not looked at: no believed upstream told by XFORWARD whose message it is',
-    );
+    explain('topmost Received', received ?? 'not looked at: nobody who is believed said XFORWARD');
     if (!received?.tls) return [];
     const { clientCertificate } = received.tls;
     const unverified = clientCertificate?.verified === false;

@@ -23,11 +23,13 @@ export interface PairOptions {
   readonly senderMailbox: string;
   /** Lines to follow the upstream's `smtp inet` service. */
   readonly serviceOptions?: string;
+  /** Further lines of the upstream's main.cf. */
+  readonly main?: string;
 }
 
 /** Makes both instances, with the documented lines of the given use and ports of their own. */
 export async function postfixPair(site: Site, use: Use, options: PairOptions): Promise<Pair> {
-  const { mailboxes, senderMailbox, serviceOptions = '' } = options;
+  const { mailboxes, senderMailbox, serviceOptions = '', main = '' } = options;
   const ports = { smtp: await freePort(), postern: await freePort(), reinjection: await freePort() };
   const domains = new Set(mailboxes.map((address) => address.slice(address.lastIndexOf('@') + 1)));
   const ofUpstream = documentedLines(`${use} master.cf upstream`, ports);
@@ -36,6 +38,7 @@ export async function postfixPair(site: Site, use: Use, options: PairOptions): P
     main: [
       `relay_domains = ${[...domains].join(', ')}`,
       ...(use === 'after-queue' ? [documentedLines('after-queue main.cf', ports)] : []),
+      main,
     ].join('\n'),
     master:
       use === 'after-queue'

@@ -202,6 +202,7 @@ retry     unix  -  -  n  -      -  error
 discard   unix  -  -  n  -      -  discard
 virtual   unix  -  n  n  -      -  virtual
 lmtp      unix  -  -  n  -      -  lmtp
+tlsmgr    unix  -  -  n  1000?  1  tlsmgr
 anvil     unix  -  -  n  -      1  anvil
 scache    unix  -  -  n  -      1  scache
 postlog   unix-dgram n - n  -      1  postlogd

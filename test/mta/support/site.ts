@@ -76,6 +76,11 @@ export class Site implements AsyncDisposable {
     return daemon;
   }
 
+  /** Takes on something else that must go with the rest. */
+  own(disposable: AsyncDisposable): void {
+    this.#stack.use(disposable);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }

@@ -1,6 +1,7 @@
 // A client that says to Postfix exactly what a test tells it, one command at a time, as any stranger on the internet.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 const REPLY_LIMIT_MS = 20_000;
 
@@ -13,14 +14,17 @@ export interface Identity {
 
 /** An SMTP connection to an upstream Postfix. */
 export class SmtpClient implements Disposable {
-  readonly #socket: Socket;
+  #socket: Socket;
   #received = '';
   #ended = false;
   /** Wakes whoever waits for more, if anybody does. */
   #wake: () => void = () => {};
 
   private constructor(socket: Socket) {
-    this.#socket = socket;
+    this.#socket = this.#listen(socket);
+  }
+
+  #listen(socket: Socket): Socket {
     socket.setTimeout(REPLY_LIMIT_MS, () => socket.destroy());
     socket.on('data', (piece) => {
       this.#received += piece.toString('latin1');
@@ -31,6 +35,7 @@ export class SmtpClient implements Disposable {
       this.#ended = true;
       this.#wake();
     });
+    return socket;
   }
 
   /** Connects to a port of 127.0.0.1, takes on the identity by XCLIENT, and says EHLO. */
@@ -44,6 +49,23 @@ export class SmtpClient implements Disposable {
     client.#expect('220', await client.say(`XCLIENT NAME=${name} ADDR=${address} PORT=45678 HELO=${helo}`));
     client.#expect('250', await client.say(`EHLO ${helo}`));
     return client;
+  }
+
+  /** STARTTLS, with any certificate of the server and perhaps one of its own, and EHLO again. */
+  async secure(name: string, certificate?: { readonly key: Buffer; readonly cert: Buffer }): Promise<void> {
+    this.#expect('220', await this.say('STARTTLS'));
+    const plain = this.#socket;
+    plain.removeAllListeners('data');
+    const socket = connectTls({ socket: plain, rejectUnauthorized: false, ...certificate });
+    this.#socket = this.#listen(socket);
+    await once(socket, 'secureConnect', { signal: AbortSignal.timeout(REPLY_LIMIT_MS) });
+    this.#expect('250', await this.say(`EHLO ${name}`));
+  }
+
+  /** AUTH PLAIN (RFC 4616). */
+  async login(name: string, password: string): Promise<void> {
+    const response = Buffer.from(`\0${name}\0${password}`).toString('base64');
+    this.#expect('235', await this.say(`AUTH PLAIN ${response}`));
   }
 
   /** Sends one command line and returns the whole reply, lines joined by LF. */
