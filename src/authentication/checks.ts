@@ -10,6 +10,7 @@ import { dnswl } from './checks/dnswl.ts';
 import { iprev } from './checks/iprev.ts';
 import { spf } from './checks/spf.ts';
 import { xAlignedFrom } from './checks/x-aligned-from.ts';
+import { xGoogleDkim } from './checks/x-google-dkim.ts';
 import { xPtr } from './checks/x-ptr.ts';
 import { xReturnMx } from './checks/x-return-mx.ts';
 import { xTls } from './checks/x-tls.ts';
@@ -51,6 +52,7 @@ export const checksSchema = z.strictObject({
   'x-tls': setting(xTls, 'on', 'the TLS of the client, as the upstream’s Received tells it'),
   spf: setting(spf, 'on', 'the envelope sender’s domain lets the client send for it (RFC 7208)'),
   dkim: setting(dkim, 'on', 'signatures of the message (RFC 6376)'),
+  'x-google-dkim': setting(xGoogleDkim, false, 'signatures in X-Google-DKIM-Signature, verified like DKIM'),
   arc: setting(arc, 'on', 'what those found who handled the message before (RFC 8617)'),
   dmarc: setting(dmarc, 'on', 'the author’s domain is one that was authenticated (RFC 9989)'),
   bimi: z
@@ -109,6 +111,7 @@ export function configuredChecks(configuration: CheckConfiguration): ConfiguredC
     ...configure(xTls, configuration['x-tls']),
     ...configure(spf, configuration.spf),
     ...configure(dkim, configuration.dkim),
+    ...configure(xGoogleDkim, configuration['x-google-dkim']),
     ...configure(arc, configuration.arc),
     ...configure(dmarc, configuration.dmarc),
     ...configure(xReturnMx, configuration['x-return-mx']),

@@ -197,13 +197,16 @@ async function verifyOne(
   if (field.skip !== undefined) return session.skippedSignatureResult(field);
   // Read at once, before the first wait.
   session.headers = { parsed: signed };
-  const result = await session.verifySignature(field);
+  const found = await session.verifySignature(field);
+  // As everywhere else, an A-label (RFC 8616 §4).
+  const domain: unknown = found.status.header?.d;
+  const result = typeof domain === 'string' ? { ...found, signingDomain: domain } : found;
   // After a wrong body hash the key was not asked for; what it says belongs to the answer (RFC 6376 §3.6.1 t=y).
   if (result.status.result !== 'fail' || result.rr !== undefined) return result;
-  const name = `${field.selector}._domainkey.${field.signingDomain}`;
+  const keyName = `${field.selector}._domainkey.${field.signingDomain}`;
   const { keyCache, minBitLength } = session;
   const options = { strict: true, hashAlgo: field.hashAlgo };
-  const key = await keyCache.get(field.type, name, minBitLength, options).catch(() => undefined);
+  const key = await keyCache.get(field.type, keyName, minBitLength, options).catch(() => undefined);
   if (!key) return result;
   const { rr, publicKey, modulusLength, testing } = key;
   const status = { ...result.status, ...(testing && { testing }) };
