@@ -1,38 +1,89 @@
 // spf: the domain of the envelope sender lets this client send for it (RFC 7208).
 import { z } from 'zod';
-import { type Check, strangersOnly } from '../check.ts';
-import { checkHost } from '../mailauth.ts';
+import { type Check, type MailContext, strangersOnly } from '../check.ts';
+import { checkHost, type HostAnswer } from '../check-host.ts';
 import type { Property, Result } from '../result.ts';
-import { toValue } from '../result.ts';
 
-export const spf: Check<Record<never, never>> = {
+/** Options of the check. */
+export interface SpfOptions {
+  readonly helo: 'null-sender' | 'always';
+  readonly explanation: boolean;
+}
+
+/** The note with what the domain says of a `fail`, when the administrator lets it speak. */
+export const spfExplanation = 'spf.explanation';
+
+type Identity = 'mailfrom' | 'helo';
+
+export const spf: Check<SpfOptions> = {
   name: 'spf',
-  schema: z.strictObject({}),
+  schema: z.strictObject({
+    helo: z
+      .enum(['null-sender', 'always'])
+      .prefault('null-sender')
+      .describe(
+        'when the name in HELO is checked: only with a null sender, where it is all there is, or always, as a second result',
+      ),
+    explanation: z
+      .boolean()
+      .prefault(false)
+      .describe(
+        'whether the text that a domain publishes with `exp=` for those it does not authorise is shown as the reason; a stranger wrote it',
+      ),
+  }),
   skippedFor: strangersOnly,
 
-  async mail({ client, reversePath, hostname, resolve }) {
-    if (client.ip === undefined) return [];
-    // RFC 7208 §2.4: with a null reverse-path the HELO identity is all there is.
-    if (reversePath === '' && client.helo === undefined) {
-      return [spfResult('none', { reason: 'null reverse-path, and the HELO name is not known' })];
-    }
+  async mail(context, options) {
+    const { client, reversePath, hostname, resolve } = context;
     const { ip, helo } = client;
-    const { status } = await checkHost({ ip, helo, sender: reversePath, hostname, resolve });
-    // The text is mailauth's own; that of the domain's "exp" is a stranger's, and never used (§11.3).
-    const text = status.comment?.replace(`${hostname}: `, '');
-    const value = toValue(status.result);
-    const property: Property =
-      reversePath === ''
-        ? { ptype: 'smtp', property: 'helo', value: helo ?? '' }
-        : { ptype: 'smtp', property: 'mailfrom', value: status.smtp?.mailfrom ?? '' };
-    return [spfResult(value, text === undefined ? {} : { comment: text }, property)];
+    if (ip === undefined) return [];
+    // RFC 7208 §2.4: with a null reverse-path the HELO identity is all there is.
+    const identities: Identity[] = reversePath === '' ? [] : ['mailfrom'];
+    if (helo !== undefined && (reversePath === '' || options.helo === 'always')) identities.push('helo');
+    if (identities.length === 0) {
+      const reason = 'null reverse-path, and the HELO name is not known';
+      return [{ method: 'spf', value: 'none', reason, properties: [] }];
+    }
+    const answers = await Promise.all(
+      identities.map(async (identity) => {
+        const sender = identity === 'helo' ? '' : reversePath;
+        return { identity, answer: await checkHost({ ip, helo, sender, hostname, resolve }) };
+      }),
+    );
+    return answers.map(({ identity, answer }) => {
+      tell(context, identity, answer);
+      return spfResult(context, identity, answer, options);
+    });
   },
 };
 
+function tell({ explain }: MailContext, identity: Identity, answer: HostAnswer): void {
+  explain('identity', `smtp.${identity}`);
+  if (answer.record !== undefined) explain('record', answer.record);
+  if (answer.mechanism !== undefined) explain('mechanism that matched', answer.mechanism);
+  if (answer.lookups) explain('lookups', answer.lookups);
+  if (answer.explanation !== undefined) explain('explanation of the domain', answer.explanation);
+}
+
 function spfResult(
-  value: Result['value'],
-  texts: { reason?: string; comment?: string },
-  ...properties: Property[]
+  { client, notes }: MailContext,
+  identity: Identity,
+  answer: HostAnswer,
+  options: SpfOptions,
 ): Result {
-  return { method: 'spf', value, ...texts, properties };
+  const { value, comment, explanation } = answer;
+  const name = identity === 'helo' ? (client.helo ?? '') : (answer.mailFrom ?? '');
+  const property: Property = { ptype: 'smtp', property: identity, value: name };
+  // RFC 7208 §11.3: it must be clear whose words they are.
+  const domain = name.slice(name.lastIndexOf('@') + 1);
+  const reason =
+    options.explanation && explanation !== undefined ? `${domain} explains: ${explanation}` : undefined;
+  if (reason !== undefined && !notes.has(spfExplanation)) notes.set(spfExplanation, reason);
+  return {
+    method: 'spf',
+    value,
+    ...(reason && { reason }),
+    ...(comment && { comment }),
+    properties: [property],
+  };
 }
