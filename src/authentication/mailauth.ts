@@ -1,9 +1,8 @@
 // mailauth's functions as we use them: strict, with our resolver, and with types that fit each other.
 
-import type { ARCData, ARCResult, DMARCOptions, DNSResolver, SPFResult } from 'mailauth';
+import type { ARCData, ARCResult, DMARCOptions, DNSResolver } from 'mailauth';
 import { arc } from 'mailauth/lib/arc/index.js';
 import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js';
-import { spf } from 'mailauth/lib/spf/index.js';
 import type { ResolveFunction } from '../dns/resolver.ts';
 import { leastKeyBits, type Verification } from './verification.ts';
 
@@ -30,28 +29,6 @@ export async function validateChain(
   return arc(data as ARCData, {
     resolver: asMailauth(resolve),
     minBitLength: leastKeyBits,
-    strict: true,
-  });
-}
-
-/** RFC 7208 §4.6.4: "at least 20 seconds" are given to one evaluation. */
-const spfTimeMs = 20_000;
-
-/** check_host() of RFC 7208 §4. */
-export function checkHost(options: {
-  ip: string;
-  helo: string | undefined;
-  sender: string;
-  hostname: string;
-  resolve: ResolveFunction;
-}): Promise<SPFResult> {
-  return spf({
-    ip: options.ip,
-    ...(options.helo === undefined ? {} : { helo: options.helo }),
-    sender: options.sender,
-    mta: options.hostname,
-    resolver: asMailauth(options.resolve),
-    maxElapsedTime: spfTimeMs,
     strict: true,
   });
 }
