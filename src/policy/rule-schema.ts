@@ -14,9 +14,8 @@ import {
   unlike,
 } from './fields.ts';
 
-const method = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$/, {
-  error: ({ input }) => unlike(input, 'the method of a result, such as dkim'),
-});
+const methodForm = 'the method of a result, such as dkim';
+const method = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$/);
 const resultValue = text('a value of results such as pass, fail, none or temperror', (value) => {
   const known = toValue(value);
   return known === value ? known : undefined;
@@ -30,7 +29,9 @@ const listenerName = z
 const when = z
   .strictObject({
     results: z
-      .record(method, oneOrMore(resultValue))
+      .record(method, oneOrMore(resultValue), {
+        error: ({ code, input }) => (code === 'invalid_key' ? unlike(input, methodForm) : undefined),
+      })
       .optional()
       .describe(
         'method to value or values, such as `{ dmarc: fail, spf: [fail, softfail] }`: each of the methods has a result with one of its values. Default: any',
