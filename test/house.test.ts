@@ -13,16 +13,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'proxy.ts': ['authentication', 'config', 'dns', 'listener', 'pipeline.ts', 'policy', 'relay', 'telemetry'],
   verify: ['authentication', 'config', 'dns', 'message', 'pipeline.ts', 'policy', 'smtp'],
   'pipeline.ts': ['authentication', 'config'],
-  config: ['authentication', 'policy', 'relay', 'smtp', 'dns'],
+  config: ['authentication', 'policy', 'relay', 'smtp', 'dns', 'units.ts'],
   listener: ['authentication', 'transaction', 'smtp', 'telemetry'],
   transaction: ['authentication', 'policy', 'relay', 'message', 'smtp', 'dns', 'telemetry'],
-  authentication: ['smtp', 'dns', 'telemetry'],
+  authentication: ['smtp', 'dns', 'telemetry', 'units.ts'],
   policy: ['authentication', 'smtp', 'telemetry'],
   relay: ['smtp', 'telemetry'],
   message: ['smtp', 'telemetry'],
   smtp: [],
   dns: [],
   telemetry: [],
+  'units.ts': [],
 };
 
 const files = globSync('**/*.ts', { cwd: source });

@@ -122,7 +122,8 @@ export class Authentication {
     this.#checks = [...configuredChecks(options.checks), ...options.customChecks];
     this.#trust = new Trust(options.networks);
     const results = this.#checks.map(({ header = resultsField }) => header);
-    this.#removal = new Removal(options.removal, { results, others: ownFields });
+    const others = [...ownFields, ...this.#checks.flatMap(({ ownFields = [] }) => ownFields)];
+    this.#removal = new Removal(options.removal, { results, others });
   }
 
   /** Opens a transaction; what needs only the client starts at once. */

@@ -169,6 +169,8 @@ export interface Check<Options> extends StageFunctions<Options> {
   readonly schema: z.ZodObject & z.ZodType<Options>;
   /** Whose messages it says nothing about. */
   readonly skippedFor: readonly ClientClass[];
+  /** Names of fields that nobody else may write: those that a message brings along are removed. */
+  readonly ownFields?: readonly string[];
 }
 
 /** `skippedFor` of checks that ask where a message comes from: they need a stranger's address. */

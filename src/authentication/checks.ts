@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Check, CommonOptions, Found, Stages } from './check.ts';
 import { arc } from './checks/arc.ts';
 import { auth } from './checks/auth.ts';
+import { bimi } from './checks/bimi.ts';
 import { dkim } from './checks/dkim.ts';
 import { dmarc } from './checks/dmarc.ts';
 import { dnsbl } from './checks/dnsbl.ts';
@@ -55,10 +56,7 @@ export const checksSchema = z.strictObject({
   'x-google-dkim': setting(xGoogleDkim, false, 'signatures in X-Google-DKIM-Signature, verified like DKIM'),
   arc: setting(arc, 'on', 'what those found who handled the message before (RFC 8617)'),
   dmarc: setting(dmarc, 'on', 'the author’s domain is one that was authenticated (RFC 9989)'),
-  bimi: z
-    .literal(false, { error: 'there is no BIMI yet; expected false' })
-    .prefault(false)
-    .describe('not there yet; only false, which is the default'),
+  bimi: setting(bimi, false, 'the author’s domain has an indicator to show (BIMI)'),
   'x-return-mx': setting(xReturnMx, false, 'replies to sender and author have somewhere to go (MX)'),
   'x-aligned-from': setting(xAlignedFrom, false, 'what the envelope sender and the author have in common'),
   dnswl: setting(dnswl, false, 'lists of good clients in DNS (RFC 8904)'),
@@ -96,7 +94,9 @@ export const checksSchema = z.strictObject({
 export type CheckConfiguration = z.output<typeof checksSchema>;
 
 /** A check together with its options. */
-export interface ConfiguredCheck extends Partial<CommonOptions>, Pick<Check<unknown>, 'name' | 'skippedFor'> {
+export interface ConfiguredCheck
+  extends Partial<CommonOptions>,
+    Pick<Check<unknown>, 'name' | 'skippedFor' | 'ownFields'> {
   /** Whether it may propose a disposition, and so has to be heard before MAIL and RCPT are answered. */
   readonly proposes?: boolean;
   readonly stages: { readonly [Stage in keyof Stages]?: (context: Stages[Stage]) => Promise<Found> | Found };
@@ -114,6 +114,7 @@ export function configuredChecks(configuration: CheckConfiguration): ConfiguredC
     ...configure(xGoogleDkim, configuration['x-google-dkim']),
     ...configure(arc, configuration.arc),
     ...configure(dmarc, configuration.dmarc),
+    ...configure(bimi, configuration.bimi),
     ...configure(xReturnMx, configuration['x-return-mx']),
     ...configure(xAlignedFrom, configuration['x-aligned-from']),
     ...configure(dnswl, configuration.dnswl),
@@ -131,6 +132,7 @@ function configure<Options>(
     {
       name: check.name,
       skippedFor: check.skippedFor,
+      ...(check.ownFields && { ownFields: check.ownFields }),
       hideNone: options.hideNone,
       header: options.header,
       stages: {

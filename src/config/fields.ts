@@ -3,9 +3,9 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { type Destination, parseDestination } from '../relay/destination.ts';
 import { Networks } from '../smtp/networks.ts';
+import { parseSize, parseTime, sizeForm, timeForm } from '../units.ts';
 import type { SocketAddress, TcpAddress } from './configuration.ts';
 import { show, wrong } from './mistakes.ts';
-import { parseSize, parseTime, sizeForm, timeForm } from './units.ts';
 
 /** A text that is read by `parse`, which gives undefined for what it does not understand. */
 function text<T>(noun: string, form: string, parse: (value: string) => T | undefined) {

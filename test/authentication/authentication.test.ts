@@ -177,7 +177,7 @@ test('each check is on by default, can be off, and has no options that it does n
     { spf: { strict: true } },
     { spf: { header: 'no name' } },
     { dkim: null },
-    { bimi: {} },
+    { bimi: true },
   ]) {
     assert.equal(checksSchema.safeParse(wrong).success, false, JSON.stringify(wrong));
   }

@@ -1,7 +1,7 @@
 // Sizes and times with their units.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSize, parseTime } from '../../src/config/units.ts';
+import { parseSize, parseTime } from '../../src/units.ts';
 
 test('sizes count in thousands or in 1024s, as their unit says', () => {
   const sizes = ['0', '17', '17B', '3kB', '3KB', '10MB', '1GB', '512KiB', '1MiB', '2GiB', '5 MiB'];

@@ -51,7 +51,7 @@ export const dmarc: Check<DmarcOptions> = {
     const passed = identifiers(results, ['pass'], reversePath, from.results);
     const { response, reason, dkimAligned } = await checkAlignment({ from, ...passed, resolve });
     if (response === false) {
-      const text = noAuthorDomain[reason ?? ''] ?? 'no author domain';
+      const text = from.unreadable ?? noAuthorDomain[reason ?? ''] ?? 'no author domain';
       explain('author domain', text);
       return [{ method: 'dmarc', value: 'permerror', reason: text, properties: [] }];
     }
