@@ -1,14 +1,27 @@
 #!/usr/bin/env node
-// The program's commands: serve, demo, start, config check.
+// The program's commands: serve, verify, demo, start, config check.
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Configuration } from './config/configuration.ts';
 import { loadConfiguration } from './config/load.ts';
 import { ConfigurationError } from './config/mistakes.ts';
 import { createLog, type Log } from './telemetry/log.ts';
+import type { VerifyOptions } from './verify/command.ts';
 
 /** Exit statuses as in sysexits(3). */
-const exits = { ok: 0, usage: 64, software: 70, system: 71, permission: 77, configuration: 78 } as const;
+const exits = {
+  ok: 0,
+  usage: 64,
+  data: 65,
+  noInput: 66,
+  software: 70,
+  system: 71,
+  permission: 77,
+  configuration: 78,
+} as const;
+
+/** What `verify` says of a message. */
+const verdicts = { pass: 0, fail: 1, error: 2 } as const;
 
 const program = new Command('postern')
   .description('A transparent SMTP and LMTP proxy that authenticates mail between two mail servers')
@@ -21,6 +34,22 @@ program
   .description('run the proxy until SIGTERM or SIGINT')
   .option('-c, --config <file>', 'configuration file; default: the environment, /etc/postern/postern.yaml')
   .action(async ({ config }: { config?: string }) => serve(load(config)));
+
+program
+  .command('verify')
+  .description('judge one message as the proxy would, and say why: 0 pass, 1 fail, 2 not known')
+  .argument('[file]', 'the message; default, and -: standard input')
+  .option('--ip <address>', 'the client’s address. Default: not known')
+  .option('--helo <name>', 'what the client said in HELO or EHLO. Default: not known')
+  .option('--from <address>', 'the envelope sender. Default: the message’s Return-Path, else <>')
+  .option('--to <address>', 'an envelope recipient; may be given several times', collect)
+  .option('--listener <name>', 'whose settings hold. Default: the first')
+  .option('-c, --config <file>', 'configuration file; default: what serve would use')
+  .option('--zone <file>', 'zone file that answers in place of DNS; the network is not asked')
+  .option('--smtputf8', 'the message may have UTF-8 in its header')
+  .option('--explain', 'tell what each check asked, heard and concluded')
+  .option('--json', 'write one JSON object')
+  .action(verifyMessage);
 
 program
   .command('demo')
@@ -55,14 +84,40 @@ program
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 await program.parseAsync();
 
-/** The configuration, or one line on standard error for each mistake, and the end. */
+/** The configuration, or the end. */
 function load(file: string | undefined): Configuration {
   try {
     return loadConfiguration({ ...(file !== undefined && { file }), environment: process.env });
   } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    process.stderr.write(`${error.mistakes.join('\n')}\n`);
-    process.exit(exits.configuration);
+    return endOfMistakes(error);
+  }
+}
+
+/** One line on standard error for each mistake in the configuration, and the end. */
+function endOfMistakes(error: unknown): never {
+  if (!(error instanceof ConfigurationError)) throw error;
+  process.stderr.write(`${error.mistakes.join('\n')}\n`);
+  process.exit(exits.configuration);
+}
+
+/** An option that may be given several times. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+/** Judges a message; the process ends with it. */
+async function verifyMessage(file: string | undefined, options: VerifyOptions): Promise<never> {
+  const { runVerify } = await import('./verify/command.ts');
+  const { VerifyError } = await import('./verify/error.ts');
+  const note = (text: string) => process.stderr.write(`postern: ${text}\n`);
+  try {
+    const { verdict, report } = await runVerify(file, options, note);
+    process.stdout.write(report);
+    process.exit(verdicts[verdict]);
+  } catch (error) {
+    if (!(error instanceof VerifyError)) return endOfMistakes(error);
+    note(error.message);
+    process.exit(exits[error.kind]);
   }
 }
 

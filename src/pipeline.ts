@@ -1,6 +1,9 @@
-// How a listener's messages are judged, as the configuration says: the same for the proxy and for `postern verify`.
+// How messages are judged and what is done about them, as the configuration says: the same for the proxy and `postern verify`.
 import { Authentication, type AuthenticationOptions } from './authentication/authentication.ts';
 import type { Configuration, ListenerConfiguration } from './config/configuration.ts';
+import { ruleSource } from './config/rules.ts';
+import { Policy } from './policy/policy.ts';
+import type { Log } from './telemetry/log.ts';
 
 /** The authentication of one listener's messages. */
 export function buildAuthentication(
@@ -19,5 +22,14 @@ export function buildAuthentication(
     receivedSpf,
     networks,
     removal: { ...header, authservIds: listeners.map((each) => each.authservId) },
+  });
+}
+
+/** The policy of all listeners; `open` lets it follow its file of rules. */
+export function buildPolicy({ policy, ruleFile, listeners }: Configuration, log?: Log): Policy {
+  const names = listeners.map(({ name }) => name);
+  return new Policy(policy, {
+    ...(log && { log }),
+    ...(ruleFile && { ruleFile: ruleSource(ruleFile, names) }),
   });
 }

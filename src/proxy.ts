@@ -1,10 +1,9 @@
 // The whole proxy: builds resolver, checks, pools and listeners from a configuration; starts and stops them.
 import type { Configuration, ListenerConfiguration } from './config/configuration.ts';
-import { ruleSource } from './config/rules.ts';
 import { Resolver } from './dns/resolver.ts';
 import { Listener } from './listener/listener.ts';
-import { buildAuthentication } from './pipeline.ts';
-import { Policy } from './policy/policy.ts';
+import { buildAuthentication, buildPolicy } from './pipeline.ts';
+import type { Policy } from './policy/policy.ts';
 import { Pool } from './relay/pool.ts';
 import type { Log } from './telemetry/log.ts';
 import { Trace } from './telemetry/trace.ts';
@@ -87,11 +86,6 @@ export class Proxy {
     this.#policy.close();
     this.#addresses.clear();
   }
-}
-
-function buildPolicy({ policy, ruleFile, listeners }: Configuration, log: Log): Policy {
-  const names = listeners.map(({ name }) => name);
-  return new Policy(policy, { log, ...(ruleFile && { ruleFile: ruleSource(ruleFile, names) }) });
 }
 
 /** What all doors have in common. */

@@ -12,7 +12,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   demo: ['config', 'proxy.ts', 'message', 'smtp', 'telemetry'],
   'proxy.ts': ['authentication', 'config', 'dns', 'listener', 'pipeline.ts', 'policy', 'relay', 'telemetry'],
   verify: ['authentication', 'config', 'dns', 'message', 'pipeline.ts', 'policy', 'smtp'],
-  'pipeline.ts': ['authentication', 'config'],
+  'pipeline.ts': ['authentication', 'config', 'policy', 'telemetry'],
   config: ['authentication', 'policy', 'relay', 'smtp', 'dns', 'units.ts'],
   listener: ['authentication', 'transaction', 'smtp', 'telemetry'],
   transaction: ['authentication', 'policy', 'relay', 'message', 'smtp', 'dns', 'telemetry'],

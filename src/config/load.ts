@@ -10,10 +10,11 @@ import type { Configuration, ListenerConfiguration, TlsConfiguration } from './c
 import { contradictions } from './contradictions.ts';
 import { readCustomChecks } from './custom-checks.ts';
 import { describesListener, namesZone, overrideFromEnvironment, readEnvironment } from './environment.ts';
-import { ConfigurationError, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
+import { ConfigurationError, formatPath, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
 import { readText, readYaml, reasonOf, type Source } from './source.ts';
+import { withListener } from './stand-in.ts';
 
 type ParsedListener = ParsedConfiguration['listeners'][number];
 
@@ -32,16 +33,18 @@ const defaultSpool = '/var/spool/postern';
  * With `file`, that file; else the environment when it describes a listener (POSTERN_LISTEN,
  * POSTERN_DESTINATION); else the first default file there is.
  *
+ * @param from.purpose `judge`: nothing will listen, so that no listener is needed, and certificates,
+ *   which not everybody may read, are not looked at; default: `serve`
  * @throws {ConfigurationError} with every mistake that was found
  */
 export function loadConfiguration(from: {
   readonly file?: string;
   readonly environment: NodeJS.ProcessEnv;
+  readonly purpose?: 'serve' | 'judge';
 }): Configuration {
-  const { environment } = from;
+  const { environment, purpose = 'serve' } = from;
   const file = from.file ?? (describesListener(environment) ? undefined : defaultFiles.find(existsSync));
-  const source =
-    file === undefined ? readEnvironment(environment) : overrideFromEnvironment(readYaml(file), environment);
+  const source = readSource(file, environment, purpose);
   const parsed = configurationSchema.safeParse(source.value, { error: sayIssue });
   const mistakes = [
     ...(parsed.success ? [] : mistakesOf(parsed.error.issues)),
@@ -56,12 +59,27 @@ export function loadConfiguration(from: {
   if (!parsed.success) throw new ConfigurationError(mistakes);
   const { data } = parsed;
   const tls = data.listeners.map((listener, i) => {
+    if (purpose === 'judge') return undefined;
     return listener.tls && readTls(listener.tls, ['listeners', i, 'tls'], { source, mistakes, directory });
   });
   const { custom, ...builtIn } = data.checks;
   const customChecks = readCustomChecks(custom, Object.keys(builtIn), { source, mistakes, directory });
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
   return complete(data, { file, directory, zone, tls, customChecks, ruleFile });
+}
+
+function readSource(
+  file: string | undefined,
+  environment: NodeJS.ProcessEnv,
+  purpose: 'serve' | 'judge',
+): Source {
+  if (purpose === 'serve' || (file === undefined && describesListener(environment))) {
+    return file === undefined
+      ? readEnvironment(environment)
+      : overrideFromEnvironment(readYaml(file), environment);
+  }
+  const nothing = { value: {}, place: formatPath, line: () => 0 };
+  return withListener(overrideFromEnvironment(file === undefined ? nothing : readYaml(file), environment));
 }
 
 /** Reads the zone file that the configuration names, also when other keys are wrong: all mistakes at once. */

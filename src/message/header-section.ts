@@ -144,6 +144,9 @@ function fieldName(raw: Buffer): string {
   );
 }
 
+/** RFC 5321 §6.3: a message that has seen so many hosts is in a loop. */
+export const maxReceived = 100;
+
 /** How many hops the message has behind it (RFC 5321 §6.3 counts Received fields to find loops). */
 export function countReceived(section: HeaderSection): number {
   return section.fields.filter((field) => field.name.toLowerCase() === 'received').length;

@@ -7,7 +7,12 @@ import type {
   Proposal,
   Upstream,
 } from '../authentication/authentication.ts';
-import { countReceived, HeaderCollector, type HeaderSection } from '../message/header-section.ts';
+import {
+  countReceived,
+  HeaderCollector,
+  type HeaderSection,
+  maxReceived,
+} from '../message/header-section.ts';
 import { receivedField } from '../message/received.ts';
 import { relayed } from '../message/relayed.ts';
 import { Spool, SpoolError, type SpoolOptions } from '../message/spool.ts';
@@ -60,9 +65,6 @@ export interface TransactionStart {
   /** What the downstream is told of it, where it offers XFORWARD. */
   readonly xforward: XforwardAttributes;
 }
-
-/** RFC 5321 §6.3: a message that has seen so many hosts is in a loop. */
-const maxReceived = 100;
 
 const tooManyRecipients = makeReply(
   452,
