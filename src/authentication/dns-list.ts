@@ -87,12 +87,13 @@ function schemaOf({ listed, values }: Kind) {
       .transform((name) => name.toLowerCase().replace(/\.$/, ''))
       .describe('its name, such as `list.example`'),
     states: z
-      .record(
-        z
-          .string()
-          .regex(answerPattern, { error: 'expected 127.x.y.z, with numbers, ranges such as 4-7 or *' }),
-        state,
-      )
+      .record(z.string(), state)
+      .superRefine((states, context) => {
+        for (const key of Object.keys(states).filter((each) => !answerPattern.test(each))) {
+          const message = 'expected 127.x.y.z, each a number, a range such as 4-7, or *';
+          context.addIssue({ code: 'custom', path: [key], message });
+        }
+      })
       .optional()
       .describe(
         `what its answers mean: each a \`value\` and a \`text\`, by 127.x.y.z with numbers, ranges such as 4-7, or *; the first that fits counts, and answers that none fits are no listing. Default: every answer is \`${listed}\``,
