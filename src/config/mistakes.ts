@@ -97,12 +97,18 @@ export function mistakesOf(issues: readonly z.core.$ZodIssue[]): Mistake[] {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         path: [...issue.path, key],
-        text: printable(issue.message),
+        text: saidOf(issue),
       }));
     }
     if (issue.code === 'invalid_union') return unionMistakes(issue);
-    return [{ path: issue.path, text: printable(issue.message) }];
+    return [{ path: issue.path, text: saidOf(issue) }];
   });
+}
+
+/** The rooms that own a part of the schema say only what they expect. */
+function saidOf({ message }: z.core.$ZodIssue): string {
+  const text = printable(message);
+  return text.startsWith('expected ') ? `not possible here; ${text}` : text;
 }
 
 function unionMistakes(issue: z.core.$ZodIssueInvalidUnion): Mistake[] {
@@ -110,9 +116,9 @@ function unionMistakes(issue: z.core.$ZodIssueInvalidUnion): Mistake[] {
   // The branch that got as far as looking inside the value is the one that was meant.
   const meant = branches.find((mistakes) => mistakes.some((mistake) => mistake.path.length > 0));
   if (meant) return meant.map(({ path, text }) => ({ path: [...issue.path, ...path], text }));
-  if (issue.message !== unsaid) return [{ path: issue.path, text: printable(issue.message) }];
+  if (issue.message !== unsaid) return [{ path: issue.path, text: saidOf(issue) }];
   const [first = '', ...others] = branches.flatMap((mistakes) => mistakes.map((mistake) => mistake.text));
-  if (first === '') return [{ path: issue.path, text: printable(issue.message) }];
+  if (first === '') return [{ path: issue.path, text: saidOf(issue) }];
   const expected = others.map((text) => text.replace(/^.*; expected /, ''));
   return [{ path: issue.path, text: [first, ...new Set(expected)].join(' or ') }];
 }

@@ -32,16 +32,27 @@ const networks = z.strictObject({
     ),
   map: z
     .array(
-      z.strictObject({
-        client: z.array(network).min(1).optional().describe('addresses and networks. Default: any'),
-        helo: z.array(hostName).min(1).optional().describe('HELO names. Default: any'),
-        as: z
-          .strictObject({
-            ip: address.optional().describe('the address that is judged. Default: the client’s'),
-            helo: hostName.optional().describe('the HELO name that is judged. Default: the client’s'),
-          })
-          .describe('who it is for the checks'),
-      }),
+      z
+        .strictObject({
+          client: z.array(network).min(1).optional().describe('addresses and networks. Default: any'),
+          helo: z
+            .array(hostName)
+            .min(1)
+            .optional()
+            .describe('HELO names; alone they fit whoever says one, so name `client` too. Default: any'),
+          as: z
+            .strictObject({
+              ip: address.optional().describe('the address that is judged. Default: the client’s'),
+              helo: hostName.optional().describe('the HELO name that is judged. Default: the client’s'),
+            })
+            .refine(({ ip, helo }) => ip !== undefined || helo !== undefined, {
+              error: 'changes nothing; expected ip, helo or both',
+            })
+            .describe('who it is for the checks'),
+        })
+        .refine(({ client, helo }) => client !== undefined || helo !== undefined, {
+          error: 'fits every client; expected client, helo or both',
+        }),
     )
     .prefault([])
     .describe('clients inside that the outside world knows by another address and name; the first that fits'),
@@ -49,7 +60,12 @@ const networks = z.strictObject({
 
 const header = z.strictObject({
   remove: z
-    .array(authservId)
+    .array(
+      authservId.refine((id) => /^[^.*]/.test(id), {
+        error: ({ input }) =>
+          wrong(input, 'an authserv-id', 'a name such as example.com, without . or * before it'),
+      }),
+    )
     .prefault([])
     .describe(
       'authserv-ids of others whose Authentication-Results go too, those of their subdomains as well',
@@ -57,11 +73,15 @@ const header = z.strictObject({
   alsoIn: z
     .array(z.string().regex(/^[!-9;-~]{1,70}$/, { error: 'expected the name of a header field' }))
     .prefault(['X-Authentication-Results'])
-    .describe('names of fields that are read like Authentication-Results'),
+    .describe(
+      'names of fields that are read like Authentication-Results, besides those that checks have as their `header`; ARC-Authentication-Results never is',
+    ),
   keepRemoved: z
     .boolean()
     .prefault(false)
-    .describe('each removed one stays as X-Received-Authentication-Results'),
+    .describe(
+      'each removed one stays as X-Received-Authentication-Results; those that a message comes with go then',
+    ),
 });
 
 const trace = z.strictObject({

@@ -104,6 +104,50 @@ const single: readonly (readonly [string, string])[] = [
   ['policy: { dmarc: shout }', 'postern.yaml:6: policy.dmarc: "shout" is not possible here; expected one of'],
   ['checks: { tea: {} }', 'postern.yaml:6: checks.tea: unknown key; expected one of iprev, '],
   ['checks: { spf: { strength: 5 } }', 'postern.yaml:6: checks.spf.strength: unknown key; expected'],
+  [
+    'networks:\n  map:\n    - as: { ip: 192.0.2.1 }',
+    'postern.yaml:8: networks.map[0]: fits every client; expected client, helo or both',
+  ],
+  [
+    'networks: { map: [{ helo: [mx.inside], as: {} }] }',
+    'postern.yaml:6: networks.map[0].as: changes nothing; expected ip, helo or both',
+  ],
+  [
+    'networks: { map: [{ client: [], as: { ip: 192.0.2.1 } }] }',
+    'postern.yaml:6: networks.map[0].client: too few entries; expected at least 1',
+  ],
+  [
+    'networks: { map: [{ client: [10.0.0.1], as: { ip: 192.0.2.0/24 } }] }',
+    'postern.yaml:6: networks.map[0].as.ip: "192.0.2.0/24" is not an address; expected',
+  ],
+  [
+    'networks: { map: [{ client: [10.0.0.1] }] }',
+    'postern.yaml:6: networks.map[0].as: missing; expected a mapping',
+  ],
+  [
+    'networks: { trusted: [mx.example.com] }',
+    'postern.yaml:6: networks.trusted[0]: "mx.example.com" is not a network; expected',
+  ],
+  [
+    'header: { remove: [.example.com] }',
+    'postern.yaml:6: header.remove[0]: ".example.com" is not an authserv-id; expected a name',
+  ],
+  [
+    'header: { remove: ["*.example.com"] }',
+    'postern.yaml:6: header.remove[0]: "*.example.com" is not an authserv-id; expected a name',
+  ],
+  [
+    'checks: { spf: { header: "a b" } }',
+    'postern.yaml:6: checks.spf.header: not possible here; expected the name of a header field',
+  ],
+  [
+    'checks: { spf: true }',
+    'postern.yaml:6: checks.spf: not possible here; expected false or the options of',
+  ],
+  [
+    'header: { alsoIn: ["X-A:"] }',
+    'postern.yaml:6: header.alsoIn[0]: not possible here; expected the name of a header field',
+  ],
   ['"a\\nb": 1', 'postern.yaml:6: "a\\nb": unknown key; expected'],
   ['hostname: a.example\nhostname: b.example', 'postern.yaml:7: Map keys must be unique; expected YAML'],
   ['hostname: *nobody', 'postern.yaml:6: *nobody stands for nothing; expected YAML'],
