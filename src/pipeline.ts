@@ -11,7 +11,7 @@ export function buildAuthentication(
   { name, hostname, authservId }: ListenerConfiguration,
   given: Pick<AuthenticationOptions, 'resolver' | 'explain' | 'report'>,
 ): Authentication {
-  const { checks, customChecks, receivedSpf, networks, header, listeners } = configuration;
+  const { checks, customChecks, seal, receivedSpf, networks, header, listeners } = configuration;
   return new Authentication({
     ...given,
     authservId,
@@ -19,6 +19,7 @@ export function buildAuthentication(
     listener: name,
     checks,
     customChecks,
+    ...(seal && { seal }),
     receivedSpf,
     networks,
     removal: { ...header, authservIds: listeners.map((each) => each.authservId) },

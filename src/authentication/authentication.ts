@@ -10,6 +10,7 @@ import { Removal, type RemovalOptions } from './removal.ts';
 import type { Result } from './result.ts';
 import { formatAuthenticationResults } from './results-field.ts';
 import { type CheckFindings, Run } from './run.ts';
+import { type Rewriting, type SealOptions, sealableMessage, sealMessage } from './seal.ts';
 import { Trust, type TrustOptions } from './trust.ts';
 import type { Upstream } from './upstream-received.ts';
 
@@ -28,6 +29,8 @@ export interface AuthenticationOptions {
   readonly checks: CheckConfiguration;
   /** The administrator's own, after all others. */
   readonly customChecks: readonly ConfiguredCheck[];
+  /** Who seals what goes on; absent: nobody. */
+  readonly seal?: SealOptions;
   /** Whether Received-SPF is added too; default false. */
   readonly receivedSpf: boolean;
   readonly networks: TrustOptions;
@@ -35,7 +38,7 @@ export interface AuthenticationOptions {
   readonly resolver: Resolver;
   /** Whether each outcome tells the whole story. */
   readonly explain: boolean;
-  /** A check threw; its result is `temperror`. */
+  /** A check threw, and its result is `temperror`; or (`arc`) the message could not be sealed. */
   report(error: unknown, check: string): void;
   readonly clock?: () => Date;
 }
@@ -155,23 +158,44 @@ export class Authentication {
     };
   }
 
-  #outcome(run: Run, findings: readonly CheckFindings[], smtputf8: boolean): Outcome {
+  async #outcome(run: Run, findings: readonly CheckFindings[], smtputf8: boolean): Promise<Outcome> {
     const { explain } = this.#options;
     const results = findings.flatMap((each) => each.results);
     const dmarc = dmarcOutcome(run.context.notes);
     // RFC 8601 §5: existing fields are kept where they come from a trusted agent.
     const trusted = this.#trust.classOf(run.context.client) === 'trusted';
+    const rewrite: Outcome['rewrite'] = (_name, raw) => (trusted ? undefined : this.#removal.rewrite(raw));
+    const added = this.#fields(run, findings, smtputf8);
     return {
       results,
-      fields: this.#fields(run, findings, smtputf8),
+      fields: [...(await this.#seal(run, findings, { added, rewrite })), ...added],
       client: run.context.client,
       clientClass: run.clientClass,
       listMail: run.listMail,
       proposals: findings.flatMap(({ proposals }) => proposals),
       ...(dmarc && { dmarc }),
       ...(explain && { explanation: run.explanation(findings) }),
-      rewrite: (_name, raw) => (trusted ? undefined : this.#removal.rewrite(raw)),
+      rewrite,
     };
+  }
+
+  /** The ARC set for the top; what can't be sealed goes on without. */
+  async #seal(
+    run: Run,
+    findings: readonly CheckFindings[],
+    rewriting: Rewriting,
+  ): Promise<readonly string[]> {
+    const { seal, report, clock = () => new Date() } = this.#options;
+    const message = sealableMessage(run.context.notes);
+    // A check that came too late has left its note all the same.
+    const result = findings.find(({ check }) => check.name === 'arc')?.results[0];
+    if (!seal || !message || result?.value !== message.chain) return [];
+    try {
+      return await sealMessage(seal, message, rewriting, clock());
+    } catch (error) {
+      report(error, 'arc');
+      return [];
+    }
   }
 
   /** RFC 8601 §5: Authentication-Results are above all other trace fields. */

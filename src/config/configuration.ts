@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import type { ConfiguredCheck, checksSchema } from '../authentication/checks.ts';
 import type { RemovalOptions } from '../authentication/removal.ts';
+import type { SealOptions } from '../authentication/seal.ts';
 import type { TrustOptions } from '../authentication/trust.ts';
 import type { DnsOptions } from '../dns/resolver.ts';
 import type { PolicyOptions } from '../policy/schema.ts';
@@ -106,6 +107,8 @@ export interface Configuration {
   readonly checks: z.output<typeof checksSchema>;
   /** Checks of the administrator's own, loaded. */
   readonly customChecks: readonly ConfiguredCheck[];
+  /** Who seals messages (`checks.arc.seal`), its key read. */
+  readonly seal?: SealOptions;
   /** Whether a Received-SPF field is added (RFC 7208 §9.1). */
   readonly receivedSpf: boolean;
   readonly policy: Omit<PolicyOptions, 'rulesFile'>;

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import type { ConfiguredCheck } from '../authentication/checks.ts';
+import type { SealOptions } from '../authentication/seal.ts';
 import { parseZone, type Zone } from '../dns/zone.ts';
 import type { Configuration, ListenerConfiguration, TlsConfiguration } from './configuration.ts';
 import { contradictions } from './contradictions.ts';
@@ -13,6 +14,7 @@ import { describesListener, namesZone, overrideFromEnvironment, readEnvironment 
 import { ConfigurationError, formatPath, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
+import { readSeal } from './seal.ts';
 import { readText, readYaml, reasonOf, type Source } from './source.ts';
 import { withListener } from './stand-in.ts';
 
@@ -64,8 +66,13 @@ export function loadConfiguration(from: {
   });
   const { custom, ...builtIn } = data.checks;
   const customChecks = readCustomChecks(custom, Object.keys(builtIn), { source, mistakes, directory });
+  const { arc } = data.checks;
+  const sealing = arc ? arc.seal : undefined;
+  // Whoever only judges may not be able to read the key, and can do without.
+  const keyMistakes = purpose === 'judge' ? [] : mistakes;
+  const seal = sealing && readSeal(sealing, { source, mistakes: keyMistakes, directory });
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
-  return complete(data, { file, directory, zone, tls, customChecks, ruleFile });
+  return complete(data, { file, directory, zone, tls, customChecks, ruleFile, ...(seal && { seal }) });
 }
 
 function readSource(
@@ -159,11 +166,12 @@ interface Found {
   readonly tls: readonly (TlsConfiguration | undefined)[];
   readonly customChecks: readonly ConfiguredCheck[];
   readonly ruleFile: RuleFileConfiguration | undefined;
+  readonly seal?: SealOptions;
 }
 
 function complete(
   parsed: ParsedConfiguration,
-  { file, directory, zone, tls, customChecks, ruleFile }: Found,
+  { file, directory, zone, tls, customChecks, ruleFile, seal }: Found,
 ): Configuration {
   const { hostname, authservId = hostname, listeners, dns, spool, ...rest } = parsed;
   const { zoneFile: _, ...dnsRest } = dns;
@@ -175,6 +183,7 @@ function complete(
     dns: { ...dnsRest, ...(zone && { zone }) },
     customChecks,
     ...(ruleFile && { ruleFile }),
+    ...(seal && { seal }),
     spool: {
       ...spool,
       directory: spool.directory === undefined ? findSpool() : resolve(directory, spool.directory),

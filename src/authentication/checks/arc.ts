@@ -1,34 +1,184 @@
 // arc: the chain of those who handled the message and say what they found (RFC 8617).
-
-import type { ARCChainEntry } from 'mailauth';
+import { domainToASCII } from 'node:url';
+import type { DKIMResult } from 'mailauth';
 import { z } from 'zod';
-import type { Check } from '../check.ts';
-import { validateChain } from '../mailauth.ts';
-import type { Result } from '../result.ts';
+import { isTemporary } from '../../dns/resolver.ts';
+import { type ArcSet, readChain } from '../arc-chain.ts';
+import type { Check, EndOfHeadersContext, ResolveFunction } from '../check.ts';
+import { type Verification, validateChain } from '../mailauth.ts';
+import type { Property, ResultValue } from '../result.ts';
 import { toValue } from '../result.ts';
+import { noteSealable } from '../seal.ts';
+import { noteTrustedArc, whoVouches } from '../trusted-arc.ts';
 
-export const arc: Check<Record<never, never>> = {
+export interface ArcOptions {
+  /** A-labels in lower case; with a dot in front: all domains below. */
+  readonly trustedSealers: readonly string[];
+  /** Who seals; `key` names the file. It is read where the configuration is loaded. */
+  readonly seal?: { readonly domain: string; readonly selector: string; readonly key: string } | undefined;
+}
+
+/** RFC 6376 §3.5: letters, digits and hyphens. */
+const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const domainName = new RegExp(`^${label}(?:\\.${label})+$`);
+const selectorName = new RegExp(`^${label}(?:\\.${label})*$`);
+
+const notDomain = 'is not a domain; expected one such as example.com';
+
+/** Internationalised domains become A-labels. */
+const domain = z
+  .string()
+  .transform(domainToASCII)
+  .refine((name) => domainName.test(name), { error: notDomain });
+
+const sealer = z
+  .string()
+  .transform((name) => (name.startsWith('.') ? `.${domainToASCII(name.slice(1))}` : domainToASCII(name)))
+  .refine((name) => domainName.test(name.replace(/^\./, '')), {
+    error: `${notDomain}, or .example.com for all domains below it`,
+  });
+
+/** A comment that names more is not read by anybody. */
+const maxNamed = 10;
+
+export const arc: Check<ArcOptions> = {
   name: 'arc',
-  schema: z.strictObject({}),
+  schema: z.strictObject({
+    trustedSealers: z
+      .array(sealer)
+      .prefault([])
+      .describe(
+        'domains whose word about a message counts when DMARC fails, if all who sealed after them are trusted too; `.example.com` stands for all domains below it',
+      ),
+    seal: z
+      .strictObject({
+        domain: domain.describe('who seals (`d=`)'),
+        selector: z
+          .string()
+          .regex(selectorName, {
+            error: 'is not a selector; expected letters in lower case, digits and hyphens',
+          })
+          .describe('the public key is published at `<selector>._domainkey.<domain>`'),
+        key: z
+          .string()
+          .min(1, { error: 'is empty; expected the name of a file' })
+          .describe('file with the private key (PEM), relative to this file: RSA or Ed25519'),
+      })
+      .optional()
+      .describe('seals every message on its way downstream. Default: nobody does'),
+  }),
   skippedFor: [],
 
-  async endOfHeaders({ verification, resolve, client }) {
-    const { status, i, chain } = await validateChain(await verification, resolve);
+  async endOfHeaders(context, { trustedSealers }) {
+    const message = await context.verification;
+    // Before it is validated, which changes what was read.
+    const chain = readChain(message.arc.chain);
+    const questions = watch(context.resolve);
+    const { status, signature } = await validateChain(message, questions.resolve);
     // RFC 8617 §5.2.1: every failure is permanent, that of DNS too; so there is no temperror.
     const value = toValue(status.result);
-    const comment = value === 'none' ? undefined : [`i=${i || '?'}`, ...sealers(chain)].join(' ');
-    const reason = value === 'fail' ? (status.comment ?? 'the chain could not be validated') : undefined;
-    // RFC 8617 §6: the address is the one thing that a later reader of the seal can't know.
-    const properties: Result['properties'] =
-      value === 'none' || client.ip === undefined
-        ? []
-        : [{ ptype: 'smtp', property: 'remote-ip', value: client.ip }];
-    return [{ method: 'arc', value, ...(reason && { reason }), ...(comment && { comment }), properties }];
+    if (chain.length > 0) context.explain('chain', chain);
+    if (signature) context.explain('newest ARC-Message-Signature', explained(signature));
+    // What could not be found out today may hold tomorrow: a seal that says cv=fail would be for ever.
+    const known = value !== 'fail' || !questions.failed();
+    if (known && isChainStatus(value)) {
+      noteSealable(context.notes, { chain: value, header: context.header, bodyHash: message.bodyHash });
+    }
+    if (value === 'none') return [{ method: 'arc', value, properties: [] }];
+    if (value === 'pass') {
+      const vouching = whoVouches(chain, trustedSealers, authorDomain(message));
+      context.explain('trusted sealer', vouching ?? 'none');
+      if (vouching) noteTrustedArc(context.notes, vouching);
+    }
+    return [
+      {
+        method: 'arc',
+        value,
+        ...(value === 'fail' && { reason: status.comment ?? 'the chain could not be validated' }),
+        ...(chain.length > 0 && { comment: describe(chain) }),
+        properties: await properties(value, { chain, message, context }),
+      },
+    ];
   },
 };
 
-/** Who sealed, newest first. */
-function sealers(chain: readonly ARCChainEntry[] | false | undefined): string[] {
-  const domains = (chain || []).map((set) => String(set['arc-seal']?.parsed?.d?.value ?? '?')).reverse();
-  return domains.length > 0 ? [`sealed by ${domains.join(', ')}`] : [];
+/** RFC 8617 §10.2 registers header.oldest-pass and smtp.remote-ip; header.d is as dkim has it. */
+async function properties(
+  value: ResultValue,
+  about: {
+    readonly chain: readonly ArcSet[];
+    readonly message: Verification;
+    readonly context: EndOfHeadersContext;
+  },
+): Promise<Property[]> {
+  const { chain, message, context } = about;
+  const newest = chain.at(-1);
+  const found: Property[] = [];
+  if (newest) found.push({ ptype: 'header', property: 'd', value: newest.seal.domain });
+  if (newest && value === 'pass') {
+    const oldest = await oldestPass(message, newest.instance, context.resolve);
+    found.push({ ptype: 'header', property: 'oldest-pass', value: String(oldest) });
+  }
+  // RFC 8617 §6: the address is the one thing that a later reader of the seal can't know.
+  const { ip } = context.client;
+  if (ip !== undefined) found.push({ ptype: 'smtp', property: 'remote-ip', value: ip });
+  return found;
+}
+
+/** Octets that older signatures may cover together; a hundred times what a header section has. */
+const maxCoveredOctets = 4 * 1024 * 1024;
+
+/**
+ * RFC 8617 §5.2 step 5: since whom the message is as it is, going down from the newest set, which passed.
+ *
+ * @returns the lowest instance whose ARC-Message-Signature still holds, 0 when all do
+ */
+async function oldestPass(message: Verification, newest: number, resolve: ResolveFunction): Promise<number> {
+  const octets = message.headers.parsed.reduce((sum, { line }) => sum + line.length, 0);
+  const last = Math.max(1, newest - Math.floor(maxCoveredOctets / octets));
+  for (let instance = newest - 1; instance >= last; instance--) {
+    if (!(await message.messageSignatureValid(instance, resolve))) return instance + 1;
+  }
+  return last === 1 ? 0 : last;
+}
+
+function explained({ status, bodyHash, bodyHashExpecting, rr }: DKIMResult): unknown {
+  return { result: status.result, comment: status.comment, bodyHash, bodyHashExpecting, record: rr };
+}
+
+/** How far the chain goes and who sealed, newest first. */
+function describe(chain: readonly ArcSet[]): string {
+  const sealers = chain.map(({ seal }) => seal.domain || '?').reverse();
+  const more = sealers.length - maxNamed;
+  const named = sealers.slice(0, maxNamed).join(', ');
+  return `i=${sealers.length} sealed by ${named}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** @returns undefined where there is not exactly one */
+function authorDomain({ headerFrom, fromFields }: Verification): string | undefined {
+  const domains = new Set(
+    headerFrom.map((address) => domainToASCII(address.slice(address.lastIndexOf('@') + 1))),
+  );
+  const [only] = domains;
+  return fromFields === 1 && domains.size === 1 && only !== '' ? only : undefined;
+}
+
+function isChainStatus(value: ResultValue): value is 'none' | 'pass' | 'fail' {
+  return value === 'none' || value === 'pass' || value === 'fail';
+}
+
+/** Remembers whether a question got no answer, which mailauth's result does not tell. */
+function watch(resolve: ResolveFunction): { readonly resolve: ResolveFunction; failed(): boolean } {
+  let failed = false;
+  return {
+    failed: () => failed,
+    resolve: async (name, type) => {
+      try {
+        return await resolve(name, type);
+      } catch (error) {
+        failed ||= isTemporary(error);
+        throw error;
+      }
+    },
+  };
 }
