@@ -1,4 +1,4 @@
-// Says whether the real mail servers that a test needs are on this machine, and which packages bring them.
+// Says whether the real mail servers and tools that a test needs are on this machine, and which packages bring them.
 import { accessSync, constants } from 'node:fs';
 
 /** A server that tests here start, with the file that proves it is installed and its Debian package. */
@@ -6,6 +6,12 @@ const servers = {
   postfix: { file: '/usr/sbin/postfix', debianPackage: 'postfix' },
   dovecot: { file: '/usr/lib/dovecot/lmtp', debianPackage: 'dovecot-lmtpd' },
   nsd: { file: '/usr/sbin/nsd', debianPackage: 'nsd' },
+} as const;
+
+/** Other people's implementations that tests here compare ours with. */
+const tools = {
+  dkimpy: { file: '/usr/lib/python3/dist-packages/dkim/__init__.py', debianPackage: 'python3-dkim' },
+  authres: { file: '/usr/lib/python3/dist-packages/authres/core.py', debianPackage: 'python3-authres' },
 } as const;
 
 export type Server = keyof typeof servers;
@@ -17,22 +23,43 @@ export type Server = keyof typeof servers;
  * @throws Error when something is missing while `CI` is set, since there a skipped test is a failure
  */
 export function skipWithout(...needed: readonly Server[]): string | false {
-  const missing = needed.filter((name) => !isExecutable(servers[name].file));
-  const reasons: string[] = [];
-  if (missing.length > 0) {
-    reasons.push(`apt-get install ${missing.map((name) => servers[name].debianPackage).join(' ')}`);
-  }
+  const reasons = missingPackages(
+    needed.map((name) => servers[name]),
+    constants.X_OK,
+  );
   // Postfix and Dovecot switch between users of their own, which only root can do.
   if (process.getuid?.() !== 0) reasons.push('run as root');
+  return skipFor('needs real mail servers', reasons);
+}
+
+/** The same for tests that only run tools. */
+export function skipWithoutTools(...needed: readonly (keyof typeof tools)[]): string | false {
+  const reasons = missingPackages(
+    needed.map((name) => tools[name]),
+    constants.R_OK,
+  );
+  return skipFor('needs other implementations', reasons);
+}
+
+function missingPackages(
+  needed: readonly { readonly file: string; readonly debianPackage: string }[],
+  mode: number,
+): string[] {
+  const missing = needed.filter(({ file }) => !isAccessible(file, mode));
+  if (missing.length === 0) return [];
+  return [`apt-get install ${missing.map(({ debianPackage }) => debianPackage).join(' ')}`];
+}
+
+function skipFor(what: string, reasons: readonly string[]): string | false {
   if (reasons.length === 0) return false;
-  const reason = `needs real mail servers: ${reasons.join('; ')}`;
+  const reason = `${what}: ${reasons.join('; ')}`;
   if (isSet(process.env.CI)) throw new Error(reason);
   return reason;
 }
 
-function isExecutable(file: string): boolean {
+function isAccessible(file: string, mode: number): boolean {
   try {
-    accessSync(file, constants.X_OK);
+    accessSync(file, mode);
     return true;
   } catch {
     return false;
