@@ -100,6 +100,19 @@ test('wide and deep values are cut, whatever their size', () => {
   assert.equal(Object.keys(toPlain(Object.fromEntries(wide.entries())) as object).length, 101);
 });
 
+test('of very many long texts each is told with a shorter beginning, and none is left out', () => {
+  const explainer = new Explainer('arc', answers([]));
+  const seals = Array.from({ length: 50 }, (_, i) => ({ i, results: `${i} ${'x'.repeat(2000)}` }));
+  explainer.explain('chain', seals);
+  const { facts, omitted } = explainer.explanation([]);
+  assert.equal(omitted, undefined);
+  const kept = facts[0]?.value as readonly { i: number; results: string }[];
+  assert.deepEqual(
+    kept.map(({ i, results }) => [i, results.startsWith(`${i} xxx`)]),
+    seals.map(({ i }) => [i, true]),
+  );
+});
+
 test('an outcome tells of the shared reading of the message, of each check, and of those that were skipped', async () => {
   const { explanation } = await judge({
     zone: { '_dmarc.example.com': { TXT: ['v=DMARC1; p=none'] } },
