@@ -18,8 +18,6 @@ export interface DownloadContext {
   readonly resolve: ResolveFunction;
   /** Aborted when nobody waits any more. */
   readonly signal: AbortSignal;
-  /** PEM certificates to trust instead of the usual authorities. */
-  readonly ca?: string;
 }
 
 /**
@@ -52,26 +50,30 @@ export function allowedHost(text: string, { hosts }: DownloadLimits): string | u
   return listed ? host : undefined;
 }
 
-/** Over the network: no redirects, no addresses but those that `resolve` gives, and of those only public ones unless the host is listed. */
-export const downloadHttps: Download = async (url, limits, { resolve, signal, ca }) => {
-  const host = allowedHost(url, limits);
-  if (host === undefined) throw new DownloadError('not from an allowed host', false);
-  const timeout = AbortSignal.timeout(limits.timeoutMs);
-  const both = AbortSignal.any([signal, timeout]);
-  try {
-    const addresses = await publicAddresses(host, limits, resolve);
-    both.throwIfAborted();
-    return await get(new URL(url), limits.size, {
-      lookup: lookupIn(addresses),
-      signal: both,
-      ...(ca && { ca }),
-    });
-  } catch (error) {
-    if (error instanceof DownloadError) throw error;
-    if (both.aborted) throw new DownloadError(`not complete within ${limits.timeoutMs} ms`, true);
-    throw new DownloadError(text(error), isTrouble(error));
-  }
-};
+/**
+ * Downloads over the network: without redirects, from no addresses but those that `resolve` gives, and of
+ * those from public ones alone unless the host is listed.
+ *
+ * @param ca PEM certificates to trust instead of the usual authorities
+ */
+export function httpsDownload(ca?: string): Download {
+  return async (url, limits, { resolve, signal }) => {
+    const host = allowedHost(url, limits);
+    if (host === undefined) throw new DownloadError('not from an allowed host', false);
+    const timeout = AbortSignal.timeout(limits.timeoutMs);
+    const both = AbortSignal.any([signal, timeout]);
+    try {
+      const addresses = await publicAddresses(host, limits, resolve);
+      both.throwIfAborted();
+      const options = { lookup: lookupIn(addresses), signal: both, ...(ca && { ca }) };
+      return await get(new URL(url), limits.size, options);
+    } catch (error) {
+      if (error instanceof DownloadError) throw error;
+      if (both.aborted) throw new DownloadError(`not complete within ${limits.timeoutMs} ms`, true);
+      throw new DownloadError(text(error), isTrouble(error));
+    }
+  };
+}
 
 async function publicAddresses(
   host: string,

@@ -4,7 +4,7 @@ import type { BIMIResult } from 'mailauth';
 import { z } from 'zod';
 import { DnsError, isTemporary, type ResolveFunction } from '../../dns/resolver.ts';
 import { parseSize, parseTime, sizeForm, timeForm } from '../../units.ts';
-import { allowedHost, type Download, DownloadError, downloadHttps } from '../bimi-download.ts';
+import { allowedHost, type Download, DownloadError, httpsDownload } from '../bimi-download.ts';
 import { BimiFiles } from '../bimi-files.ts';
 import { type Indicator, IndicatorError, validateIndicator } from '../bimi-indicator.ts';
 import { bimiFields, bimiProperties } from '../bimi-report.ts';
@@ -114,7 +114,7 @@ export function bimiCheck(download: Download): Check<BimiOptions> {
   };
 }
 
-export const bimi: Check<BimiOptions> = bimiCheck(downloadHttps);
+export const bimi: Check<BimiOptions> = bimiCheck(httpsDownload());
 
 /** Conditions and record, by mailauth, which is loaded when first needed: most never switch this on. */
 async function findAssertion(context: EndOfMessageContext): Promise<BIMIResult> {
