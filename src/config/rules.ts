@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { RuleSource } from '../policy/rule-file.ts';
 import { type Rule, rulesSchema } from '../policy/rule-schema.ts';
 import { ConfigurationError, type Mistake, mistakesOf, sayIssue, show, valueAt } from './mistakes.ts';
-import { parseYaml, readText, readTextLater } from './source.ts';
+import { parseYaml, readText, readTextLater, reasonOf } from './source.ts';
 
 /** A file of rules as it was read with the configuration. */
 export interface RuleFileConfiguration {
@@ -45,8 +45,9 @@ export function ruleSource(file: RuleFileConfiguration, listeners: readonly stri
       try {
         return parseRules(file.path, text, listeners);
       } catch (error) {
-        if (!(error instanceof ConfigurationError)) throw error;
-        return { mistakes: error.mistakes };
+        if (error instanceof ConfigurationError) return { mistakes: error.mistakes };
+        // Nobody would look at the file again: what the parser itself could not bear is a mistake like others.
+        return { mistakes: [`${file.path}: cannot be read: ${reasonOf(error)}; expected a list of rules`] };
       }
     },
   };

@@ -1,7 +1,8 @@
 // What rules and exemptions ask about one message, found out when the first of them asks.
-import addressparser from 'nodemailer/lib/addressparser';
 import type { Outcome } from '../authentication/authentication.ts';
+import { readAuthors } from '../authentication/authors.ts';
 import type { HeaderField } from '../authentication/check.ts';
+import { headerRows } from '../authentication/header-rows.ts';
 import { propertyOf } from '../authentication/result.ts';
 import { domainOf, normalDomain } from './domains.ts';
 
@@ -31,9 +32,7 @@ export class Facts {
 
   /** Domains of all authors in all From fields: a reader may be shown any of them. */
   get authors(): readonly string[] {
-    this.#authors ??= this.#fields('from').flatMap((body) =>
-      addressparser(body.trim(), { flatten: true }).map(({ address }) => domainOf(address ?? '')),
-    );
+    this.#authors ??= authorDomains(this.input.header);
     return this.#authors;
   }
 
@@ -70,4 +69,18 @@ export class Facts {
       .filter((field) => field.name.toLowerCase() === name)
       .map(({ raw }) => raw.toString('utf8', raw.indexOf(':') + 1));
   }
+}
+
+/** What looks like the end of an address. */
+const addressEnd = /@[^\s@<>()[\],;:"\\]{1,253}/g;
+
+function authorDomains(header: readonly HeaderField[]): readonly string[] {
+  const rows = headerRows(header).filter(({ key }) => key === 'from');
+  const { headerFrom, unreadable } = readAuthors(rows);
+  // Of a From that is too long to be taken apart, a reader may be shown any address.
+  const addresses =
+    unreadable === undefined
+      ? headerFrom
+      : rows.flatMap(({ line }) => line.toString().match(addressEnd) ?? []);
+  return [...new Set(addresses)].map(domainOf);
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { ConfigurationError } from '../../src/config/mistakes.ts';
+import { ruleSource } from '../../src/config/rules.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-rules-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -117,6 +118,20 @@ test('what a rule does is one thing, and one that there is', () => {
     'policy/rules.yaml:1: [0].then.discard: unknown key; expected one of reject, tempfail',
     'policy/rules.yaml:1: [0].then: not one thing to do; expected a mapping with reject or with tempfail',
   ]);
+});
+
+test('a file that no parser can bear is a mistake, and not the end of whoever follows it', async () => {
+  const { ruleFile } = load(named, '# none\n');
+  assert.ok(ruleFile);
+  const source = ruleSource(ruleFile, ['in']);
+  const parsed = source.parse('['.repeat(200_000));
+  assert.ok('mistakes' in parsed);
+  assert.equal(parsed.mistakes.length > 0, true);
+  assert.match(parsed.mistakes[0] ?? '', /rules\.yaml/);
+  const signal = new AbortController().signal;
+  assert.equal(await source.read(signal), '# none\n');
+  writeFileSync(ruleFile.path, Buffer.from([0xff, 0xfe]));
+  await assert.rejects(source.read(signal), /rules\.yaml: cannot be read: /);
 });
 
 test('mistakes in rules of the configuration have its lines, and come with all others', () => {
