@@ -10,6 +10,7 @@ import {
   type ScriptedVerb,
   testCertificate,
 } from './scripted-downstream.ts';
+import { makeKey } from './signing.ts';
 
 /** An answer, or one for each text that the command line may contain. */
 type Answers = string | readonly string[] | Readonly<Record<string, string | readonly string[]>>;
@@ -66,7 +67,11 @@ export async function holdDialogue(file: DialogueFile): Promise<void> {
     ...(setting.settings ? { settings: setting.settings } : {}),
     zone: setting.zone ?? {},
     listener: { destinations: [downstream.destination], ...setting.listener },
-    files: { 'tls.crt': testCertificate.cert, 'tls.key': testCertificate.key },
+    files: {
+      'tls.crt': testCertificate.cert,
+      'tls.key': testCertificate.key,
+      'seal.key': makeKey('sealer.example', 's', 'ed25519').privateKey,
+    },
   });
   using conversation = new Conversation(await RawClient.connect(proxy.address), downstream, proxy);
   if (setting.proxy !== undefined) conversation.client.send(`${setting.proxy}\r\n`);

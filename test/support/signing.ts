@@ -60,12 +60,14 @@ export async function sign(message: string | Buffer, key: SigningKey): Promise<B
  *
  * @param authenticationResults what the sealer found: authserv-id and results
  * @param cv how the chain so far validated; `none` for the first set
+ * @param signTime default: now
  */
 export async function seal(
   message: string | Buffer,
   key: SigningKey,
   authenticationResults: string,
   cv: 'none' | 'pass' | 'fail' = 'none',
+  signTime = new Date(),
 ): Promise<Buffer> {
   const headers = await sealMessage(Buffer.from(message), {
     signingDomain: key.domain,
@@ -73,6 +75,7 @@ export async function seal(
     privateKey: key.privateKey,
     authResults: authenticationResults,
     cv,
+    signTime,
     strict: true,
   });
   if (headers.length === 0) throw new Error('the message could not be sealed');
