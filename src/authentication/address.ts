@@ -1,7 +1,9 @@
 // Addresses of the envelope and of From, taken apart in one way, so that they can be compared.
 import { isIP } from 'node:net';
 import { getAddressDomains } from 'mailauth/lib/dmarc/author-domain.js';
-import type { Authors } from './authors.ts';
+import { readAuthors } from './authors.ts';
+import type { HeaderField } from './check.ts';
+import { headerRows } from './header-rows.ts';
 
 /** `local-part@domain` of one mailbox. */
 export interface MailAddress {
@@ -21,9 +23,22 @@ export function parseMailAddress(text: string): MailAddress | undefined {
   return { local: unquoted(text.slice(0, at)), domain: first.authorDomain };
 }
 
-/** The authors in all From fields, each once; undefined for one whose address can't be read. */
-export function authorsOf({ headerFrom }: Pick<Authors, 'headerFrom'>): (MailAddress | undefined)[] {
-  return [...new Set(headerFrom)].map(parseMailAddress);
+/** Who a message says its authors are. */
+export interface AuthorAddresses {
+  /** From fields; RFC 5322 allows one. */
+  readonly fromFields: number;
+  /** The authors in all of them, each once; undefined for one whose address can't be read. */
+  readonly authors: readonly (MailAddress | undefined)[];
+  /** Why there is none although there may be a field. */
+  readonly unreadable: string | undefined;
+}
+
+/** Reads From; that needs the header section alone. */
+export function authorsIn(header: readonly HeaderField[]): AuthorAddresses {
+  const { fromFields, headerFrom, unreadable } = readAuthors(
+    headerRows(header).filter(({ key }) => key === 'from'),
+  );
+  return { fromFields, authors: [...new Set(headerFrom)].map(parseMailAddress), unreadable };
 }
 
 /** @returns whether there is a name that DNS may know, and not an address in its place */

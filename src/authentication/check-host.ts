@@ -95,9 +95,7 @@ function limitedSize(resolve: ResolveFunction): ResolveFunction {
       // mailauth takes the result that an error of its resolver brings along.
       throw Object.assign(new Error(text), { spfResult: { error: 'permerror', text } });
     }
-    return records
-      .filter((record) => isSpf(record) || record.length <= maxOtherOctets)
-      .map((record) => [record]);
+    return records.map((record) => [isSpf(record) || record.length <= maxOtherOctets ? record : '']);
   };
 }
 

@@ -170,7 +170,7 @@ export interface Check<Options> extends StageFunctions<Options> {
   /** Whose messages it says nothing about. */
   readonly skippedFor: readonly ClientClass[];
   /** Names of fields that nobody else may write: those that a message brings along are removed. */
-  readonly ownFields?: readonly string[];
+  readonly ownFields?: readonly string[] | ((options: Options) => readonly string[]);
 }
 
 /** `skippedFor` of checks that ask where a message comes from: they need a stranger's address. */

@@ -94,9 +94,8 @@ export const checksSchema = z.strictObject({
 export type CheckConfiguration = z.output<typeof checksSchema>;
 
 /** A check together with its options. */
-export interface ConfiguredCheck
-  extends Partial<CommonOptions>,
-    Pick<Check<unknown>, 'name' | 'skippedFor' | 'ownFields'> {
+export interface ConfiguredCheck extends Partial<CommonOptions>, Pick<Check<unknown>, 'name' | 'skippedFor'> {
+  readonly ownFields?: readonly string[];
   /** Whether it may propose a disposition, and so has to be heard before MAIL and RCPT are answered. */
   readonly proposes?: boolean;
   readonly stages: { readonly [Stage in keyof Stages]?: (context: Stages[Stage]) => Promise<Found> | Found };
@@ -128,11 +127,12 @@ function configure<Options>(
 ): ConfiguredCheck[] {
   if (options === false) return [];
   const { connect, helo, mail, rcpt, header, endOfHeaders, body, endOfMessage } = check;
+  const ownFields = typeof check.ownFields === 'function' ? check.ownFields(options) : check.ownFields;
   return [
     {
       name: check.name,
       skippedFor: check.skippedFor,
-      ...(check.ownFields && { ownFields: check.ownFields }),
+      ...(ownFields && { ownFields }),
       hideNone: options.hideNone,
       header: options.header,
       stages: {

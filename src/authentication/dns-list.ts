@@ -1,6 +1,5 @@
 // Lists of client addresses in DNS (RFC 5782): asks a zone about a client and says what its answer means.
 import ipaddr from 'ipaddr.js';
-import { z } from 'zod';
 import { isTemporary } from '../dns/resolver.ts';
 import {
   type AddedField,
@@ -10,42 +9,18 @@ import {
   type ResolveFunction,
   strangersOnly,
 } from './check.ts';
+import {
+  type DnsListOptions,
+  dnsListSchema,
+  isRefusal,
+  type ListKind,
+  type ListZone,
+  stateOf,
+} from './dns-list-options.ts';
 import { safeText } from './header.ts';
 import type { Property, Result, ResultValue } from './result.ts';
 import { type Address, parseAddress, reversed } from './reverse-name.ts';
 
-/** What an answer of a zone means. */
-interface State {
-  readonly value: ResultValue;
-  readonly text?: string | undefined;
-}
-
-interface ListZone {
-  readonly zone: string;
-  /** By answer; each octet a number, a range `4-7` or `*`. Absent: every answer is a listing. */
-  readonly states?: Readonly<Record<string, State>> | undefined;
-  readonly field?: string | undefined;
-}
-
-export interface DnsListOptions {
-  readonly zones: readonly ListZone[];
-}
-
-/** What makes a list of good ones differ from one of bad ones. */
-interface Kind {
-  readonly name: 'dnswl' | 'dnsbl';
-  /** What a listing means without a word about it. */
-  readonly listed: ResultValue;
-  readonly values: readonly [ResultValue, ...ResultValue[]];
-  /** Answers that mean "we do not answer you", besides 127.255.255.0/24. */
-  readonly refusal: string;
-}
-
-const octet = String.raw`(?:\*|\d{1,3}(?:-\d{1,3})?)`;
-const answerPattern = new RegExp(String.raw`^127(?:\.${octet}){3}$`);
-const zoneName = /^(?=.{1,200}$)[0-9a-z_-]{1,63}(?:\.[0-9a-z_-]{1,63})+\.?$/i;
-/** RFC 5322 §2.2. */
-const fieldName = /^[!-9;-~]{1,70}$/;
 /** RFC 5782 §2.1: an answer is in 127.0.0.0/8; others come from a parked or stolen domain. */
 const listing = /^127\./;
 /** Of the answers of one zone; lists give a handful. */
@@ -55,11 +30,12 @@ const maxTextCharacters = 300;
 const neverListed = { ipv4: ipaddr.parse('127.0.0.1'), ipv6: ipaddr.parse('::ffff:7f00:1') } as const;
 
 /** A check of any number of zones, side by side, one result each. */
-export function dnsListCheck(kind: Kind): Check<DnsListOptions> {
+export function dnsListCheck(kind: ListKind): Check<DnsListOptions> {
   return {
     name: kind.name,
-    schema: schemaOf(kind),
+    schema: dnsListSchema(kind),
     skippedFor: strangersOnly,
+    ownFields: ({ zones }) => zones.flatMap(({ field }) => (field === undefined ? [] : [field])),
 
     async connect(context, { zones }): Promise<Finding> {
       const address = parseAddress(context.client.ip);
@@ -75,38 +51,6 @@ export function dnsListCheck(kind: Kind): Check<DnsListOptions> {
   };
 }
 
-function schemaOf({ listed, values }: Kind) {
-  const state = z.strictObject({
-    value: z.enum(values).describe('the result'),
-    text: z.string().min(1).max(200).optional().describe('what it means, for a comment. Default: nothing'),
-  });
-  const zone = z.strictObject({
-    zone: z
-      .string()
-      .regex(zoneName, { error: 'expected the name of a zone' })
-      .transform((name) => name.toLowerCase().replace(/\.$/, ''))
-      .describe('its name, such as `list.example`'),
-    states: z
-      .record(z.string(), state)
-      .superRefine((states, context) => {
-        for (const key of Object.keys(states).filter((each) => !answerPattern.test(each))) {
-          const message = 'expected 127.x.y.z, each a number, a range such as 4-7, or *';
-          context.addIssue({ code: 'custom', path: [key], message });
-        }
-      })
-      .optional()
-      .describe(
-        `what its answers mean: each a \`value\` and a \`text\`, by 127.x.y.z with numbers, ranges such as 4-7, or *; the first that fits counts, and answers that none fits are no listing. Default: every answer is \`${listed}\``,
-      ),
-    field: z
-      .string()
-      .regex(fieldName, { error: 'expected the name of a header field' })
-      .optional()
-      .describe('name of a header field that tells the result too. Default: none'),
-  });
-  return z.strictObject({ zones: z.array(zone).min(1).describe('the lists that are asked') });
-}
-
 /** What a zone said of an address. */
 interface Verdict {
   readonly value: ResultValue;
@@ -117,7 +61,7 @@ interface Verdict {
 }
 
 async function judge(
-  kind: Kind,
+  kind: ListKind,
   list: ListZone,
   address: Address,
   { resolve, explain }: ConnectContext,
@@ -163,29 +107,6 @@ async function textOf(name: string, resolve: ResolveFunction): Promise<string | 
   } catch {
     return undefined; // it is only an addition
   }
-}
-
-/** An answer for the one who asks, not for the address; unless the administrator names it. */
-function isRefusal(kind: Kind, { states }: ListZone, answer: string): boolean {
-  if (states && Object.hasOwn(states, answer)) return false;
-  return answer.startsWith('127.255.255.') || answer === kind.refusal;
-}
-
-function stateOf({ listed }: Kind, { states }: ListZone, listings: readonly string[]): State | undefined {
-  if (!states) return { value: listed };
-  const [, state] =
-    Object.entries(states).find(([pattern]) => listings.some((answer) => fits(answer, pattern))) ?? [];
-  return state;
-}
-
-function fits(answer: string, pattern: string): boolean {
-  const octets = answer.split('.').map(Number);
-  return pattern.split('.').every((wanted, i) => {
-    const value = octets[i] ?? Number.NaN;
-    if (wanted === '*') return true;
-    const [from, to = from] = wanted.split('-').map(Number);
-    return from !== undefined && to !== undefined && from <= value && value <= to;
-  });
 }
 
 /** RFC 8904 §2; `dns.sec` is left out, for we do not validate signatures. */

@@ -160,6 +160,21 @@ for (const [what, check, options, zone, expected] of cases) {
   });
 }
 
+test('dnswl: the example of RFC 8904, but for dns.sec, which needs a validating resolver', async () => {
+  const zone = {
+    '10.2.0.192.list.dnswl.example': {
+      A: ['127.0.10.1'],
+      TXT: ['fwd.example https://dnswl.example/?d=fwd.example'],
+    },
+  };
+  const outcome = await judge({ zone, checks: only('dnswl', one('list.dnswl.example')) });
+  assert.equal(
+    unfolded(outcome),
+    'mx.example.org; dnswl=pass dns.zone=list.dnswl.example policy.ip=127.0.10.1 ' +
+      'policy.txt="fwd.example https://dnswl.example/?d=fwd.example"',
+  );
+});
+
 test('dnsbl: IPv6 clients are asked for by nibbles (RFC 5782 §2.4)', async () => {
   const nibbles = '1.0.b.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2';
   const zone = { [`${nibbles}.v6.example`]: { A: ['127.0.0.2'] } };
@@ -212,6 +227,13 @@ test('dnswl: a field of its own tells every result', async () => {
   ]);
 });
 
+test('dnswl: nobody else can write its field, nor in another case', async () => {
+  const outcome = await judge({ client: {}, checks: only('dnswl', one(white, { field: 'X-DNSWL' })) });
+  const forged = Buffer.from('x-dnswl : pass list.example.com 127.0.9.3\r\n');
+  assert.equal(outcome.rewrite('x-dnswl', forged)?.length, 0);
+  assert.equal(outcome.rewrite('X-Other', Buffer.from('X-Other: 1\r\n')), undefined);
+});
+
 test('dnsbl: own clients and unknown ones are not looked up', async () => {
   for (const client of [{ ip: '10.0.0.1' }, { ip: '203.0.113.5' }, {}]) {
     const outcome = await judge({ client, checks: only('dnsbl', one(black, { field: 'X-Listed' })) });
@@ -230,7 +252,9 @@ test('dnswl, dnsbl: a mistake in their options is told', () => {
     one(white, { states: { '127.0.0': { value: 'pass' } } }),
     one(white, { states: { '127.0.0.2': { value: 'listed' } } }),
     one(white, { field: 'X DNSWL' }),
-    one(white, { field: 'Subject:' }),
+    one(white, { field: 'X-Subject:' }),
+    // What a message has under that name is removed.
+    one(white, { field: 'Subject' }),
   ];
   for (const options of wrong) {
     assert.ok(!checksSchema.safeParse({ dnswl: options }).success, JSON.stringify(options));

@@ -68,6 +68,26 @@ const cases: readonly (readonly [what: string, zone: unknown, value: string, que
     'permerror',
     11,
   ],
+  ['two void lookups', record('v=spf1 a:1.example mx:2.example -all'), 'fail', 3],
+  ['three void lookups', record('v=spf1 a:1.example mx:2.example exists:3.example -all'), 'permerror', 4],
+  [
+    'ten lookups',
+    {
+      ...record(`v=spf1 ${Array.from({ length: 10 }, (_, i) => `a:${i}.example`).join(' ')} -all`),
+      ...numbered(10, (i) => ({ [`${i}.example`]: { A: ['198.51.100.1'] } })),
+    },
+    'fail',
+    11,
+  ],
+  [
+    'eleven lookups',
+    {
+      ...record(`v=spf1 ${Array.from({ length: 11 }, (_, i) => `a:${i}.example`).join(' ')} -all`),
+      ...numbered(11, (i) => ({ [`${i}.example`]: { A: ['198.51.100.1'] } })),
+    },
+    'permerror',
+    11,
+  ],
   [
     'a thousand terms that ask',
     record(`v=spf1 ${Array.from({ length: 1000 }, (_, i) => `a:${i}.example`).join(' ')}`),

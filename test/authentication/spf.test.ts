@@ -1,6 +1,7 @@
 // spf in each way it can end: results, identities, limits, explanations, records that nobody should publish.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { checkHost } from '../../src/authentication/check-host.ts';
 import { spf, spfExplanation } from '../../src/authentication/checks/spf.ts';
 import { propertyOf } from '../../src/authentication/result.ts';
 import { judge, unfolded, values, zoneResolver } from './judge.ts';
@@ -139,6 +140,39 @@ test('spf: later checks find the explanation in a note, where it is allowed', as
     const said = 'example.com explains: 192.0.2.10 is not "ours" (call +1 555 0100)';
     assert.equal(notes.get(spfExplanation), explanation ? said : undefined);
   }
+});
+
+test('spf: after 20 seconds it is a temporary error, whatever is still asked', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  const asked = Promise.withResolvers<void>();
+  const answer = checkHost({
+    ip: '192.0.2.10',
+    helo: undefined,
+    sender: 'alice@example.com',
+    hostname: 'mx.example.org',
+    resolve: () => {
+      asked.resolve();
+      return new Promise(() => {});
+    },
+  });
+  await asked.promise;
+  t.mock.timers.tick(20_000);
+  const { value, comment } = await answer;
+  assert.equal(value, 'temperror');
+  assert.match(comment ?? '', /time limit/);
+});
+
+test('spf: a sender whose domain is none has nothing to ask about', async () => {
+  for (const from of ['postmaster', 'a@', 'a@localhost', 'a@[192.0.2.10]', 'a@b..example', 'a@192.0.2.10']) {
+    const outcome = await judge({ from, checks: only('spf'), options: { explain: true } });
+    assert.deepEqual(values(outcome), ['spf=none'], from);
+    assert.deepEqual(wayOf(outcome, 'spf').questions, [], from);
+  }
+});
+
+test('spf: the domain is what follows the last @', async () => {
+  const outcome = await judge({ zone: both, from: '"a@evil.example"@example.com', checks: only('spf') });
+  assert.match(unfolded(outcome), /^mx\.example\.org; spf=pass .* smtp\.mailfrom=example\.com$/);
 });
 
 const silent: readonly (readonly [string, unknown])[] = [

@@ -1,6 +1,6 @@
 // x-aligned-from: how much the envelope sender and the author have in common.
 import { z } from 'zod';
-import { authorsOf, type MailAddress, parseMailAddress } from '../address.ts';
+import { authorsIn, type MailAddress, parseMailAddress } from '../address.ts';
 import { type Check, type EndOfHeadersContext, notForOwn } from '../check.ts';
 import { organisationalDomain } from '../organisational-domain.ts';
 import type { Result } from '../result.ts';
@@ -11,12 +11,11 @@ export const xAlignedFrom: Check<Record<never, never>> = {
   skippedFor: notForOwn,
 
   async endOfHeaders(context) {
-    const { reversePath, verification } = context;
-    const from = await verification;
-    const authors = authorsOf(from);
-    if (from.fromFields > 1) return [xAlignedFromResult('permerror', 'several From fields')];
+    const { reversePath, header } = context;
+    const { fromFields, authors, unreadable } = authorsIn(header);
+    if (fromFields > 1) return [xAlignedFromResult('permerror', 'several From fields')];
     if (authors.length > 1) return [xAlignedFromResult('permerror', 'several authors in From')];
-    if (from.unreadable !== undefined) return [xAlignedFromResult('permerror', from.unreadable)];
+    if (unreadable !== undefined) return [xAlignedFromResult('permerror', unreadable)];
     if (reversePath === '') return [xAlignedFromResult('none', 'null sender')];
     if (authors.length === 0) return [xAlignedFromResult('none', 'no author in From')];
     const [author] = authors;

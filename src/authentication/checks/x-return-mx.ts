@@ -1,6 +1,6 @@
 // x-return-mx: replies to the envelope sender and to the author have somewhere to go (MX, RFC 5321 §5.1, RFC 7505).
 import { z } from 'zod';
-import { authorsOf, isDomainName, parseMailAddress } from '../address.ts';
+import { authorsIn, isDomainName, parseMailAddress } from '../address.ts';
 import { type Check, notForOwn } from '../check.ts';
 import type { Property, Result } from '../result.ts';
 import { findReturnPath, type Receiver, type ReturnPath } from '../return-mx.ts';
@@ -22,9 +22,9 @@ export const xReturnMx: Check<Record<never, never>> = {
     return undefined;
   },
 
-  async endOfHeaders({ reversePath, resolve, verification, explain }) {
+  async endOfHeaders({ reversePath, resolve, header, explain }) {
     const sender = senderDomain(reversePath);
-    const authors = authorsOf(await verification).flatMap((author) => (author ? [author.domain] : []));
+    const authors = authorsIn(header).authors.flatMap((author) => (author ? [author.domain] : []));
     const authorDomains = [...new Set(authors)].filter(isDomainName).slice(0, maxAuthorDomains);
     const domains = [...new Set([...(sender === undefined ? [] : [sender]), ...authorDomains])];
     if (domains.length === 0) {
