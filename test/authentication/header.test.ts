@@ -1,6 +1,7 @@
 // Authentication-Results and Received-SPF of our own: RFC 8601 syntax, folding, and values that try to break out.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { formatAddedField } from '../../src/authentication/header.ts';
 import { formatReceivedSpf } from '../../src/authentication/received-spf.ts';
 import type { Property, Result } from '../../src/authentication/result.ts';
 import { formatAuthenticationResults } from '../../src/authentication/results-field.ts';
@@ -43,6 +44,13 @@ const valueCases: readonly (readonly [string, string, string | undefined, string
   ['a control character leaves the property out', 'x\x00y', undefined],
   ['an empty value leaves the property out', '', undefined],
   ['what is too long to fold leaves the property out', 'x'.repeat(401), undefined],
+  ['what only looks like an address is quoted', 'a..b@example.com', '"a..b@example.com"'],
+  ['so is an address at one label', 'a@localhost', '"a@localhost"'],
+  ['and one with what a token may not have', 'a/b=c@example.com', '"a/b=c@example.com"'],
+  ['what turns the order of reading leaves the property out', 'a\u202eb.example', undefined, 'smtputf8'],
+  ['what is no domain is not converted as if it were', 'bücher.example/x', undefined],
+  ['nor is a name of one word', 'jürgen', undefined],
+  ['nor what another domain would come from', 'xn--bcher-kva%2eexample.bücher', undefined],
   ['a domain becomes A-labels', 'alice@bücher.example', 'alice@xn--bcher-kva.example'],
   ['a local part that is not ASCII is left out', 'jürgen@bücher.example', 'xn--bcher-kva.example'],
   ['with SMTPUTF8 an address stays as it is', 'jürgen@bücher.example', '"jürgen@bücher.example"', 'smtputf8'],
@@ -65,6 +73,8 @@ const textCases: readonly (readonly [string, Partial<Result>, string])[] = [
   ],
   ['a backslash cannot eat the end of a comment', { comment: 'a\\' }, 'spf=pass (a\\\\)'],
   ['line ends in a comment become spaces', { comment: 'a\r\n\tX-Evil: 1' }, 'spf=pass (a X-Evil: 1)'],
+  ['a comment without anything visible is none', { comment: '\r\n \0' }, 'spf=pass'],
+  ['nor is such a reason one', { reason: '\t\u202e ' }, 'spf=pass'],
   ['a reason is quoted', { reason: 'it said "no"' }, 'spf=pass reason="it said \\"no\\""'],
   ['line ends in a reason become spaces', { reason: 'a\r\nb\x00c\u2028d' }, 'spf=pass reason="a b c d"'],
   ['what is not ASCII becomes a question mark', { comment: 'für 漢字' }, 'spf=pass (f?r ??)'],
@@ -79,6 +89,20 @@ test('names that are no keywords are left out with what they name', () => {
   const bad: Property = { ptype: 'smtp', property: 'x=y; z', value: 'v' };
   assert.equal(unfold(format([result({ properties: [bad] })])), 'mx.example.org; spf=pass');
   assert.equal(unfold(format([result({ method: 'a;b' })])), 'mx.example.org; none');
+});
+
+test('a keyword is letters, digits and hyphens, and does not end in one', () => {
+  for (const name of ['x_tls', 'x-', 'é', 'a b', 'a.b', '', 'x'.repeat(61)]) {
+    assert.equal(unfold(format([result({ method: name })])), 'mx.example.org; none', name);
+    const properties = [
+      { ...property('v'), ptype: name },
+      { ...property('v'), property: name },
+    ];
+    assert.equal(unfold(format([result({ properties })])), 'mx.example.org; spf=pass', name);
+  }
+  for (const name of ['x-tls', '1', '-x', 'DKIM', 'x'.repeat(60)]) {
+    assert.equal(unfold(format([result({ method: name })])), `mx.example.org; ${name}=pass`, name);
+  }
 });
 
 test('lines are folded at 78 where they can be, and never pass 998', () => {
@@ -102,6 +126,69 @@ test('whatever characters a value has, one field comes out, of printable ASCII',
     const field = format([result({ comment: text, reason: text, properties: [property(text)] })]);
     assert.match(field, /^Authentication-Results:(?:[\x20-\x7e]|\r\n )*\r\n$/);
   }
+});
+
+test('a long reason is folded inside its quotes, where unfolding gives what it was', () => {
+  const reason = `${'a word and "another" '.repeat(10)}end`;
+  const field = format([result({ reason })]);
+  for (const line of field.split('\r\n')) assert.ok(line.length <= 78, line);
+  const read = /reason="(.*)"\r\n$/s.exec(field.replace(/\r\n(?= )/g, ''))?.[1];
+  assert.equal(read?.replace(/\\(.)/g, '$1'), reason);
+});
+
+test('an authserv-id that is too long for the line of the name has its own', () => {
+  const id = `${'long-label.'.repeat(7)}example`;
+  assert.equal(format([], false, id), `Authentication-Results:\r\n  ${id};\r\n  none\r\n`);
+});
+
+test('wide characters count as the bytes that they are', () => {
+  const text = `${'漢'.repeat(199)} ${'漢'.repeat(199)}`;
+  const field = format([result({ reason: text, comment: text })], true);
+  for (const line of field.split('\r\n')) assert.ok(line.length <= 998, `${line.length} octets`);
+  assert.match(Buffer.from(unfold(field), 'latin1').toString(), new RegExp(`reason="${text}"$`));
+});
+
+test('a field that a check adds is folded between its words', () => {
+  const field = formatAddedField({ name: 'X-Added', value: `${'word '.repeat(40)}\r\nX-Evil: 1` }, false);
+  assert.equal(field?.replace(/\r\n +/g, ' '), `X-Added: ${'word '.repeat(40)}X-Evil: 1\r\n`);
+  for (const line of field?.split('\r\n') ?? []) assert.ok(line.length <= 78, line);
+});
+
+test('a long word in it is broken, and nothing of it is lost', () => {
+  const value = 'PHN2Zy8+'.repeat(5000);
+  const field = formatAddedField({ name: 'BIMI-Indicator', value }, false) ?? '';
+  assert.equal(field.replace(/\s+/g, ''), `BIMI-Indicator:${value}`);
+  for (const line of field.split('\r\n')) assert.ok(line.length <= 78, line);
+  const wide = formatAddedField({ name: 'X-Wide', value: '漢😀'.repeat(1000) }, true) ?? '';
+  assert.equal(Buffer.from(wide, 'latin1').toString().replace(/\s+/g, ''), `X-Wide:${'漢😀'.repeat(1000)}`);
+  assert.ok(wide.split('\r\n').every((line) => line.length <= 998));
+});
+
+const noFields: readonly (readonly [string, string, string])[] = [
+  ['a name with a colon', 'X:Y', 'x'],
+  ['a name with a space', 'X Y', 'x'],
+  ['a name with a line end', 'X\r\nY', 'x'],
+  ['a name that is not ASCII', 'Ü', 'x'],
+  ['no name', '', 'x'],
+  ['a name that is too long', 'x'.repeat(71), 'x'],
+  ['no value', 'X', ''],
+  ['a value without anything visible', 'X', ' \r\n\0'],
+  ['a value over 64 KiB', 'X', 'x '.repeat(40_000)],
+];
+for (const [what, name, value] of noFields) {
+  test(`no field is added with ${what}`, () => {
+    assert.equal(formatAddedField({ name, value }, true), undefined);
+  });
+}
+
+test('Received-SPF names the identity that its result is about', () => {
+  const context = { client: { helo: 'h.example' }, reversePath: 'a@b.example', hostname: 'mx.example.org' };
+  const about = (identity: string, reversePath: string) => {
+    const properties = [{ ptype: 'smtp', property: identity, value: 'x.example' }];
+    return unfold(formatReceivedSpf(result({ properties }), { ...context, reversePath }, false));
+  };
+  assert.match(about('helo', 'a@b.example'), /identity=helo; envelope-from="a@b\.example";/);
+  assert.match(about('helo', ''), /identity=helo; helo=h\.example;/);
 });
 
 test('Received-SPF says what the result was based on', () => {
