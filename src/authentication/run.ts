@@ -269,9 +269,10 @@ export class Run {
     const { name } = course.check;
     const late = this.#stopped.promise.then(() => temporaryError(name, 'the check ran out of time'));
     const safe = stage().then(toFinding, (error: unknown) => {
-      if (!this.#over.signal.aborted) this.#options.report(error, name);
+      // Stages that began before it broke may fail as well, one for each field of the message.
       if (course.broken) return {};
       course.broken = true;
+      if (!this.#over.signal.aborted) this.#options.report(error, name);
       return temporaryError(name, 'the check failed');
     });
     return Promise.race([safe, late]);

@@ -59,6 +59,19 @@ test('a check that throws is a temperror and is reported; the others are not dis
   );
 });
 
+test('a check that throws for every field is reported once, however many fields there are', async () => {
+  const field: ConfiguredCheck = {
+    name: 'field',
+    skippedFor: [],
+    stages: { header: async () => assert.fail('for each') },
+  };
+  const { made, reported } = run([field]);
+  made.mail('');
+  made.header(Array.from({ length: 5000 }, () => header).flat());
+  assert.equal(resultsOf(await made.finish(undefined)).length, 1);
+  assert.equal(reported.length, 1);
+});
+
 test('a check that never ends is a temperror when the time is over', async () => {
   const never: ConfiguredCheck = {
     name: 'never',
