@@ -89,13 +89,13 @@ function load(file: string | undefined): Configuration {
   try {
     return loadConfiguration({ ...(file !== undefined && { file }), environment: process.env });
   } catch (error) {
-    return endOfMistakes(error);
+    if (error instanceof ConfigurationError) return endOfMistakes(error);
+    throw error;
   }
 }
 
 /** One line on standard error for each mistake in the configuration, and the end. */
-function endOfMistakes(error: unknown): never {
-  if (!(error instanceof ConfigurationError)) throw error;
+function endOfMistakes(error: ConfigurationError): never {
   process.stderr.write(`${error.mistakes.join('\n')}\n`);
   process.exit(exits.configuration);
 }
@@ -115,9 +115,10 @@ async function verifyMessage(file: string | undefined, options: VerifyOptions): 
     process.stdout.write(report);
     process.exit(verdicts[verdict]);
   } catch (error) {
-    if (!(error instanceof VerifyError)) return endOfMistakes(error);
-    note(error.message);
-    process.exit(exits[error.kind]);
+    if (error instanceof ConfigurationError) return endOfMistakes(error);
+    note(error instanceof Error ? error.message : String(error));
+    // Status 1, that of an exception, would be a verdict.
+    process.exit(error instanceof VerifyError ? exits[error.kind] : exits.software);
   }
 }
 

@@ -35,18 +35,19 @@ export interface Answer extends Verdict {
  * Judges a message.
  *
  * @param file `-` or undefined: standard input
- * @param note is told what was assumed and what went wrong, a line each time
+ * @param tell is told what was assumed and what went wrong, a line each time
  * @throws {VerifyError}
  * @throws {ConfigurationError}
  */
 export async function runVerify(
   file: string | undefined,
   options: VerifyOptions,
-  note: (text: string) => void,
+  tell: (text: string) => void,
 ): Promise<Answer> {
+  const note = (text: string) => tell(printable(text));
   const { ip, helo, from, to = [], json = false, explain = false, smtputf8 = false } = options;
   if (ip !== undefined && (isIP(ip) === 0 || ip.includes('%'))) {
-    throw new VerifyError('usage', `--ip: ${printable(ip)} is not an IPv4 or IPv6 address`);
+    throw new VerifyError('usage', `--ip: ${ip} is not an IPv4 or IPv6 address`);
   }
   if (helo !== undefined && (helo === '' || controlCharacter.test(helo))) {
     throw new VerifyError('usage', '--helo: expected the name that the client says in HELO or EHLO');
@@ -82,7 +83,7 @@ function readAddress(option: string, text: string): string {
   const bracketed = /^<.*>$/s.test(text) ? text : `<${text}>`;
   const path = parsePathArgument(Buffer.from(bracketed, 'utf8').toString('latin1'));
   if (typeof path !== 'string' && path.parameters.length === 0) return path.address;
-  throw new VerifyError('usage', `${option}: ${printable(text)} is not an address`);
+  throw new VerifyError('usage', `${option}: ${text} is not an address`);
 }
 
 /** Whoever delivered the message wrote the envelope sender into it (RFC 5321 §4.4). */
@@ -119,10 +120,7 @@ function choose({ listeners }: Configuration, name: string | undefined): Listene
   const chosen = name === undefined ? listeners[0] : listeners.find((each) => each.name === name);
   if (chosen) return chosen;
   const names = listeners.map((each) => each.name).join(', ');
-  throw new VerifyError(
-    'usage',
-    `--listener: there is no ${printable(name ?? '')}; expected one of ${names}`,
-  );
+  throw new VerifyError('usage', `--listener: there is no ${name}; expected one of ${names}`);
 }
 
 function describe(error: unknown): string {

@@ -1,4 +1,5 @@
 // Why there is no verdict: the command line or the input.
+import { printable } from './printable.ts';
 
 /**
  * Nothing was judged: `usage`, the command line asks for what there is not; `noInput`, there is no message,
@@ -8,8 +9,9 @@ export class VerifyError extends Error {
   override readonly name = 'VerifyError';
   readonly kind: 'usage' | 'noInput' | 'data';
 
+  /** @param message may hold what strangers wrote: it is made safe for a terminal */
   constructor(kind: VerifyError['kind'], message: string) {
-    super(message);
+    super(printable(message));
     this.kind = kind;
   }
 }

@@ -92,7 +92,9 @@ function explainValue(label: string, value: Plain, indent: number): string[] {
 function explainParts(value: Nested, indent: number): string[] {
   const blanks = ' '.repeat(indent);
   if (!isList(value)) {
-    return Object.entries(value).flatMap(([key, each]) => explainValue(`${blanks}${key}:`, each, indent + 2));
+    return Object.entries(value).flatMap(([key, each]) =>
+      explainValue(`${blanks}${words(key)}:`, each, indent + 2),
+    );
   }
   return value.flatMap((each) => {
     const parts = isNested(each) ? explainParts(each, indent + 2) : [];
@@ -100,6 +102,13 @@ function explainParts(value: Nested, indent: number): string[] {
     if (first !== undefined) return [`${blanks}- ${first.trimStart()}`, ...others];
     return wrap(`${blanks}- `, isNested(each) ? 'none' : String(each ?? 'none'), width);
   });
+}
+
+/** `bodyHash` is a name for programs. */
+function words(key: string): string {
+  return /^[a-z]+(?:[A-Z][a-z]+)+$/.test(key)
+    ? key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+    : key;
 }
 
 type Nested = Extract<Plain, object>;

@@ -9,7 +9,6 @@ import {
 } from '../message/header-section.ts';
 import { type BareNewlines, Newlines } from '../smtp/newlines.ts';
 import { VerifyError } from './error.ts';
-import { printable } from './printable.ts';
 
 /** What a listener takes. */
 export interface InputLimits {
@@ -44,7 +43,7 @@ export async function readMessage(file: string | undefined, limits: InputLimits)
   try {
     return parseMessage(await readAll(stream, limits.messageBytes), limits);
   } catch (error) {
-    const name = file === undefined ? 'standard input' : printable(file);
+    const name = file ?? 'standard input';
     if (error instanceof VerifyError) throw new VerifyError(error.kind, `${name}: ${error.message}`);
     if (!(error instanceof Error && 'code' in error)) throw error;
     const code = String(error.code);

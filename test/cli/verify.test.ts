@@ -211,6 +211,28 @@ test('a forged field of our own name is named as removed', async () => {
   );
 });
 
+test('what a check of one’s own refuses is told, and its mistakes are no verdict', async () => {
+  write(
+    'mine.mjs',
+    `export default {
+      name: 'mine',
+      skippedFor: [],
+      mail: ({ explain, reversePath }) => {
+        explain('looked up', { sender: reversePath });
+        return { disposition: { kind: 'reject', reason: 'not welcome', text: 'Not \\x1b[1m welcome' } };
+      },
+      header: () => { throw new Error('boom \\x1b[2J'); },
+    };`,
+  );
+  const file = write('custom.yaml', stringify({ checks: { custom: [{ module: './mine.mjs' }] } }));
+  const { stdout, stderr, status } = await verify(['--config', file, '--explain', ...client, good]);
+  assert.match(stdout, /^refused: MAIL FROM:<alice@example\.com>: 550 5\.7\.1 Not [^\n]* welcome$/m);
+  assert.match(stdout, /^mine\n {2}looked up:\n {4}sender: alice@example\.com\n {2}=> mine=temperror/m);
+  assert.equal(stderr, 'postern: the check mine failed: boom \\x1b[2J\n');
+  assert.doesNotMatch(stdout.replaceAll('\n', ''), /\p{Cc}/u);
+  assert.equal(status, 0);
+});
+
 test('without --from the Return-Path is the sender, without that the null sender; it is said', async () => {
   const file = write(
     'returned.eml',

@@ -39,6 +39,8 @@ test('questions are told with their answers and times', () => {
 test('facts are told with their parts below them', () => {
   const value = toPlain({
     d: 'example.com',
+    bodyHash: 'x',
+    pH: 7,
     keys: ['a', 'b'],
     sets: [{ i: 1, cv: 'none' }, { i: 2 }],
     no: [],
@@ -53,6 +55,8 @@ test('facts are told with their parts below them', () => {
     '  nothing: none',
     '  signature:',
     '    d: example.com',
+    '    body hash: x',
+    '    pH: 7',
     '    keys:',
     '      - a',
     '      - b',
