@@ -288,3 +288,19 @@ test('what comes from a trusted client stays, byte for byte', async () => {
     assert.equal(await downstream(forgedHeader, ip, true), forgedHeader);
   }
 });
+
+test('so it does when the client has logged in besides', async () => {
+  const received = [
+    'Received: from mx2.example (mx2.example [203.0.113.7]) (Authenticated sender: mx2)',
+    '\tby mx.example.com (Postfix) with ESMTPSA id 4bXQ0z1Kd9z9; Tue,  3 Jun 2025 10:00:00 +0000 (UTC)',
+    '',
+  ].join('\r\n');
+  const outcome = await judge({
+    client: { ip: '203.0.113.7', helo: 'mx2.example' },
+    upstream: { helo: 'mx.example.com', queueId: '4bXQ0z1Kd9z9' },
+    message: received + plain,
+  });
+  assert.equal(outcome.clientClass, 'authenticated');
+  const raw = Buffer.from('Authentication-Results: mx.example.org; spf=pass\r\n');
+  assert.equal(outcome.rewrite('Authentication-Results', raw), undefined);
+});
