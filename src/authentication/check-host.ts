@@ -126,7 +126,7 @@ async function matched(
   answers: ReadonlyMap<string, ReturnType<ResolveFunction>>,
 ): Promise<string | undefined> {
   const qualifier = qualifiers[toValue(status.result)];
-  if (qualifier === undefined || ip === undefined) return undefined;
+  if (qualifier === undefined) return undefined;
   // As mailauth has it: a sender without a local part is postmaster (RFC 7208 §4.3).
   const local = sender.slice(0, Math.max(sender.lastIndexOf('@'), 0)) || 'postmaster';
   const asked = new Map<string, string>();
@@ -154,20 +154,24 @@ async function matched(
     });
     // A mechanism that does not explain the result would be a wrong answer.
     if (!match || match.qualifier !== qualifier) return undefined;
-    return spelled(match, asked);
+    return spelled(match, asked, ip.includes(':') ? 'AAAA' : 'A');
   } catch {
     return undefined;
   }
 }
 
 /** As in a record, with names expanded; what stands inside an include after an arrow. */
-function spelled(match: MatchedMechanism, asked: ReadonlyMap<string, string>): string {
+function spelled(
+  match: MatchedMechanism,
+  asked: ReadonlyMap<string, string>,
+  addressType: 'A' | 'AAAA',
+): string {
   const { type, val, qualifier, include } = match;
   if (type === undefined) return 'default';
   const sign = qualifier === '+' ? '' : (qualifier ?? '');
-  const inside = include ? ` -> ${spelled(include, asked)}` : '';
+  const inside = include ? ` -> ${spelled(include, asked, addressType)}` : '';
   // The last name that was asked for is the one that brought the match.
-  if (type === 'a') return `${sign}a:${asked.get('A') ?? asked.get('AAAA')}`;
+  if (type === 'a') return `${sign}a:${asked.get(addressType)}`;
   if (type === 'mx') return `${sign}mx:${asked.get('MX')} (${val})`;
   return val === undefined || val === '' ? `${sign}${type}` : `${sign}${type}:${val}${inside}`;
 }

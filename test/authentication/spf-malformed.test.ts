@@ -1,6 +1,7 @@
 // SPF records of strangers who mean no good, or can't write: each has its result, and a bounded number of questions.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { judge, values } from './judge.ts';
 import { only, wayOf } from './only.ts';
 
@@ -164,6 +165,62 @@ for (const [what, zone, value, questions] of cases) {
     for (const line of outcome.fields.join('').split('\r\n')) assert.match(line, /^[\x20-\x7e]{0,998}$/);
   });
 }
+
+const words = fc.constantFrom(
+  ...[
+    'v=spf1',
+    'include:',
+    'redirect=',
+    'exp=',
+    'a:',
+    'mx',
+    'ptr',
+    'exists:',
+    'ip4:',
+    'ip6:',
+    'all',
+    'example.com',
+  ],
+  ...[
+    '%{s}',
+    '%{l1r-}',
+    '%{ir}',
+    '%{p}',
+    '%',
+    '/24',
+    '//64',
+    '+',
+    '-',
+    '~',
+    '?',
+    '.',
+    ' ',
+    '  ',
+    'x.example',
+    '192.0.2.10',
+  ],
+);
+
+test('spf: whatever a record is made of, it has a result of RFC 7208 after a bounded number of questions', async () => {
+  const text = fc.array(fc.oneof({ weight: 9, arbitrary: words }, fc.string({ maxLength: 8 })), {
+    maxLength: 30,
+  });
+  await fc.assert(
+    fc.asyncProperty(text, text, async (first, second) => {
+      const zone = {
+        'example.com': { TXT: [`v=spf1 ${first.join('')}`], A: ['198.51.100.1'], MX: ['1 x.example'] },
+        'x.example': { TXT: [`v=spf1 ${second.join('')}`], A: ['192.0.2.10'] },
+      };
+      const outcome = await judge({ zone, checks: only('spf'), options: { explain: true } });
+      assert.match(values(outcome).join(), /^spf=(?:none|neutral|pass|fail|softfail|temperror|permerror)$/);
+      const { questions, facts } = wayOf(outcome, 'spf');
+      assert.ok(questions.length <= mostQuestions);
+      const decided = /=(?:neutral|pass|fail|softfail)$/.test(values(outcome).join());
+      assert.equal('mechanism that matched' in facts, decided);
+    }),
+    { numRuns: 300 },
+  );
+});
 
 test('spf: the worst record of all costs little time', async () => {
   const zone = cases.find(([what]) => what === 'macros in a chain of long records')?.[1];

@@ -194,6 +194,16 @@ for (const [what, why] of silent) {
   });
 }
 
+test('spf: the mechanism of an IPv6 client has the name that was asked for its family', async () => {
+  const zone = {
+    'example.com': { TXT: ['v=spf1 -exists:no.example a:yes.example -all'] },
+    'yes.example': { AAAA: ['2001:db8::1'] },
+  };
+  const client = { ip: '2001:db8::1' };
+  const outcome = await judge({ zone, client, checks: only('spf'), options: { explain: true } });
+  assert.equal(wayOf(outcome, 'spf').facts['mechanism that matched'], 'a:yes.example');
+});
+
 const mechanisms: readonly (readonly [string, string, unknown])[] = [
   ['v=spf1 ip4:198.51.100.1 ip4:192.0.2.0/24 -all', 'ip4:192.0.2.0/24', {}],
   ['v=spf1 ip4:198.51.100.1 -all', '-all', {}],

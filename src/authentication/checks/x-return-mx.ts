@@ -7,6 +7,8 @@ import { findReturnPath, type Receiver, type ReturnPath } from '../return-mx.ts'
 
 /** From may name hundreds of domains, and each costs up to 14 questions. */
 const maxAuthorDomains = 5;
+/** The note with what is on its way for the envelope sender. */
+const senderNote = 'x-return-mx.sender';
 /** The rest are in the explanation. */
 const maxShownExchanges = 5;
 
@@ -15,14 +17,14 @@ export const xReturnMx: Check<Record<never, never>> = {
   schema: z.strictObject({}),
   skippedFor: notForOwn,
 
-  mail({ reversePath, resolve }) {
+  mail({ reversePath, resolve, notes }) {
     const domain = senderDomain(reversePath);
-    // Asked for as soon as it is known; what comes of it waits in the resolver's cache.
-    if (domain !== undefined) void findReturnPath(domain, resolve);
+    // Asked for as soon as it is known.
+    if (domain !== undefined) notes.set(senderNote, findReturnPath(domain, resolve));
     return undefined;
   },
 
-  async endOfHeaders({ reversePath, resolve, header, explain }) {
+  async endOfHeaders({ reversePath, resolve, header, explain, notes }) {
     const sender = senderDomain(reversePath);
     const authors = authorsIn(header).authors.flatMap((author) => (author ? [author.domain] : []));
     const authorDomains = [...new Set(authors)].filter(isDomainName).slice(0, maxAuthorDomains);
@@ -31,7 +33,10 @@ export const xReturnMx: Check<Record<never, never>> = {
       const reason = 'neither the envelope sender nor an author has a domain';
       return [{ method: 'x-return-mx', value: 'none', reason, properties: [] }];
     }
-    const found = await Promise.all(domains.map((domain) => findReturnPath(domain, resolve)));
+    const begun = notes.get(senderNote) as Promise<ReturnPath> | undefined;
+    const found = await Promise.all(
+      domains.map((domain) => (domain === sender && begun) || findReturnPath(domain, resolve)),
+    );
     return found.map((path, i) => {
       const domain = domains[i] ?? '';
       explain(domain, path);
