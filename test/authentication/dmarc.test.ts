@@ -1,8 +1,9 @@
 // DMARC: policy discovery, alignment, overrides and what the result says, against a static zone.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { dmarc as check } from '../../src/authentication/checks/dmarc.ts';
 import type { CheckExplanation } from '../../src/authentication/explanation.ts';
-import { makeKey, sign } from '../support/signing.ts';
+import { makeKey, seal, sign } from '../support/signing.ts';
 import { type Case, judge, plain, unfolded } from './judge.ts';
 
 const checks = { iprev: false, dkim: {}, spf: {}, arc: false, dmarc: {} };
@@ -328,6 +329,90 @@ test('dmarc: list mail is visible, and excuses nothing unless the administrator 
     aligned: [],
     override: { kind: 'mailing-list', text: 'came through a mailing list' },
   });
+});
+
+const list = makeKey('list.example', 'arc', 'ed25519');
+const trusting = { ...checks, arc: { trustedSealers: ['list.example'] } };
+/** A message that a list changed, sealed with what the list had found. */
+const sealed = (results: string) => seal(plain, list, `list.example; ${results}`);
+const excused =
+  'fail (p=reject sp=quarantine, trusted ARC sealer list.example saw it pass) header.from=example.com policy.dmarc=reject ' +
+  'policy.published-domain-policy=reject policy.applied-disposition=none policy.override-reason=local_policy';
+
+test('dmarc: a trusted sealer that saw the message pass excuses it, and is named', async () => {
+  const zone = { ...reject, ...list.zone };
+  const message = await sealed('dmarc=pass header.from=example.com');
+  assert.equal(await dmarc({ zone, message, checks: trusting }), excused);
+  const outcome = await judge({ zone, message, checks: trusting });
+  assert.deepEqual(outcome.dmarc?.override, {
+    kind: 'trusted-arc',
+    text: 'trusted ARC sealer list.example saw it pass',
+  });
+  assert.equal(outcome.dmarc?.result, 'fail');
+});
+
+test('dmarc: a sealer that nobody trusts, that saw it fail, whose seal is broken, or that is not to count, excuses nothing', async () => {
+  const zone = { ...reject, ...list.zone };
+  const message = await sealed('dmarc=pass header.from=example.com');
+  assert.equal(await dmarc({ zone, message, checks: { ...checks, arc: {} } }), rejected);
+  assert.equal(await dmarc({ zone, message: await sealed('dmarc=fail'), checks: trusting }), rejected);
+  const other = await sealed('dmarc=pass header.from=example.net');
+  assert.equal(await dmarc({ zone, message: other, checks: trusting }), rejected);
+  const changed = message.toString('latin1').replace('A body.', 'Another.');
+  assert.equal(await dmarc({ zone, message: changed, checks: trusting }), rejected);
+  const without = { ...trusting, dmarc: { overrides: { trustedArc: false } } };
+  assert.equal(await dmarc({ zone, message, checks: without }), rejected);
+});
+
+test('dmarc: results of X-Google-DKIM-Signature are never counted, whatever they say', async () => {
+  const outcome = await judge({
+    zone: reject,
+    checks: { ...checks, dmarc: false },
+    options: {
+      customChecks: [
+        {
+          name: 'x-google-dkim',
+          skippedFor: [],
+          stages: {
+            endOfHeaders: () => [
+              {
+                method: 'x-google-dkim',
+                value: 'pass',
+                properties: [{ ptype: 'header', property: 'd', value: 'example.com' }],
+              },
+            ],
+          },
+        },
+        {
+          name: 'dmarc',
+          skippedFor: [],
+          stages: {
+            endOfMessage: (all) =>
+              check.endOfMessage?.(all, { overrides: { trustedArc: false, mailingList: false } }),
+          },
+        },
+      ],
+    },
+  });
+  assert.match(unfolded(outcome), /x-google-dkim=pass header\.d=example\.com; dmarc=fail /);
+});
+
+test('dmarc: many aligned-looking signers cost a bounded number of questions', async () => {
+  let message: Buffer | string = plain;
+  let zone: Record<string, unknown> = { ...reject };
+  for (let i = 0; i < 30; i++) {
+    const key = makeKey(`a.b.c.d.e.f.s${i}.example.com`, 'k', 'ed25519');
+    message = await sign(message, key);
+    zone = {
+      ...zone,
+      ...key.zone,
+      [`_dmarc.s${i}.example.com`]: { TXT: ['v=DMARC1; p=none; psd=n'] },
+    };
+  }
+  const told = await story({ zone, message, checks: { ...checks, dkim: { maxSignatures: 30 } } });
+  assert.ok(told && told.questions.length <= 2 * (8 + 10 * 8 + 2), `${told?.questions.length} questions`);
+  // Any of those that nobody looked at might have been aligned.
+  assert.equal(told?.results[0]?.value, 'temperror');
 });
 
 test('dmarc: what passes needs no excuse', async () => {
