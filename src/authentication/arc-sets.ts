@@ -3,12 +3,13 @@ import type { ARCChainEntry } from 'mailauth';
 import { getARChain } from 'mailauth/lib/arc/index.js';
 import type { SignatureField } from 'mailauth/lib/dkim/dkim-verifier.js';
 import { type HeaderRow, withoutRuns } from './header-rows.ts';
+import { maxFieldOctets } from './signature-field.ts';
 
 /** RFC 8617 §4.2.1: 50 sets of three fields. With one field more, one of them is wrong. */
 const maxFields = 150;
 /** Seals are verified over all sets before them: the work grows with octets times sets. */
-const maxOctetsTimesSets = 8 * 1024 * 1024;
-const maxFieldOctets = 64 * 1024;
+const maxOctetsTimesSets = 3 * 1024 * 1024;
+const maxResultsOctets = 64 * 1024;
 
 const names: ReadonlySet<string> = new Set([
   'arc-seal',
@@ -30,7 +31,7 @@ export function readArcSets(rows: readonly HeaderRow[]): ArcSets {
   const fields = rows.filter(({ key }) => names.has(key)).slice(0, maxFields + 1);
   const octets = fields.reduce((sum, { line }) => sum + line.length, 0);
   const sets = Math.ceil(fields.length / 3);
-  if (octets * sets > maxOctetsTimesSets || fields.some(({ line }) => line.length > maxFieldOctets)) {
+  if (octets * sets > maxOctetsTimesSets || fields.some(isTooLarge)) {
     return { chain: false, error: invalid('the ARC sets are too large') };
   }
   // Read without long runs of white space, but sealed with them.
@@ -47,6 +48,10 @@ export function readArcSets(rows: readonly HeaderRow[]): ArcSets {
   } catch (error) {
     return { chain: false, error: error instanceof Error ? error : invalid(String(error)) };
   }
+}
+
+function isTooLarge({ key, line }: HeaderRow): boolean {
+  return line.length > (key === 'arc-authentication-results' ? maxResultsOctets : maxFieldOctets);
 }
 
 /** The ARC-Message-Signature of a set, which mailauth's type does not know as what it is. */

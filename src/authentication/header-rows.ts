@@ -29,8 +29,9 @@ export function headerRows(fields: readonly HeaderField[]): HeaderRow[] {
   let appended: Buffer[] = [];
   for (let i = fields.length - 1; i >= 0; i--) {
     const raw = fields[i]?.raw ?? Buffer.alloc(0);
-    if (i === 0 || fieldStart.test(beginning(raw, appended.at(-1)))) {
-      rows.push(row(appended.length === 0 ? raw : Buffer.concat([raw, ...appended.reverse()])));
+    const name = commonName(raw);
+    if (name !== undefined || i === 0 || fieldStart.test(beginning(raw, appended.at(-1)))) {
+      rows.push(row(appended.length === 0 ? raw : Buffer.concat([raw, ...appended.reverse()]), name));
       appended = [];
     } else {
       appended.push(raw);
@@ -39,22 +40,32 @@ export function headerRows(fields: readonly HeaderField[]): HeaderRow[] {
   return rows.reverse();
 }
 
+/** The name of a field as nearly all are: short, and with its colon on the same line. */
+function commonName(raw: Buffer): string | undefined {
+  return /^([!-9;-~]+)[ \t]*:/.exec(raw.toString('latin1', 0, Math.min(raw.length, 80)))?.[1];
+}
+
 /** The first two lines, as far as they matter. */
 function beginning(raw: Buffer, next: Buffer | undefined): string {
   const first = raw.indexOf(lf);
   const second = first < 0 ? -1 : raw.indexOf(lf, first + 1);
   const text = raw.toString('latin1', 0, second < 0 ? raw.length : second + 1);
   if (first >= 0 && first + 1 < raw.length) return text;
-  return next ? text + next.toString('latin1', 0, maxNameOctets) : text;
+  return next ? text + next.toString('latin1', 0, Math.min(next.length, maxNameOctets)) : text;
 }
 
-function row(raw: Buffer): HeaderRow {
+function row(raw: Buffer, name: string | undefined): HeaderRow {
   const line = withoutLineEnd(hasBareLineFeed(raw) ? withLineEnds(raw) : raw);
+  const casedKey = name ?? unusualName(line);
+  return { key: lowerCase(casedKey), casedKey, line };
+}
+
+/** What stands before the colon, a fold removed. */
+function unusualName(line: Buffer): string {
   const end = line.indexOf(colon);
   const name = line.toString('latin1', 0, Math.min(end < 0 ? line.length : end, maxNameOctets + 1));
-  const casedKey =
-    name.length > maxNameOctets ? '' : name.replace(/\r?\n/g, '').replace(/^[ \t]+|[ \t]+$/g, '');
-  return { key: lowerCase(casedKey), casedKey, line };
+  if (name.length > maxNameOctets) return '';
+  return name.replace(/\r?\n/g, '').replace(/^[ \t]+|[ \t]+$/g, '');
 }
 
 /** A-Z alone: the name is a string of bytes. */

@@ -24,6 +24,7 @@ export async function validateChain(
     chain,
     ...(lastEntry && { lastEntry: { ...lastEntry, ...(messageSignature && { messageSignature }) } }),
     ...(error && { error }),
+    keyCache: verification.arcKeys(resolve),
   };
   // Its type does not know that there may be no chain.
   return arc(data as ARCData, {

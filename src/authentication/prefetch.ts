@@ -6,6 +6,7 @@ import type { HeaderField } from './check.ts';
 /** Only what most messages need: what is left out here is asked for later, as it would be anyway. */
 const maxFieldOctets = 8192;
 const maxKeys = 10;
+const maxSignatures = 30;
 
 const signatures: ReadonlySet<string> = new Set(['dkim-signature', 'arc-seal', 'arc-message-signature']);
 
@@ -20,20 +21,28 @@ export function prefetch(header: readonly HeaderField[], resolve: ResolveFunctio
 function recordNames(header: readonly HeaderField[]): ReadonlySet<string> {
   const names = new Set<string>();
   let author: string | undefined;
+  let looked = 0;
   for (const { name, raw } of header) {
     const field = name.toLowerCase();
-    if (signatures.has(field) && names.size < maxKeys) {
+    if (signatures.has(field) && looked < maxSignatures && names.size < maxKeys) {
+      looked++;
       const text = unfolded(raw);
       const tags = text.slice(text.indexOf(':') + 1);
       const domain = tag(tags, 'd');
       const selector = tag(tags, 's');
       if (domain && selector) names.add(`${selector}._domainkey.${domain}`);
     } else if (field === 'from') {
-      author ??= /@([^\s@<>(),;:"\\[\]]+)[^@]*$/.exec(unfolded(raw))?.[1];
+      author ??= lastDomain(unfolded(raw));
     }
   }
   if (author) names.add(`_dmarc.${domainToASCII(author) || author}`.toLowerCase());
   return names;
+}
+
+/** What follows the last `@`: the domain of the author, where there is one author. */
+function lastDomain(text: string): string | undefined {
+  const at = text.lastIndexOf('@');
+  return at < 0 ? undefined : /^[^\s<>(),;:"\\[\]]+/.exec(text.slice(at + 1))?.[0];
 }
 
 function unfolded(raw: Buffer): string {

@@ -1,12 +1,13 @@
 // A signature field before anything is verified: its tags, what it covers, and whether it is worth the work.
 import type { DkimVerifier, SignatureField } from 'mailauth/lib/dkim/dkim-verifier.js';
 import parseDkimHeaders from 'mailauth/lib/parse-dkim-headers.js';
-import type { BodyCoverage } from './body-hash.ts';
-import { coverageKey } from './body-hash.ts';
+import { type BodyCoverage, coverageKey } from './body-hash.ts';
 import { type HeaderRow, lowerCase, withoutRuns } from './header-rows.ts';
 
 /** RSA-4096 signatures over every field that there is a name for take 4 KiB. */
-const maxFieldOctets = 16 * 1024;
+export const maxFieldOctets = 16 * 1024;
+/** RFC 6376 §3.5 has 14. */
+const maxTags = 100;
 /** Names in h=; those who sign absent fields too come to a hundred. */
 const maxSignedNames = 300;
 
@@ -28,9 +29,9 @@ export interface RefusedSignature {
   readonly field?: SignatureField;
 }
 
-/** Reads a row's tags. */
+/** @returns a row's tags; undefined where it would take too long to read them */
 export function readSignatureField(row: HeaderRow): SignatureField | undefined {
-  if (row.line.length > maxFieldOctets) return undefined;
+  if (row.line.length > maxFieldOctets || hasManyTags(row.line)) return undefined;
   const tags = parseDkimHeaders(withoutRuns(row.line), { strict: true });
   return { ...tags, type: 'DKIM', original: row.line };
 }
@@ -38,7 +39,7 @@ export function readSignatureField(row: HeaderRow): SignatureField | undefined {
 /** Has mailauth judge the syntax (RFC 6376 §6.1.1), and finds what is to be hashed for it. */
 export function prepareDkim(row: HeaderRow, verifier: DkimVerifier): Signature | RefusedSignature {
   const field = readSignatureField(row);
-  if (!field) return { kind: 'refused', reason: `a field of more than ${maxFieldOctets} octets` };
+  if (!field) return { kind: 'refused', reason: 'too large to be read' };
   return prepare(field, verifier);
 }
 
@@ -63,6 +64,12 @@ function prepare(field: SignatureField, verifier: DkimVerifier): Signature | Ref
   const coverage = field.skip || field.invalid ? undefined : coverageOf(field);
   if (coverage) field.bodyHashKey = coverageKey(coverage);
   return { kind: 'signature', field, coverage, names };
+}
+
+function hasManyTags(line: Buffer): boolean {
+  let count = 0;
+  for (let at = line.indexOf(';'); at >= 0 && count <= maxTags; at = line.indexOf(';', at + 1)) count++;
+  return count > maxTags;
 }
 
 /** As mailauth takes the names from h=, so that nobody sees other fields signed than the verifier does. */

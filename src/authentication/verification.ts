@@ -1,6 +1,6 @@
 // What is known of a message that has arrived, and its signatures, each verified when a check asks for it.
 import type { DKIMResult, DNSResolver } from 'mailauth';
-import { DkimVerifier, type SignatureField } from 'mailauth/lib/dkim/dkim-verifier.js';
+import { DkimVerifier, type KeyCache, type SignatureField } from 'mailauth/lib/dkim/dkim-verifier.js';
 import type { ResolveFunction } from '../dns/resolver.ts';
 import type { ArcSets } from './arc-sets.ts';
 import type { Authors } from './authors.ts';
@@ -82,6 +82,8 @@ export interface Verification extends Authors {
   messageSignature(instance: number, resolve?: ResolveFunction): Promise<DKIMResult | undefined>;
   /** Whether that signature is valid. */
   messageSignatureValid(instance: number, resolve?: ResolveFunction): Promise<boolean>;
+  /** The keys that ARC asks for, each once. */
+  arcKeys(resolve: ResolveFunction): KeyCache;
 }
 
 type Prepared = Signature | RefusedSignature;
@@ -104,7 +106,10 @@ export interface ReadMessage {
 
 export class MessageVerification implements Verification {
   readonly #message: ReadMessage;
+  readonly #arcSessions = new Map<ResolveFunction, DkimVerifier>();
   #results: readonly DKIMResult[] = [];
+  /** Canonicalized so far for signatures of older ARC sets. */
+  #olderOctets = 0;
   readonly headerFrom: string[];
   readonly fromFields: number;
   readonly unreadable: string | undefined;
@@ -166,15 +171,29 @@ export class MessageVerification implements Verification {
     const { messageSignatures, rowsByName } = this.#message;
     const prepared = messageSignatures[instance - 1];
     if (prepared?.kind !== 'signature' || !prepared.coverage) return undefined;
-    const session = this.#session(resolve, leastKeyBits);
-    return verifyOne(session, prepared, signedRows(prepared, rowsByName));
+    const signed = signedRows(prepared, rowsByName);
+    // The newest is always verified: the chain hangs on it.
+    const olderOctets = instance < messageSignatures.length ? signedOctets(signed) : 0;
+    if (this.#olderOctets + olderOctets > maxSignedOctets) return undefined;
+    this.#olderOctets += olderOctets;
+    return verifyOne(this.#arcSession(resolve), prepared, signed);
   }
 
   async messageSignatureValid(instance: number, resolve?: ResolveFunction): Promise<boolean> {
     return (await this.messageSignature(instance, resolve))?.status.result === 'pass';
   }
 
-  /** Asks for each key once. */
+  arcKeys(resolve: ResolveFunction): KeyCache {
+    return this.#arcSession(resolve).keyCache;
+  }
+
+  /** One for each who asks: the signatures of a chain often have one key. */
+  #arcSession(resolve: ResolveFunction): DkimVerifier {
+    const session = this.#arcSessions.get(resolve) ?? this.#session(resolve, leastKeyBits);
+    this.#arcSessions.set(resolve, session);
+    return session;
+  }
+
   #session(resolve: ResolveFunction, minimumKeyBits: number): DkimVerifier {
     const session = new DkimVerifier({
       resolver: resolve as DNSResolver,
