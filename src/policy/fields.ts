@@ -46,7 +46,7 @@ export const domainPattern = text(domainPatternForm, parseDomainPattern);
 /** The null reverse-path, an address, or domains. */
 export const senderPattern = text(`${domainPatternForm}, an address, or "<>"`, (value) => {
   if (value === '<>') return value;
-  const [, local, domain = value] = /^([\x21-\x7e]{1,64})@([^@]+)$/.exec(value) ?? [];
+  const [, local, domain = value] = /^([^\s\p{Cc}<>@]{1,64})@([^@]+)$/u.exec(value) ?? [];
   const pattern = parseDomainPattern(domain);
   if (local === undefined) return pattern;
   return pattern === undefined || pattern.startsWith('.') ? undefined : `${local.toLowerCase()}@${pattern}`;

@@ -22,6 +22,9 @@ interface Found {
 
 const pauseMs = 1000;
 
+/** More than anybody reads in a line of the log; the command `config check` tells all of them. */
+const maxMistakes = 20;
+
 /**
  * Looks at the file's text once a second. Nothing else tells of each change in the same way for a file
  * that is written in place, replaced by renaming, mounted from elsewhere, or reached by symbolic links
@@ -75,10 +78,8 @@ export class RuleFile {
     const parsed =
       found.text === undefined ? { mistakes: [found.error ?? ''] } : this.#source.parse(found.text);
     if ('mistakes' in parsed) {
-      this.#log.warn('policy rules cannot be used, those before stay', {
-        file: path,
-        mistakes: parsed.mistakes,
-      });
+      const mistakes = parsed.mistakes.slice(0, maxMistakes);
+      this.#log.warn('policy rules cannot be used, those before stay', { file: path, mistakes });
       return;
     }
     this.#replace(parsed);

@@ -1,8 +1,7 @@
 // One rule as it is written: when it applies, and what is done then.
 import { z } from 'zod';
-import type { Proposal } from '../authentication/check.ts';
 import { toValue } from '../authentication/result.ts';
-import { refusals } from './disposition.ts';
+import { refusals, type Wish } from './disposition.ts';
 import {
   domainPattern,
   heloPattern,
@@ -81,11 +80,7 @@ function replySchema(kind: 'reject' | 'tempfail', codeForm: string) {
 }
 
 /** What a rule does; the reply's parts have defaults where they are used. */
-export type Action = Pick<Proposal, 'kind'> & {
-  readonly code?: number | undefined;
-  readonly enhancedCode?: string | undefined;
-  readonly text?: string | undefined;
-};
+export type Action = Omit<Wish, 'reason'>;
 
 const then = z
   .union([

@@ -12,14 +12,14 @@ import { inputOf } from './support.ts';
 const discard = '- { name: one, when: {}, then: discard }';
 const reject = '- { name: two, when: {}, then: reject }';
 
-function read(text: string): readonly Rule[] | { readonly mistakes: readonly string[] } {
-  const parsed = rulesSchema.safeParse(parse(text) ?? []);
-  return parsed.success ? parsed.data : { mistakes: ['rules.yaml:1: wrong'] };
+function read(text: string): readonly Rule[] | undefined {
+  return rulesSchema.safeParse(parse(text) ?? []).data;
 }
 
 /** A policy that follows a file; time passes when the test says so. */
 class Followed {
   content: string | Error = discard;
+  mistakes: readonly string[] = ['rules.yaml:1: wrong'];
   reads = 0;
   readonly told: (readonly [string, LogFields | undefined])[] = [];
   readonly policy: Policy;
@@ -29,7 +29,7 @@ class Followed {
     this.#context = context;
     context.mock.timers.enable({ apis: ['setTimeout'] });
     const first = read(discard);
-    assert.ok(!('mistakes' in first));
+    assert.ok(first);
     const ruleFile: RuleSource = {
       path: '/etc/postern/rules.yaml',
       text: discard,
@@ -39,7 +39,7 @@ class Followed {
         if (this.content instanceof Error) throw this.content;
         return this.content;
       },
-      parse: read,
+      parse: (text) => read(text) ?? { mistakes: this.mistakes },
     };
     const tell = (event: string, fields?: LogFields) => void this.told.push([event, fields]);
     const log: Log = { error: tell, warn: tell, info: tell, debug: tell };
@@ -98,6 +98,16 @@ test('a file with mistakes leaves the rules as they are, and is warned about onc
   followed.content = '- { when: {} }';
   await followed.seconds(2);
   assert.deepEqual(followed.told.slice(2), [warning]);
+  followed.policy.close();
+});
+
+test('of a file with very many mistakes, a line of the log holds some', async (context) => {
+  const followed = new Followed(context);
+  followed.content = '- 1';
+  followed.mistakes = Array.from({ length: 5000 }, (_, i) => `rules.yaml:${i}: wrong`);
+  await followed.seconds(2);
+  const [, fields] = followed.told[0] ?? [];
+  assert.deepEqual(fields?.mistakes, followed.mistakes.slice(0, 20));
   followed.policy.close();
 });
 

@@ -78,6 +78,11 @@ const conditions: readonly (readonly [string, Message, Message])[] = [
   ['{ mailFrom: example.com }', { reversePath: 'a@Example.Com' }, { reversePath: 'a@b.example.com' }],
   ['{ mailFrom: .example.com }', { reversePath: 'a@b.example.com' }, { reversePath: '' }],
   ['{ mailFrom: Bob@Example.com }', { reversePath: 'bob@example.COM' }, { reversePath: 'rob@example.com' }],
+  [
+    '{ mailFrom: jürgen@täst.example }',
+    { reversePath: Buffer.from('Jürgen@TÄST.example').toString('latin1') },
+    { reversePath: 'jurgen@xn--tst-qla.example' },
+  ],
   ['{ mailFrom: "<>" }', { reversePath: '' }, { reversePath: 'a@b' }],
   [
     '{ mailFrom: täst.example }',
