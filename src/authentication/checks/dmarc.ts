@@ -21,7 +21,8 @@ const noAuthorDomain: Readonly<Record<string, string>> = {
 
 const notEvaluated = 'SPF or DKIM could not be evaluated for an aligned domain';
 
-interface DmarcOptions {
+/** Options of the check. */
+export interface DmarcOptions {
   readonly overrides: OverrideOptions;
 }
 
