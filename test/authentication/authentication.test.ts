@@ -168,7 +168,12 @@ test('keys and policy are asked for while the body still arrives', async () => {
 
 test('each check is on by default, can be off, and has no options that it does not know', () => {
   const { spf, bimi } = checksSchema.parse({});
-  assert.deepEqual(spf, { hideNone: false, header: 'Authentication-Results' });
+  assert.deepEqual(spf, {
+    helo: 'null-sender',
+    explanation: false,
+    hideNone: false,
+    header: 'Authentication-Results',
+  });
   assert.equal(bimi, false);
   assert.equal(checksSchema.parse({ spf: false }).spf, false);
   for (const wrong of [
