@@ -20,7 +20,10 @@ export interface ExplainedFact {
   readonly value: Plain;
 }
 
-/** The way of one check; `message` is no check, but the reading of the message, which several checks share. */
+/** No check, but what is asked ahead for several of them while the message arrives; no check has such a name. */
+export const askedAhead = 'asked ahead';
+
+/** The way of one check, or of {@link askedAhead}. */
 export interface CheckExplanation {
   readonly check: string;
   /** It says nothing about messages of such clients. */

@@ -15,7 +15,7 @@ import type {
 } from './check.ts';
 import type { ConfiguredCheck } from './checks.ts';
 import { Explainer } from './explainer.ts';
-import type { CheckExplanation, Explanation } from './explanation.ts';
+import { askedAhead, type CheckExplanation, type Explanation } from './explanation.ts';
 import { isListMail } from './mailing-list.ts';
 import { MessageReader } from './message-reader.ts';
 import type { Result } from './result.ts';
@@ -91,7 +91,7 @@ export class Run {
         explainer: options.explain ? new Explainer(check.name, resolve) : undefined,
         broken: false,
       }));
-    this.#readerExplainer = options.explain ? new Explainer('message', resolve) : undefined;
+    this.#readerExplainer = options.explain ? new Explainer(askedAhead, resolve) : undefined;
     const explain = () => {};
     const notes = this.#notes;
     this.#context = { client, hostname, listener, resolve, signal, notes, now, explain, reversePath: '' };

@@ -13,6 +13,7 @@ const listener = {
 /** @returns the source, with a listener where it has no word about any */
 export function withListener(source: Source): Source {
   const value = source.value ?? {};
-  if (typeof value !== 'object' || valueAt(value, 'listeners') !== undefined) return source;
+  if (typeof value !== 'object' || Array.isArray(value) || valueAt(value, 'listeners') !== undefined)
+    return source;
   return { ...source, value: { ...value, listeners: [listener] } };
 }

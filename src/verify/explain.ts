@@ -1,5 +1,10 @@
 // The reasoning of the checks as text: what each asked, what it heard, what it found out, and its results.
-import type { CheckExplanation, ExplainedQuestion, Explanation } from '../authentication/explanation.ts';
+import {
+  askedAhead,
+  type CheckExplanation,
+  type ExplainedQuestion,
+  type Explanation,
+} from '../authentication/explanation.ts';
 import type { Plain } from '../authentication/plain.ts';
 import type { Result } from '../authentication/result.ts';
 import { wrap } from './printable.ts';
@@ -23,7 +28,7 @@ export function explain(explanation: Explanation): string[] {
   const [first] = skipped;
   const names = skipped.map(({ check }) => check).join(', ');
   return [
-    ...told.flatMap((each) => (each.check === 'message' ? explainReading(each, told) : explainCheck(each))),
+    ...told.flatMap((each) => (each.check === askedAhead ? explainReading(each, told) : explainCheck(each))),
     ...(first
       ? ['', ...wrap('skipped: ', `${names}: not for a client of class ${first.skippedFor}`, width)]
       : []),
@@ -33,7 +38,7 @@ export function explain(explanation: Explanation): string[] {
 /** What was asked before a check asked for it; answers are told where a check heard them. */
 function explainReading({ questions, omitted }: CheckExplanation, checks: Explanation): string[] {
   const heard = new Set(
-    checks.filter(({ check }) => check !== 'message').flatMap((each) => each.questions.map(questionKey)),
+    checks.filter(({ check }) => check !== askedAhead).flatMap((each) => each.questions.map(questionKey)),
   );
   const lines = questions.flatMap((question) =>
     heard.has(questionKey(question))

@@ -55,11 +55,13 @@ export async function verify(
   given: { readonly explain: boolean; report(error: unknown, check: string): void },
 ): Promise<Judgement> {
   const resolver = new Resolver(configuration.dns);
+  const policy = buildPolicy(configuration);
+  const { client, message, recipients, reversePath, smtputf8 } = question;
+  const run = buildAuthentication(configuration, listener, { ...given, resolver }).begin({
+    client,
+    smtputf8,
+  });
   try {
-    const authentication = buildAuthentication(configuration, listener, { ...given, resolver });
-    const policy = buildPolicy(configuration);
-    const { client, message, recipients, reversePath, smtputf8 } = question;
-    const run = authentication.begin({ client, smtputf8 });
     const refused: { command: string; reply: string }[] = [];
     const hear = async (command: string, said: ReturnType<typeof run.mail>): Promise<boolean> => {
       const proposal = await said;
@@ -94,6 +96,7 @@ export async function verify(
       refused,
     };
   } finally {
+    run.abort();
     resolver.close();
   }
 }

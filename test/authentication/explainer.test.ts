@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Explainer } from '../../src/authentication/explainer.ts';
+import { askedAhead } from '../../src/authentication/explanation.ts';
 import { toPlain } from '../../src/authentication/plain.ts';
 import type { ResolveFunction } from '../../src/dns/resolver.ts';
 import { DnsError } from '../../src/dns/resolver.ts';
@@ -120,9 +121,9 @@ test('an outcome tells of the shared reading of the message, of each check, and 
     options: { explain: true },
   });
   const told = Object.fromEntries((explanation ?? []).map((each) => [each.check, each]));
-  assert.equal(explanation?.[0]?.check, 'message');
+  assert.equal(explanation?.[0]?.check, askedAhead);
   assert.deepEqual(
-    told.message?.questions.map(({ name }) => name),
+    told[askedAhead]?.questions.map(({ name }) => name),
     ['_dmarc.example.com'],
   );
   assert.equal(told.spf?.skippedFor, 'unknown');

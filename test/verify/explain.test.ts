@@ -1,7 +1,7 @@
 // The reasoning as text: readable in 100 columns, and harmless for a terminal.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CheckExplanation } from '../../src/authentication/explanation.ts';
+import { askedAhead, type CheckExplanation } from '../../src/authentication/explanation.ts';
 import { toPlain } from '../../src/authentication/plain.ts';
 import { explain } from '../../src/verify/explain.ts';
 import { printable, printableJson, wrap } from '../../src/verify/printable.ts';
@@ -96,7 +96,7 @@ test('an answer that a check heard again is told there, and only the time of the
   const rest = { facts: [], results: [] };
   const lines = explain([
     {
-      check: 'message',
+      check: askedAhead,
       questions: [
         { ...question, milliseconds: 12 },
         { ...question, name: 'other', milliseconds: 13 },
