@@ -1,10 +1,10 @@
 // The chain of a message as plain data: who sealed, with what, and what they say they found (RFC 8617 §4.1).
-import { domainToASCII } from 'node:url';
 import type { ARCChainEntry } from 'mailauth';
+import { toALabels } from './a-labels.ts';
 
 /** One signed field of a set. */
 export interface SetSignature {
-  /** `d=`, in lower case. */
+  /** `d=`, as {@link toALabels} gives it. */
   readonly domain: string;
   readonly selector: string;
   readonly algorithm: string;
@@ -54,7 +54,7 @@ function readSignature(parsed: Parsed): SetSignature {
   // RFC 6376 §3.5 allows twelve digits, which are more than a Date holds.
   const known = Number.isFinite(seconds) && seconds >= 0 && seconds < 1e11;
   return {
-    domain: tagOf(parsed, 'd').toLowerCase(),
+    domain: toALabels(tagOf(parsed, 'd')),
     selector: tagOf(parsed, 's'),
     algorithm: tagOf(parsed, 'a'),
     ...(known && { time: new Date(seconds * 1000).toISOString() }),
@@ -97,7 +97,7 @@ function asParsed(value: unknown): Parsed {
 /** Of `domain`, `@domain` and `local-part@domain`; an A-label, '' for none. */
 function domainOf(identity: unknown): string {
   const text = typeof identity === 'string' ? identity : '';
-  return domainToASCII(text.slice(text.lastIndexOf('@') + 1));
+  return toALabels(text.slice(text.lastIndexOf('@') + 1));
 }
 
 function tagOf(parsed: Parsed, tag: string): string {

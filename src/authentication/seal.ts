@@ -20,7 +20,7 @@ export interface Sealable {
   /** How the chain that is there validated. */
   readonly chain: 'none' | 'pass' | 'fail';
   /** The header section as it came. */
-  readonly header: readonly HeaderField[];
+  readonly rows: readonly HeaderRow[];
   /** SHA-256 of the body, relaxed (RFC 6376 §3.4.4); base64. */
   readonly bodyHash: string;
 }
@@ -47,7 +47,8 @@ export interface Rewriting {
 
 /** RFC 8617 §4.2.1: no chain has more than 50 sets of three fields; what has more is not worth a look. */
 const maxArcFields = 150;
-const maxArcFieldOctets = 64 * 1024;
+/** Of all of them together; 50 sets of some kilobytes each. Reading tags costs more than hashing them. */
+const maxArcOctets = 256 * 1024;
 
 /** Why the RFC, or the message, does not let it be sealed; nothing that an administrator could mend. */
 const expected: ReadonlySet<string> = new Set([
@@ -70,14 +71,17 @@ const expected: ReadonlySet<string> = new Set([
  */
 export async function sealMessage(
   options: SealOptions,
-  { chain: cv, header, bodyHash }: Sealable,
+  { chain: cv, rows, bodyHash }: Sealable,
   { added, rewrite }: Rewriting,
   now: Date,
 ): Promise<readonly string[]> {
-  const kept = header.filter(({ name, raw }) => !counts(name) || rewrite(name, raw) === undefined);
-  const parsed = rowsThatCount([...added.map(toField), ...kept]);
+  const counting = rowsThatCount([...headerRows(added.map(toField)), ...rows]);
+  // What is rewritten has another name or none, and is nothing that a signature covers.
+  const parsed = counting
+    .filter(({ casedKey, line }) => rewrite(casedKey, line) === undefined)
+    .map((row) => ({ ...row, line: relaxed(row.line) }));
   const sets = parsed.filter(({ key }) => arcFields.has(key));
-  if (sets.length > maxArcFields || sets.some(isOutlandish)) return [];
+  if (sets.length > maxArcFields || areOutlandish(sets)) return [];
   // RFC 8617 §5.1.2: in a chain that fails, the new set stands for itself.
   const chain: ARCChainEntry[] | false = cv === 'pass' && getARChain({ parsed }, { strict: true });
   const { headers, errors } = await createSeal(false, {
@@ -110,22 +114,18 @@ const arcFields: ReadonlySet<string> = new Set([
   'arc-authentication-results',
 ]);
 
-/** Whether a set is about fields of this name. */
-function counts(name: string): boolean {
-  const key = name.toLowerCase();
-  return arcFields.has(key) || isSignable(key);
-}
-
-/** The fields that count, those of one name bounded: signers and verifiers take them from the bottom. */
-function rowsThatCount(header: readonly HeaderField[]): readonly HeaderRow[] {
+/** The fields that a set is about, those of one name bounded: signatures take them from the bottom. */
+function rowsThatCount(rows: readonly HeaderRow[]): readonly HeaderRow[] {
   const taken = new Map<string, number>();
-  const rows = headerRows(header).reverse();
-  const counting = rows.filter(({ key }) => {
-    const count = (taken.get(key) ?? 0) + 1;
-    taken.set(key, count);
-    return arcFields.has(key) || (isSignable(key) && count <= maxOfOneName);
-  });
-  return counting.reverse().map((row) => ({ ...row, line: relaxed(row.line) }));
+  const counting: HeaderRow[] = [];
+  for (let i = rows.length - 1; i >= 0; i--) {
+    const row = rows[i];
+    if (!row || !(arcFields.has(row.key) || isSignable(row.key))) continue;
+    const count = (taken.get(row.key) ?? 0) + 1;
+    taken.set(row.key, count);
+    if (count <= (arcFields.has(row.key) ? maxArcFields + 1 : maxOfOneName)) counting.push(row);
+  }
+  return counting.reverse();
 }
 
 /**
@@ -137,9 +137,10 @@ function relaxed(line: Buffer): Buffer {
   return Buffer.from(unfolded.replace(/[ \t]+/g, ' '), 'latin1');
 }
 
-/** No chain that holds has such a field, and reading it may cost more than it should. */
-function isOutlandish({ line }: HeaderRow): boolean {
-  return line.length > maxArcFieldOctets || line.includes('\r');
+/** No chain that holds has such fields, and reading them may cost more than it should. */
+function areOutlandish(sets: readonly HeaderRow[]): boolean {
+  const octets = sets.reduce((sum, { line }) => sum + line.length, 0);
+  return octets > maxArcOctets || sets.some(({ line }) => line.includes('\r'));
 }
 
 /** "ARC-Authentication-Results: i=50; " is this much longer than "Authentication-Results: ". */

@@ -153,6 +153,16 @@ test('oldest-pass is the set since which nothing was changed', async () => {
   assert.equal(await oldestPass(fourth), '4');
 });
 
+test('under a large header section, oldest-pass goes down as far as the work is worth', async () => {
+  let message = Buffer.from(`Subject: ${'long '.repeat(300_000)}\r\n${plain}`);
+  for (let i = 1; i <= 5; i++) {
+    message = Buffer.from(
+      await seal(message, forwarder, 'forwarder.example; none', i === 1 ? 'none' : 'pass'),
+    );
+  }
+  assert.equal(await oldestPass(message), '3');
+});
+
 test('a chain of fifty is judged, ten of its sealers are named, and no later seal is possible', async () => {
   let message = signed;
   for (let i = 1; i <= 50; i++) {
@@ -296,6 +306,12 @@ for (const [what, results, vouches] of [
     assert.equal((await trustIn(message, ['list.example']))?.dmarc, vouches);
   });
 }
+
+test('a domain in other clothes is another domain', async () => {
+  const dressed = await sign(plain.replace('alice@example.com', 'alice@ex%61mple.com'), author);
+  const message = await seal(dressed, list, `list.example; ${authorPassed}`);
+  assert.equal((await trustIn(message, ['list.example']))?.dmarc, false);
+});
 
 test('nobody vouches for a message of several authors', async () => {
   const two = await sign(plain.replace('From: Alice', 'From: Eve <eve@evil.example>, Alice'), author);

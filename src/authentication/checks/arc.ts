@@ -1,8 +1,9 @@
 // arc: the chain of those who handled the message and say what they found (RFC 8617).
-import { domainToASCII } from 'node:url';
 import type { DKIMResult } from 'mailauth';
 import { z } from 'zod';
 import { isTemporary } from '../../dns/resolver.ts';
+import { toALabels } from '../a-labels.ts';
+import { parseMailAddress } from '../address.ts';
 import { type ArcSet, readChain } from '../arc-chain.ts';
 import type { Check, EndOfHeadersContext, ResolveFunction } from '../check.ts';
 import { type Verification, validateChain } from '../mailauth.ts';
@@ -28,12 +29,12 @@ const notDomain = 'is not a domain; expected one such as example.com';
 /** Internationalised domains become A-labels. */
 const domain = z
   .string()
-  .transform(domainToASCII)
+  .transform(toALabels)
   .refine((name) => domainName.test(name), { error: notDomain });
 
 const sealer = z
   .string()
-  .transform((name) => (name.startsWith('.') ? `.${domainToASCII(name.slice(1))}` : domainToASCII(name)))
+  .transform((name) => (name.startsWith('.') ? `.${toALabels(name.slice(1))}` : toALabels(name)))
   .refine((name) => domainName.test(name.replace(/^\./, '')), {
     error: `${notDomain}, or .example.com for all domains below it`,
   });
@@ -82,7 +83,8 @@ export const arc: Check<ArcOptions> = {
     // What could not be found out today may hold tomorrow: a seal that says cv=fail would be for ever.
     const known = value !== 'fail' || !questions.failed();
     if (known && isChainStatus(value)) {
-      noteSealable(context.notes, { chain: value, header: context.header, bodyHash: message.bodyHash });
+      const { bodyHash, headers } = message;
+      noteSealable(context.notes, { chain: value, rows: headers.parsed, bodyHash });
     }
     if (value === 'none') return [{ method: 'arc', value, properties: [] }];
     if (value === 'pass') {
@@ -156,11 +158,8 @@ function describe(chain: readonly ArcSet[]): string {
 
 /** @returns undefined where there is not exactly one */
 function authorDomain({ headerFrom, fromFields }: Verification): string | undefined {
-  const domains = new Set(
-    headerFrom.map((address) => domainToASCII(address.slice(address.lastIndexOf('@') + 1))),
-  );
-  const [only] = domains;
-  return fromFields === 1 && domains.size === 1 && only !== '' ? only : undefined;
+  const [first, ...others] = headerFrom.map((address) => parseMailAddress(address)?.domain);
+  return fromFields === 1 && others.every((each) => each === first) ? first : undefined;
 }
 
 function isChainStatus(value: ResultValue): value is 'none' | 'pass' | 'fail' {
