@@ -1,6 +1,7 @@
 // Writes the list of keys in docs/configuration.md from the schema: node scripts/configuration-reference.ts
 import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
+import { commonOptions } from '../src/authentication/checks.ts';
 import { configurationSchema } from '../src/config/schema.ts';
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
@@ -23,10 +24,19 @@ function reference(): string {
   return section('', 'The top of the file', schema);
 }
 
+/** What is said once for all checks. */
+const forAll = 'checks.*.';
+
 /** A list of an object's keys, and after it one for each key that has keys of its own. */
 function section(prefix: string, title: string, schema: JsonSchema): string {
-  const keys = Object.entries(schema.properties ?? {}) as [string, JsonSchema][];
+  const all = Object.entries(schema.properties ?? {}) as [string, JsonSchema][];
+  const keys = all.filter(([key]) => !(isCheck(prefix) && key in commonOptions));
+  if (keys.length === 0) return '';
   const rows = keys.map(([key, value]) => row(key, value, schema.required?.includes(key) ?? false));
+  if (prefix === 'checks.') {
+    const common = z.toJSONSchema(z.strictObject(commonOptions), { io: 'input' });
+    rows.push(section(forAll, 'Every check', common).trimEnd());
+  }
   const below = keys.flatMap(([key, value]) => {
     const object = objectIn(value);
     const path = `${prefix}${key}${value.type === 'array' ? '[]' : ''}`;
@@ -35,9 +45,18 @@ function section(prefix: string, title: string, schema: JsonSchema): string {
   return `\n### ${title}\n\n${rows.join('\n')}\n${below.join('')}`;
 }
 
+/** Whether these are the options of one check. */
+function isCheck(prefix: string): boolean {
+  return prefix !== forAll && /^checks\.[^.]+\.$/.test(prefix);
+}
+
 /** The schema of the mapping that a key takes, alone, in a list, or as one choice of several. */
 function objectIn(schema: JsonSchema): JsonSchema | undefined {
-  const candidates = [schema, schema.items, ...(schema.anyOf ?? [])] as (JsonSchema | undefined)[];
+  const items = schema.items as JsonSchema | undefined;
+  const candidates = [schema, items, ...(schema.anyOf ?? []), ...(items?.anyOf ?? [])] as (
+    | JsonSchema
+    | undefined
+  )[];
   return candidates.find((candidate) => Object.keys(candidate?.properties ?? {}).length > 0);
 }
 

@@ -19,7 +19,8 @@ import { xTls } from './checks/x-tls.ts';
 /** RFC 5322 §2.2: a field name. */
 const fieldName = /^[!-9;-~]{1,70}$/;
 
-const commonOptions = {
+/** Options that every check has. */
+export const commonOptions = {
   hideNone: z
     .boolean()
     .prefault(false)
