@@ -154,7 +154,7 @@ test('oldest-pass is the set since which nothing was changed', async () => {
 });
 
 test('under a large header section, oldest-pass goes down as far as the work is worth', async () => {
-  let message = Buffer.from(`Subject: ${'long '.repeat(300_000)}\r\n${plain}`);
+  let message = Buffer.from(`Subject: ${'long '.repeat(40_000)}\r\n${plain}`);
   for (let i = 1; i <= 5; i++) {
     message = Buffer.from(
       await seal(message, forwarder, 'forwarder.example; none', i === 1 ? 'none' : 'pass'),

@@ -127,21 +127,17 @@ async function properties(
   return found;
 }
 
-/** Octets that older signatures may cover together; a hundred times what a header section has. */
-const maxCoveredOctets = 4 * 1024 * 1024;
-
 /**
  * RFC 8617 §5.2 step 5: since whom the message is as it is, going down from the newest set, which passed.
  *
- * @returns the lowest instance whose ARC-Message-Signature still holds, 0 when all do
+ * @returns the lowest instance whose ARC-Message-Signature still holds, 0 when all do; where older ones
+ *   cover so much that they are not worth the work, the lowest that is known to hold
  */
 async function oldestPass(message: Verification, newest: number, resolve: ResolveFunction): Promise<number> {
-  const octets = message.headers.parsed.reduce((sum, { line }) => sum + line.length, 0);
-  const last = Math.max(1, newest - Math.floor(maxCoveredOctets / octets));
-  for (let instance = newest - 1; instance >= last; instance--) {
+  for (let instance = newest - 1; instance >= 1; instance--) {
     if (!(await message.messageSignatureValid(instance, resolve))) return instance + 1;
   }
-  return last === 1 ? 0 : last;
+  return 0;
 }
 
 function explained({ status, bodyHash, bodyHashExpecting, rr }: DKIMResult): unknown {
