@@ -2,7 +2,7 @@
 import { domainToASCII, domainToUnicode } from 'node:url';
 import type { AddedField } from './check.ts';
 
-/** RFC 5322 §2.1.1: how long a line should be at most; 998 it must not pass, and words are cut so that none does. */
+/** RFC 5322 §2.1.1: how long a line should be at most. It must not pass 998: the limits below see to that. */
 const foldAt = 78;
 const maxValueOctets = 400;
 /** Texts of ours are short; what is longer was made long by somebody else. */

@@ -23,7 +23,7 @@ export interface OwnFields {
 
 /** What a removed field is called where it is kept. */
 const keptName = 'X-Received-Authentication-Results';
-/** It sets the seal of another on what that one found: removing one field of it would break it. */
+/** Part of a seal of somebody else, which would be broken without it (RFC 8617 §4.1.1). */
 const neverRead = 'arc-authentication-results';
 
 const nothing = Buffer.alloc(0);
