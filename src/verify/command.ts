@@ -1,5 +1,6 @@
 // The command `postern verify`: from its options to its answer.
 import { isIP } from 'node:net';
+import type { Client } from '../authentication/authentication.ts';
 import type { Configuration, ListenerConfiguration } from '../config/configuration.ts';
 import { loadConfiguration } from '../config/load.ts';
 import type { HeaderField } from '../message/header-section.ts';
@@ -45,13 +46,8 @@ export async function runVerify(
   tell: (text: string) => void,
 ): Promise<Answer> {
   const note = (text: string) => tell(printable(text));
-  const { ip, helo, from, to = [], json = false, explain = false, smtputf8 = false } = options;
-  if (ip !== undefined && (isIP(ip) === 0 || ip.includes('%'))) {
-    throw new VerifyError('usage', `--ip: ${ip} is not an IPv4 or IPv6 address`);
-  }
-  if (helo !== undefined && (helo === '' || controlCharacter.test(helo))) {
-    throw new VerifyError('usage', '--helo: expected the name that the client says in HELO or EHLO');
-  }
+  const { from, to = [], json = false, explain = false, smtputf8 = false } = options;
+  const client = readClient(options);
   const sender = from === undefined ? undefined : readAddress('--from', from);
   const recipients = to.map((address) => readAddress('--to', address));
   const configuration = load(options);
@@ -62,10 +58,11 @@ export async function runVerify(
     headerBytes: limits.headerBytes,
     bareNewlines,
   });
-  if (ip === undefined) note('no --ip: the client is not known, and what needs its address is not checked');
+  if (client.ip === undefined)
+    note('no --ip: the client is not known, and what needs its address is not checked');
   const question: Question = {
     message,
-    client: { ...(ip !== undefined && { ip }), ...(helo !== undefined && { helo }) },
+    client,
     reversePath: sender ?? assumeSender(message.header.fields, note),
     recipients,
     smtputf8,
@@ -78,12 +75,25 @@ export async function runVerify(
   return { ...verdictOf(judgement.outcome.results), report };
 }
 
+function readClient({ ip, helo }: VerifyOptions): Client {
+  if (ip !== undefined && (isIP(ip) === 0 || ip.includes('%'))) {
+    throw new VerifyError('usage', `--ip: ${ip} is not an IPv4 or IPv6 address`);
+  }
+  if (helo !== undefined && (helo === '' || controlCharacter.test(helo))) {
+    throw new VerifyError('usage', '--helo: expected the name that the client says in HELO or EHLO');
+  }
+  return { ...(ip !== undefined && { ip }), ...(helo !== undefined && { helo }) };
+}
+
 /** @returns bytes as latin1 string, without angle brackets */
 function readAddress(option: string, text: string): string {
   const bracketed = /^<.*>$/s.test(text) ? text : `<${text}>`;
   const path = parsePathArgument(Buffer.from(bracketed, 'utf8').toString('latin1'));
-  if (typeof path !== 'string' && path.parameters.length === 0) return path.address;
-  throw new VerifyError('usage', `${option}: ${text} is not an address`);
+  // Only a sender may be null.
+  if (typeof path === 'string' || path.parameters.length > 0 || (path.address === '' && option === '--to')) {
+    throw new VerifyError('usage', `${option}: ${text} is not an address`);
+  }
+  return path.address;
 }
 
 /** Whoever delivered the message wrote the envelope sender into it (RFC 5321 §4.4). */

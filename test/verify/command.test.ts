@@ -14,6 +14,7 @@ const wrong: readonly (readonly [string, VerifyOptions])[] = [
   ['--from', { from: '<a@example.com> SIZE=1' }],
   ['--from', { from: '<a@example.com' }],
   ['--to', { to: ['a@example.com', 'b\x1b@example.com'] }],
+  ['--to', { to: [''] }],
   ['--zone', { zone: '' }],
 ];
 
