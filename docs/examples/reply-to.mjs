@@ -20,6 +20,9 @@ const replyTo = {
   // One's own people may write what they like.
   skippedFor: ['authenticated', 'trusted', 'local'],
 
+  // Nobody else may write this one: those that messages bring along are removed.
+  ownFields: ['X-Replies-Go-To'],
+
   schema: (z) =>
     z.strictObject({
       quarantine: z.boolean().prefault(false),

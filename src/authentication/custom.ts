@@ -21,10 +21,13 @@ export type * from './check.ts';
  *   },
  * };
  */
-export interface CustomCheck<Options = unknown> extends Omit<Check<Options>, 'schema' | 'skippedFor'> {
+export interface CustomCheck<Options = unknown>
+  extends Omit<Check<Options>, 'schema' | 'skippedFor' | 'ownFields'> {
   /** Given our zod, so that a module needs no packages of its own. */
   readonly schema?: z.ZodType<Options> | ((zod: typeof z) => z.ZodType<Options>);
   readonly skippedFor?: readonly ClientClass[];
+  /** Names of fields that nobody else may write: those that a message brings along are removed. */
+  readonly ownFields?: readonly string[];
 }
 
 const stageNames = [
@@ -56,6 +59,7 @@ const moduleSchema = z.strictObject({
       z.custom<(zod: typeof z) => z.ZodType>((value) => typeof value === 'function'),
     ])
     .optional(),
+  ownFields: z.array(z.string()).optional(),
   skippedFor: z.array(z.enum(['authenticated', 'trusted', 'local', 'unknown', 'stranger'])).prefault([]),
   ...(Object.fromEntries(stageNames.map((stage) => [stage, stageFunction.optional()])) as Record<
     (typeof stageNames)[number],
@@ -136,7 +140,7 @@ export function loadCustomCheck(entry: CustomEntry): ConfiguredCheck {
       })),
     );
   }
-  const { name, skippedFor, schema, ...stages } = parsed.data;
+  const { name, skippedFor, schema, ownFields, ...stages } = parsed.data;
   const functions = stageNames.flatMap((stage) => {
     const work = stages[stage];
     return work === undefined ? [] : [[stage, work] as const];
@@ -152,6 +156,7 @@ export function loadCustomCheck(entry: CustomEntry): ConfiguredCheck {
     hideNone: entry.hideNone,
     header: entry.header,
     proposes: true,
+    ...(ownFields && { ownFields }),
     stages: Object.fromEntries(
       functions.map(([stage, work]) => [
         stage,

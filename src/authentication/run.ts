@@ -51,11 +51,18 @@ export interface CheckFindings {
   readonly proposals: readonly Proposal[];
 }
 
+/** What one stage of a check gives. */
+interface CourseFinding {
+  readonly finding: Promise<Finding>;
+  /** Stage `rcpt`: whom it is about. */
+  readonly recipient: string | undefined;
+}
+
 /** One check in the course of a run. */
 interface Course {
   readonly check: ConfiguredCheck;
   /** In the order of the stages. */
-  readonly found: Promise<Finding>[];
+  readonly found: CourseFinding[];
   readonly explainer: Explainer | undefined;
   /** It threw: it is not asked again. */
   broken: boolean;
@@ -76,6 +83,7 @@ export class Run {
   #reader: MessageReader | undefined;
   #clientClass: ClientClass;
   #listMail = false;
+  #headerKnown = false;
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -138,8 +146,9 @@ export class Run {
 
   /** @returns what a check would do with this recipient, where one has a say as early as this */
   rcpt(recipient: string): Promise<Proposal | undefined> | undefined {
+    if (!this.#asks('rcpt')) return undefined;
     const before = new Set(this.#courses.flatMap(({ found }) => found));
-    this.#start('rcpt', { ...this.#context, recipient });
+    this.#start('rcpt', { ...this.#context, recipient }, recipient);
     return this.#early(['rcpt'], before);
   }
 
@@ -150,14 +159,14 @@ export class Run {
 
   /** The header section is complete. */
   header(fields: readonly HeaderField[]): void {
-    if (this.#over.signal.aborted || this.#endOfHeaders) return;
+    if (this.#over.signal.aborted || this.#headerKnown) return;
+    this.#headerKnown = true;
     const { upstream, forwardedClient } = this.#options;
     const received = upstream && readUpstreamReceived(fields, forwardedClient, upstream);
     this.#classify(received);
     this.#listMail = isListMail(fields);
-    for (const field of fields) this.#start('header', { ...this.#context, field });
-    const wanted = this.#courses.some(({ check }) => check.stages.endOfHeaders ?? check.stages.endOfMessage);
-    if (!wanted) return;
+    if (this.#asks('header')) for (const field of fields) this.#start('header', { ...this.#context, field });
+    if (!this.#asks('endOfHeaders') && !this.#asks('endOfMessage')) return;
     const { now } = this.#context;
     const resolve = this.#readerExplainer?.resolve ?? this.#context.resolve;
     this.#reader = new MessageReader({ header: fields, resolve, now: now() });
@@ -179,7 +188,7 @@ export class Run {
    */
   body(chunk: Buffer): Promise<void> | undefined {
     if (this.#over.signal.aborted) return undefined;
-    this.#start('body', { ...this.#context, chunk });
+    if (this.#asks('body')) this.#start('body', { ...this.#context, chunk });
     return this.#reader?.write(chunk);
   }
 
@@ -223,42 +232,61 @@ export class Run {
     this.#courses = this.#courses.filter(({ check }) => !check.skippedFor.includes('authenticated'));
   }
 
-  #start<Stage extends keyof Stages>(stage: Stage, context: Stages[Stage]): void {
-    for (const course of this.#courses) this.#startOne(course, stage, context);
+  /** Whether any check takes part in the stage. */
+  #asks(stage: keyof Stages): boolean {
+    return this.#courses.some(({ check }) => check.stages[stage]);
   }
 
-  #startOne<Stage extends keyof Stages>(course: Course, stage: Stage, context: Stages[Stage]): void {
+  #start<Stage extends keyof Stages>(stage: Stage, context: Stages[Stage], recipient?: string): void {
+    for (const course of this.#courses) this.#startOne(course, stage, context, recipient);
+  }
+
+  #startOne<Stage extends keyof Stages>(
+    course: Course,
+    stage: Stage,
+    context: Stages[Stage],
+    recipient?: string,
+  ): void {
     const work = course.check.stages[stage];
     if (!work || course.broken) return;
     const { explainer } = course;
     const own = explainer ? { ...context, resolve: explainer.resolve, explain: explainer.explain } : context;
-    course.found.push(this.#guard(course, async () => work(own)));
+    course.found.push({ finding: this.#guard(course, async () => work(own)), recipient });
   }
 
   /** What checks with a say of their own think of what is known so far; undefined when there is none. */
   #early(
     stages: readonly (keyof Stages)[],
-    before: ReadonlySet<Promise<Finding>> = new Set(),
+    before: ReadonlySet<CourseFinding> = new Set(),
   ): Promise<Proposal | undefined> | undefined {
     const asked = this.#courses.filter(
       ({ check }) => check.proposes && stages.some((stage) => check.stages[stage]),
     );
     if (asked.length === 0) return undefined;
     const found = asked.flatMap((course) => course.found.filter((each) => !before.has(each)));
-    return Promise.all(found).then(
+    const heard = Promise.all(found.map(({ finding }) => finding)).then(
       (findings) => findings.find(({ disposition }) => disposition !== undefined)?.disposition,
     );
+    // Whoever is still thinking then is heard at the end of the message, if that is soon enough.
+    const patience = Promise.withResolvers<undefined>();
+    const timer = setTimeout(patience.resolve, this.#options.finishMs, undefined);
+    return Promise.race([heard, patience.promise]).finally(() => clearTimeout(timer));
   }
 
   async #collect(): Promise<readonly CheckFindings[]> {
     return Promise.all(
       this.#courses.map(async ({ check, found }) => {
-        const findings = await Promise.all(found);
+        const findings = await Promise.all(found.map(({ finding }) => finding));
+        // What was said about a recipient that was refused is no matter of the message's.
+        const counting = findings.filter((_, i) => {
+          const recipient = found[i]?.recipient;
+          return recipient === undefined || this.#recipients.includes(recipient);
+        });
         return {
           check,
           results: findings.flatMap(({ results = [] }) => results),
           fields: findings.flatMap(({ fields = [] }) => fields),
-          proposals: findings.flatMap(({ disposition }) => (disposition ? [disposition] : [])),
+          proposals: counting.flatMap(({ disposition }) => (disposition ? [disposition] : [])),
         };
       }),
     );

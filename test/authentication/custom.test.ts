@@ -58,7 +58,7 @@ async function send(given: {
   return { rcpt, final, sent, log: proxy.transactions()[0] };
 }
 
-const message = ['From: a@a.example', 'Reply-To: x@evil.example', '', 'text'];
+const message = ['From: a@a.example', 'Reply-To: x@evil.example', 'X-Replies-Go-To: forged', '', 'text'];
 
 test('the worked example refuses a recipient at RCPT, and the others get the message', async () => {
   const { rcpt, final, sent } = await send({
@@ -76,6 +76,7 @@ test('the worked example writes a result and a field, and has the message quaran
   assert.match(final, /^250 /);
   assert.match(sent, /x-reply-to=fail header\.reply-to=evil\.example\r\n/);
   assert.match(sent, /\r\nX-Replies-Go-To: evil\.example\r\n/);
+  assert.doesNotMatch(sent, /forged/);
   assert.match(sent, /\r\nX-Disposition-Quarantine: .*replies would not go to the author\r\n/);
   assert.equal(log?.disposition, 'quarantine');
 });
