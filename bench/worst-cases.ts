@@ -202,7 +202,12 @@ export async function worstCases(): Promise<readonly WorstCase[]> {
       ...fields,
     ]),
     await signed('200 kB of Subject in one line', [author, `Subject: ${'word '.repeat(40_000)}.`]),
-    await signed('Subject folded into 70,000 lines', [author, `Subject:${'\r\n a'.repeat(70_000)}`]),
+    // By hand: the library that signs needs seconds for it.
+    plain('Subject folded into 70,000 lines', [
+      `${tags}; h=from:subject`,
+      author,
+      `Subject:${'\r\n a'.repeat(70_000)}`,
+    ]),
     plain('Subject folded into 70,000 empty lines', [author, `Subject:${'\r\n '.repeat(70_000)}`]),
     plain('From folded before its colon', [`From${'\r\n '.repeat(70_000)}: a@example.com`]),
     await manySignatures(),
@@ -225,12 +230,12 @@ export async function worstCases(): Promise<readonly WorstCase[]> {
     plain('ARC-Seal full of white space', [`ARC-Seal: i=1; a=b${' '.repeat(60_000)}c`, ...fields]),
     await arcSets(50, 'spf=pass smtp.mailfrom=example.com'),
     await arcSets(50, `spf=pass (${'x '.repeat(60)})`),
-    await arcSets(50, `spf=pass (${'x '.repeat(5000)})`),
+    await arcSets(15, `spf=pass (${'x '.repeat(10_000)})`),
     await arcSets(20, `spf=pass (${'x '.repeat(3200)})`),
     await arcSets(
       50,
       'spf=pass',
-      Array.from({ length: 250 }, (_, i) => `X-${i}: ${'word  '.repeat(350)}`),
+      Array.from({ length: 30 }, (_, i) => `X-${i}: ${'word  '.repeat(700)}`),
     ),
     await arcSet51(),
     plain('5,000 ARC-Seal', [...repeat('ARC-Seal: i=1; a=rsa-sha256; cv=none', 5000), ...fields]),
