@@ -4,9 +4,14 @@ import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { BodyHasher, coverageKey } from '../../src/authentication/body-hash.ts';
 import { headerRows } from '../../src/authentication/header-rows.ts';
-import { parseHeaderSection } from '../../src/message/header-section.ts';
+import { Verifier } from '../../src/authentication/verifier.ts';
+import { HeaderCollector, parseHeaderSection } from '../../src/message/header-section.ts';
+import { type FieldSignature, signField } from '../support/field-signer.ts';
+import { makeKey } from '../support/signing.ts';
+import { plain } from './judge.ts';
 
 interface MailauthHash {
   update(chunk: Buffer): void;
@@ -135,5 +140,81 @@ describe('the header section', () => {
   test('a name longer than anybody signs is none', () => {
     const [row] = headerRows(parseHeaderSection(Buffer.from(`${'a'.repeat(2000)}: b\r\n`)).fields);
     assert.deepEqual([row?.key, row?.line.length], ['', 2003]);
+  });
+});
+
+const key = makeKey('example.com', 's1', 'ed25519');
+const now = new Date('2026-01-05T10:00:00Z');
+const resolve = async () => [[key.record]];
+
+/** What mailauth alone makes of a message: value and reason of each signature, authors, From fields. */
+async function theirs(message: Buffer): Promise<unknown> {
+  const options = { resolver: resolve, minBitLength: 1024, curTime: now, strict: true };
+  const { results, headerFrom, fromFields } = await dkimVerify(message, options);
+  const signatures = results.map(({ status }) => [status.result, status.comment]);
+  return [signatures[0]?.[0] === 'none' ? [] : signatures, headerFrom, fromFields];
+}
+
+async function ours(message: Buffer, size: number): Promise<unknown> {
+  const collector = new HeaderCollector(message.length);
+  const sizeBytes = collector.push(message);
+  const { fields } = collector.section();
+  const verifier = new Verifier({ header: fields, resolve, now });
+  for (const chunk of chunks(message.subarray(sizeBytes), size)) verifier.update(chunk);
+  const verification = verifier.finish();
+  const options = { resolve, maximum: 10, minimumKeyBits: 1024 };
+  const { findings } = await verification.verify('dkim-signature', options);
+  const signatures = findings.map((finding) =>
+    finding.kind === 'verified' ? [finding.result.status.result, finding.result.status.comment] : finding,
+  );
+  return [signatures, verification.headerFrom, verification.fromFields];
+}
+
+describe('a signed message that was tampered with', () => {
+  const signatures = fc.record({
+    names: fc.shuffledSubarray(['From', 'from', 'Subject', 'Subject', 'To', 'X-Absent', 'Date'], {
+      minLength: 1,
+    }),
+    limit: fc.option(fc.nat(12)),
+    tags: fc.option(
+      fc.constantFrom('t=1; x=2', 't=1', 'q=dns/txt', 'i=a@example.com', 'i=a@other.example', 'v=1'),
+    ),
+  });
+  const strangeLine = fc.constantFrom(
+    'From: eve@example.net',
+    'from : eve@example.net',
+    'From\r\n : eve@example.net',
+    ' folded under what is above',
+    'no field at all',
+    'From',
+    ': without a name',
+    'Subject: other',
+    'X-Absent: present',
+    'To: a: b@example.com, c@example.com;',
+  );
+  /** Where in the message, by its lines, something is put between. */
+  const tampering = fc.array(fc.tuple(fc.nat(14), strangeLine), { maxLength: 2 });
+
+  test('comes to what mailauth says of it, signature by signature', async () => {
+    const list = fc.array(signatures, { minLength: 1, maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(list, tampering, fc.integer({ min: 1, max: 50 }), async (wanted, changes, size) => {
+        let message = plain;
+        for (const { names, limit, tags } of wanted) {
+          const how: FieldSignature = {
+            algorithm: 'ed25519-sha256',
+            names,
+            ...(limit !== null && { limit }),
+            ...(tags !== null && { tags }),
+          };
+          message = signField(message, key, how).toString('latin1');
+        }
+        const lines = message.split('\r\n');
+        for (const [at, line] of changes) lines.splice(at, 0, line);
+        const tampered = Buffer.from(lines.join('\r\n'), 'latin1');
+        assert.deepEqual(await ours(tampered, size), await theirs(tampered));
+      }),
+      { numRuns: 400 },
+    );
   });
 });
