@@ -1,8 +1,8 @@
 // The ARC sets of a header section, put in order (RFC 8617 §4.2.1, §5.2 steps 1 to 3), within bounds.
 import type { ARCChainEntry } from 'mailauth';
 import { getARChain } from 'mailauth/lib/arc/index.js';
-import type { SignatureField } from 'mailauth/lib/dkim/dkim-verifier.js';
 import { type HeaderRow, withoutRuns } from './header-rows.ts';
+import type { SignatureField } from './mailauth-internals.ts';
 import { maxFieldOctets } from './signature-field.ts';
 
 /** RFC 8617 §4.2.1: 50 sets of three fields. With one field more, one of them is wrong. */

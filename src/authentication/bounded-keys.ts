@@ -1,6 +1,6 @@
 // Public keys from DNS, without those that cost more to use than anybody needs.
 import { createPublicKey } from 'node:crypto';
-import type { KeyCache, PublicKey } from 'mailauth/lib/dkim/dkim-verifier.js';
+import type { KeyCache, PublicKey } from './mailauth-internals.ts';
 
 /** RFC 8301 §3.2: verifiers must be able to take keys of up to 4096 bits. */
 const maxKeyBits = 4096;

@@ -1,8 +1,8 @@
 // A signature field before anything is verified: its tags, what it covers, and whether it is worth the work.
-import type { DkimVerifier, SignatureField } from 'mailauth/lib/dkim/dkim-verifier.js';
-import parseDkimHeaders from 'mailauth/lib/parse-dkim-headers.js';
+
 import { type BodyCoverage, coverageKey } from './body-hash.ts';
 import { type HeaderRow, lowerCase, withoutRuns } from './header-rows.ts';
+import { type DkimVerifier, parseSignatureTags, type SignatureField } from './mailauth-internals.ts';
 
 /** RSA-4096 signatures over every field that there is a name for take 4 KiB. */
 export const maxFieldOctets = 16 * 1024;
@@ -32,7 +32,7 @@ export interface RefusedSignature {
 /** @returns a row's tags; undefined where it would take too long to read them */
 export function readSignatureField(row: HeaderRow): SignatureField | undefined {
   if (row.line.length > maxFieldOctets || hasManyTags(row.line)) return undefined;
-  const tags = parseDkimHeaders(withoutRuns(row.line), { strict: true });
+  const tags = parseSignatureTags(withoutRuns(row.line), { strict: true });
   return { ...tags, type: 'DKIM', original: row.line };
 }
 

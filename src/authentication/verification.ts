@@ -1,12 +1,12 @@
 // What is known of a message that has arrived, and its signatures, each verified when a check asks for it.
 import type { DKIMResult, DNSResolver } from 'mailauth';
-import { DkimVerifier, type KeyCache, type SignatureField } from 'mailauth/lib/dkim/dkim-verifier.js';
 import type { ResolveFunction } from '../dns/resolver.ts';
 import type { ArcSets } from './arc-sets.ts';
 import type { Authors } from './authors.ts';
 import type { BodyHash } from './body-hash.ts';
 import { boundedKeys } from './bounded-keys.ts';
 import type { HeaderRow } from './header-rows.ts';
+import { DkimVerifier, type KeyCache, type SignatureField } from './mailauth-internals.ts';
 import {
   type RefusedSignature,
   readSignatureField,

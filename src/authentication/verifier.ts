@@ -1,11 +1,12 @@
 // Takes one message: its fields are read, and its body is hashed while it arrives, for all that may be asked later.
-import { DkimVerifier } from 'mailauth/lib/dkim/dkim-verifier.js';
+
 import type { ResolveFunction } from '../dns/resolver.ts';
 import { messageSignatureOf, readArcSets } from './arc-sets.ts';
 import { readAuthors } from './authors.ts';
 import { type BodyCoverage, BodyHasher, coverageKey } from './body-hash.ts';
 import type { HeaderField } from './check.ts';
 import { headerRows } from './header-rows.ts';
+import { DkimVerifier } from './mailauth-internals.ts';
 import { prepareArc, prepareDkim } from './signature-field.ts';
 import { leastKeyBits, MessageVerification, type SignatureName, type Verification } from './verification.ts';
 

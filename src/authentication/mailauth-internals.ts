@@ -1,0 +1,84 @@
+// The parts of mailauth that it has no types for: how signatures are read and verified (RFC 6376 §6.1).
+import { createRequire } from 'node:module';
+import type { DKIMResult, DNSResolver, ParsedHeader } from 'mailauth';
+import type { BodyHash } from './body-hash.ts';
+import type { HeaderRow } from './header-rows.ts';
+
+/** A tag list (RFC 6376 §3.2) as mailauth reads it. */
+interface ParsedTags {
+  readonly parsed: NonNullable<ParsedHeader['parsed']>;
+  original: Buffer;
+  readonly syntaxErrors?: readonly string[];
+}
+
+/** A signature field; `prepareSignature` fills in what follows `type`. */
+export interface SignatureField extends ParsedTags {
+  type: 'DKIM' | 'ARC';
+  /** Why it is not even looked at. */
+  readonly skip?: string;
+  /** Why it can't be valid. */
+  readonly invalid?: string;
+  readonly hashAlgo?: string;
+  readonly bodyCanon?: string;
+  /** '' for none. */
+  readonly maxBodyLength?: number | '';
+  readonly signingDomain?: string;
+  readonly selector?: string;
+  /** The body hash that belongs to it; ours to set. */
+  bodyHashKey?: string;
+}
+
+/** A key as its record has it. */
+export interface PublicKey {
+  /** PEM */
+  readonly publicKey: string;
+  /** The record. */
+  readonly rr: string;
+  readonly modulusLength?: number;
+  readonly keyType: string;
+  readonly testing: boolean;
+}
+
+/** Fetches keys; the same question has the same promise. */
+export interface KeyCache {
+  readonly resolver: DNSResolver;
+  get(
+    type: string,
+    name: string,
+    minBitLength: number,
+    options: { readonly strict: boolean; readonly hashAlgo: string | undefined },
+  ): Promise<PublicKey>;
+}
+
+/** Of the writable stream that it is nothing is used. */
+export interface DkimVerifier {
+  readonly minBitLength: number;
+  headers: { readonly parsed: readonly HeaderRow[] };
+  bodyHashes: ReadonlyMap<string, BodyHash>;
+  keyCache: KeyCache;
+  /** Judges the syntax. */
+  prepareSignature(signature: SignatureField): void;
+  /** Reads `headers` before it first waits. */
+  verifySignature(signature: SignatureField): Promise<DKIMResult>;
+  skippedSignatureResult(signature: SignatureField): DKIMResult;
+}
+
+interface DkimVerifierOptions {
+  readonly resolver: DNSResolver;
+  readonly minBitLength: number;
+  readonly curTime: Date;
+  readonly strict: true;
+}
+
+const require = createRequire(import.meta.url);
+const verifier = require('mailauth/lib/dkim/dkim-verifier.js') as {
+  readonly DkimVerifier: new (options: DkimVerifierOptions) => DkimVerifier;
+};
+
+export const DkimVerifier: new (options: DkimVerifierOptions) => DkimVerifier = verifier.DkimVerifier;
+
+/** Reads the tags of a field, its name included; with `strict`, their names as they are written. */
+export const parseSignatureTags = require('mailauth/lib/parse-dkim-headers.js') as (
+  line: Buffer,
+  options: { readonly strict: true },
+) => ParsedTags;
