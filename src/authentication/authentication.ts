@@ -1,23 +1,23 @@
 // The judgement of messages: who really sent them, and the header fields that say so.
 import type { Resolver } from '../dns/resolver.ts';
+import { type Rewriting, type SealOptions, sealableMessage, sealMessage } from './arc/seal.ts';
 import type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
 import { type CheckConfiguration, type ConfiguredCheck, configuredChecks } from './checks.ts';
-import { type DmarcOutcome, dmarcOutcome } from './dmarc-outcome.ts';
-import type { Explanation } from './explanation.ts';
-import { formatAddedField } from './header.ts';
-import { formatReceivedSpf } from './received-spf.ts';
-import { Removal, type RemovalOptions } from './removal.ts';
+import { Trust, type TrustOptions } from './client/trust.ts';
+import type { Upstream } from './client/upstream-received.ts';
+import { type DmarcOutcome, dmarcOutcome } from './dmarc/outcome.ts';
+import { formatAddedField } from './header/fields.ts';
+import { formatReceivedSpf } from './header/received-spf.ts';
+import { Removal, type RemovalOptions } from './header/removal.ts';
+import { formatAuthenticationResults } from './header/results-field.ts';
 import type { Result } from './result.ts';
-import { formatAuthenticationResults } from './results-field.ts';
 import { type CheckFindings, Run } from './run.ts';
-import { type Rewriting, type SealOptions, sealableMessage, sealMessage } from './seal.ts';
-import { Trust, type TrustOptions } from './trust.ts';
-import type { Upstream } from './upstream-received.ts';
+import type { Explanation } from './story/explanation.ts';
 
 export type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
-export type { DmarcOutcome, DmarcPolicy } from './dmarc-outcome.ts';
-export type { Explanation } from './explanation.ts';
-export type { Upstream } from './upstream-received.ts';
+export type { Upstream } from './client/upstream-received.ts';
+export type { DmarcOutcome, DmarcPolicy } from './dmarc/outcome.ts';
+export type { Explanation } from './story/explanation.ts';
 
 /** How messages are judged, the same for all of a listener. */
 export interface AuthenticationOptions {

@@ -1,9 +1,9 @@
 // The shape of a check: a name, a schema of options, and a function for each stage it takes part in.
 import type { z } from 'zod';
 import type { ResolveFunction } from '../dns/resolver.ts';
+import type { UpstreamReceived } from './client/upstream-received.ts';
 import type { Verification } from './mailauth.ts';
 import type { Result } from './result.ts';
-import type { UpstreamReceived } from './upstream-received.ts';
 
 export type { ResolveFunction } from '../dns/resolver.ts';
 export type { Property, Result, ResultValue } from './result.ts';

@@ -4,14 +4,14 @@ import type { ARCData, ARCResult, DMARCOptions, DNSResolver } from 'mailauth';
 import { arc } from 'mailauth/lib/arc/index.js';
 import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js';
 import type { ResolveFunction } from '../dns/resolver.ts';
-import { leastKeyBits, type Verification } from './verification.ts';
+import { leastKeyBits, type Verification } from './signatures/verification.ts';
 
 /** mailauth reads MX objects, but its type does not say so. */
 function asMailauth(resolve: ResolveFunction): DNSResolver {
   return resolve as DNSResolver;
 }
 
-export type { Verification } from './verification.ts';
+export type { Verification } from './signatures/verification.ts';
 
 /** Validates the ARC chain of a message, its newest ARC-Message-Signature included (RFC 8617 §5.2). */
 export async function validateChain(

@@ -14,12 +14,12 @@ import type {
   Stages,
 } from './check.ts';
 import type { ConfiguredCheck } from './checks.ts';
-import { Explainer } from './explainer.ts';
-import { askedAhead, type CheckExplanation, type Explanation } from './explanation.ts';
-import { isListMail } from './mailing-list.ts';
-import { MessageReader } from './message-reader.ts';
+import { readUpstreamReceived, type Upstream, type UpstreamReceived } from './client/upstream-received.ts';
+import { isListMail } from './dmarc/mailing-list.ts';
 import type { Result } from './result.ts';
-import { readUpstreamReceived, type Upstream, type UpstreamReceived } from './upstream-received.ts';
+import { MessageReader } from './signatures/message-reader.ts';
+import { Explainer } from './story/explainer.ts';
+import { askedAhead, type CheckExplanation, type Explanation } from './story/explanation.ts';
 
 /** What a run is told. */
 export interface RunOptions {

@@ -1,9 +1,9 @@
 // A configuration as the rest of the program sees it: checked, complete, in bytes and milliseconds.
 import type { z } from 'zod';
+import type { SealOptions } from '../authentication/arc/seal.ts';
 import type { ConfiguredCheck, checksSchema } from '../authentication/checks.ts';
-import type { RemovalOptions } from '../authentication/removal.ts';
-import type { SealOptions } from '../authentication/seal.ts';
-import type { TrustOptions } from '../authentication/trust.ts';
+import type { TrustOptions } from '../authentication/client/trust.ts';
+import type { RemovalOptions } from '../authentication/header/removal.ts';
 import type { DnsOptions } from '../dns/resolver.ts';
 import type { PolicyOptions } from '../policy/schema.ts';
 import type { Destination } from '../relay/destination.ts';

@@ -1,7 +1,7 @@
 // The private key that ARC sets are signed with: read from its file, tried, and blamed by line.
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { resolve } from 'node:path';
-import type { SealOptions } from '../authentication/seal.ts';
+import type { SealOptions } from '../authentication/arc/seal.ts';
 import { readText, reasonOf, type Source } from './source.ts';
 
 /** RFC 8301 §3.2: verifiers take no RSA key with fewer bits, and need not take one with more. */

@@ -1,6 +1,6 @@
 // What can be done with a message, and how it is said: the reply, the field, the reason.
 import type { Proposal } from '../authentication/check.ts';
-import { foldField, safeText } from '../authentication/header.ts';
+import { foldField, safeText } from '../authentication/header/fields.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
 
 /** What is done with a message. */

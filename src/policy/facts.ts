@@ -1,9 +1,9 @@
 // What rules and exemptions ask about one message, found out when the first of them asks.
 import type { Outcome } from '../authentication/authentication.ts';
-import { readAuthors } from '../authentication/authors.ts';
 import type { HeaderField } from '../authentication/check.ts';
-import { headerRows } from '../authentication/header-rows.ts';
+import { readAuthors } from '../authentication/dmarc/authors.ts';
 import { propertyOf } from '../authentication/result.ts';
+import { headerRows } from '../authentication/signatures/header-rows.ts';
 import { domainOf, normalDomain } from './domains.ts';
 
 /** What a decision is based on. */

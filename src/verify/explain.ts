@@ -1,12 +1,13 @@
 // The reasoning of the checks as text: what each asked, what it heard, what it found out, and its results.
+
+import type { Result } from '../authentication/result.ts';
 import {
   askedAhead,
   type CheckExplanation,
   type ExplainedQuestion,
   type Explanation,
-} from '../authentication/explanation.ts';
-import type { Plain } from '../authentication/plain.ts';
-import type { Result } from '../authentication/result.ts';
+} from '../authentication/story/explanation.ts';
+import type { Plain } from '../authentication/story/plain.ts';
 import { wrap } from './printable.ts';
 
 const width = 100;

@@ -1,10 +1,10 @@
 // arc: chains that hold and chains that don't, since whom a message is as it is, and whose word counts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type TrustedArc, trustedArc } from '../../src/authentication/arc/trusted.ts';
 import type { Outcome } from '../../src/authentication/authentication.ts';
 import type { ConfiguredCheck } from '../../src/authentication/checks.ts';
 import { propertyOf } from '../../src/authentication/result.ts';
-import { type TrustedArc, trustedArc } from '../../src/authentication/trusted-arc.ts';
 import { makeKey, seal, sign } from '../support/signing.ts';
 import { type Case, judge, plain, unfolded, values } from './judge.ts';
 

@@ -14,8 +14,8 @@ import {
   type Download,
   DownloadError,
   httpsDownload,
-} from '../../src/authentication/bimi-download.ts';
-import { BimiFiles } from '../../src/authentication/bimi-files.ts';
+} from '../../src/authentication/bimi/download.ts';
+import { BimiFiles } from '../../src/authentication/bimi/files.ts';
 import { type BimiOptions, bimiCheck } from '../../src/authentication/checks/bimi.ts';
 import { checksSchema } from '../../src/authentication/checks.ts';
 import { judge, plain, unfolded, zoneResolver } from './judge.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { dmarc as check } from '../../src/authentication/checks/dmarc.ts';
-import type { CheckExplanation } from '../../src/authentication/explanation.ts';
+import type { CheckExplanation } from '../../src/authentication/story/explanation.ts';
 import { makeKey, seal, sign } from '../support/signing.ts';
 import { type Case, judge, plain, unfolded } from './judge.ts';
 

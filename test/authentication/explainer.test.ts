@@ -1,9 +1,9 @@
 // What is kept of a check's way: questions, answers and facts, as plain data of bounded size.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Explainer } from '../../src/authentication/explainer.ts';
-import { askedAhead } from '../../src/authentication/explanation.ts';
-import { toPlain } from '../../src/authentication/plain.ts';
+import { Explainer } from '../../src/authentication/story/explainer.ts';
+import { askedAhead } from '../../src/authentication/story/explanation.ts';
+import { toPlain } from '../../src/authentication/story/plain.ts';
 import type { ResolveFunction } from '../../src/dns/resolver.ts';
 import { DnsError } from '../../src/dns/resolver.ts';
 import { judge } from './judge.ts';

@@ -1,10 +1,10 @@
 // Authentication-Results and Received-SPF of our own: RFC 8601 syntax, folding, and values that try to break out.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatAddedField } from '../../src/authentication/header.ts';
-import { formatReceivedSpf } from '../../src/authentication/received-spf.ts';
+import { formatAddedField } from '../../src/authentication/header/fields.ts';
+import { formatReceivedSpf } from '../../src/authentication/header/received-spf.ts';
+import { formatAuthenticationResults } from '../../src/authentication/header/results-field.ts';
 import type { Property, Result } from '../../src/authentication/result.ts';
-import { formatAuthenticationResults } from '../../src/authentication/results-field.ts';
 
 const format = (results: readonly Result[], smtputf8 = false, authservId = 'mx.example.org') =>
   formatAuthenticationResults('Authentication-Results', authservId, results, smtputf8);

@@ -1,8 +1,8 @@
 // iprev in each way it can end, against a static zone.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findClientNames } from '../../src/authentication/client-names.ts';
-import { parseAddress } from '../../src/authentication/reverse-name.ts';
+import { findClientNames } from '../../src/authentication/client/client-names.ts';
+import { parseAddress } from '../../src/authentication/client/reverse-name.ts';
 import { judge, unfolded, values } from './judge.ts';
 import { only, wayOf } from './only.ts';
 

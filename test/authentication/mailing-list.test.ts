@@ -1,7 +1,7 @@
 // What makes a message list mail: List-Id, List-Post, and Precedence in all spellings.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isListMail } from '../../src/authentication/mailing-list.ts';
+import { isListMail } from '../../src/authentication/dmarc/mailing-list.ts';
 import { parseHeaderSection } from '../../src/message/header-section.ts';
 
 const isList = (header: string) => isListMail(parseHeaderSection(Buffer.from(header, 'latin1')).fields);

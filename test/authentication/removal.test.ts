@@ -1,7 +1,7 @@
 // Which fields of a message go: whose they are in all spellings, what can't be read, and what only we write.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Removal, type RemovalOptions } from '../../src/authentication/removal.ts';
+import { Removal, type RemovalOptions } from '../../src/authentication/header/removal.ts';
 import { parseHeaderSection } from '../../src/message/header-section.ts';
 import { judge, plain } from './judge.ts';
 

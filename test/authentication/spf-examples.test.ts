@@ -1,7 +1,7 @@
 // The examples of RFC 7208: appendix A with its zone files, the macros of section 7.4, the records of sections 4 to 6.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkHost } from '../../src/authentication/check-host.ts';
+import { checkHost } from '../../src/authentication/client/check-host.ts';
 import { zoneResolver } from './judge.ts';
 
 /** Appendix A. */

@@ -1,8 +1,8 @@
 // spf in each way it can end: results, identities, limits, explanations, records that nobody should publish.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkHost } from '../../src/authentication/check-host.ts';
 import { spf, spfExplanation } from '../../src/authentication/checks/spf.ts';
+import { checkHost } from '../../src/authentication/client/check-host.ts';
 import { propertyOf } from '../../src/authentication/result.ts';
 import { judge, unfolded, values, zoneResolver } from './judge.ts';
 import { only, wayOf } from './only.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Client, ClientClass } from '../../src/authentication/check.ts';
-import { type ClientMapping, Trust, type TrustOptions } from '../../src/authentication/trust.ts';
+import { type ClientMapping, Trust, type TrustOptions } from '../../src/authentication/client/trust.ts';
 import { judge, unfolded, values } from './judge.ts';
 
 const networks: TrustOptions = {

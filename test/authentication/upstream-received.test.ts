@@ -6,7 +6,7 @@ import {
   readUpstreamReceived,
   type Upstream,
   type UpstreamReceived,
-} from '../../src/authentication/upstream-received.ts';
+} from '../../src/authentication/client/upstream-received.ts';
 
 const client = { ip: '192.0.2.10', helo: 'laptop.example' };
 const afterQueue: Upstream = { helo: 'mx.example.com', queueId: '4bXQ0z1Kd9z9' };

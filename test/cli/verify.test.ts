@@ -9,8 +9,8 @@ import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import type { Explanation } from '../../src/authentication/explanation.ts';
 import type { Result } from '../../src/authentication/result.ts';
+import type { Explanation } from '../../src/authentication/story/explanation.ts';
 import { makeKey, seal, sign } from '../support/signing.ts';
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));

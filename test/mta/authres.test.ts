@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { safeText } from '../../src/authentication/header.ts';
+import { safeText } from '../../src/authentication/header/fields.ts';
+import { formatAuthenticationResults } from '../../src/authentication/header/results-field.ts';
 import type { Property, Result } from '../../src/authentication/result.ts';
-import { formatAuthenticationResults } from '../../src/authentication/results-field.ts';
 import { plainText, results } from '../authentication/arbitrary-results.ts';
 import { skipWithoutTools } from './support/requires.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Outcome, Proposal } from '../../src/authentication/authentication.ts';
-import type { DmarcOutcome } from '../../src/authentication/dmarc-outcome.ts';
+import type { DmarcOutcome } from '../../src/authentication/dmarc/outcome.ts';
 import type { ResultValue } from '../../src/authentication/result.ts';
 import type { DecisionInput } from '../../src/policy/facts.ts';
 import { policySchema } from '../../src/policy/schema.ts';

@@ -1,7 +1,7 @@
 // The trace: how many stories it keeps, how much memory they take, and what a transaction of the proxy leaves in it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Explanation } from '../../src/authentication/explanation.ts';
+import type { Explanation } from '../../src/authentication/story/explanation.ts';
 import { type NewStory, Trace } from '../../src/telemetry/trace.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { RunningProxy } from '../support/running-proxy.ts';

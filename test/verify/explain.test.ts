@@ -1,8 +1,8 @@
 // The reasoning as text: readable in 100 columns, and harmless for a terminal.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { askedAhead, type CheckExplanation } from '../../src/authentication/explanation.ts';
-import { toPlain } from '../../src/authentication/plain.ts';
+import { askedAhead, type CheckExplanation } from '../../src/authentication/story/explanation.ts';
+import { toPlain } from '../../src/authentication/story/plain.ts';
 import { explain } from '../../src/verify/explain.ts';
 import { printable, printableJson, wrap } from '../../src/verify/printable.ts';
 

@@ -4,13 +4,13 @@ import { z } from 'zod';
 import { isTemporary } from '../../dns/resolver.ts';
 import { toALabels } from '../a-labels.ts';
 import { parseMailAddress } from '../address.ts';
-import { type ArcSet, readChain } from '../arc-chain.ts';
+import { type ArcSet, readChain } from '../arc/chain.ts';
+import { noteSealable } from '../arc/seal.ts';
+import { noteTrustedArc, whoVouches } from '../arc/trusted.ts';
 import type { Check, EndOfHeadersContext, ResolveFunction } from '../check.ts';
 import { type Verification, validateChain } from '../mailauth.ts';
 import type { Property, ResultValue } from '../result.ts';
 import { toValue } from '../result.ts';
-import { noteSealable } from '../seal.ts';
-import { noteTrustedArc, whoVouches } from '../trusted-arc.ts';
 
 export interface ArcOptions {
   /** A-labels in lower case; with a dot in front: all domains below. */

@@ -4,13 +4,13 @@ import type { BIMIResult } from 'mailauth';
 import { z } from 'zod';
 import { DnsError, isTemporary, type ResolveFunction } from '../../dns/resolver.ts';
 import { parseSize, parseTime, sizeForm, timeForm } from '../../units.ts';
-import { allowedHost, type Download, DownloadError, httpsDownload } from '../bimi-download.ts';
-import { BimiFiles } from '../bimi-files.ts';
-import { type Indicator, IndicatorError, validateIndicator } from '../bimi-indicator.ts';
-import { bimiFields, bimiProperties } from '../bimi-report.ts';
-import { selectorFields } from '../bimi-selector.ts';
+import { allowedHost, type Download, DownloadError, httpsDownload } from '../bimi/download.ts';
+import { BimiFiles } from '../bimi/files.ts';
+import { type Indicator, IndicatorError, validateIndicator } from '../bimi/indicator.ts';
+import { bimiFields, bimiProperties } from '../bimi/report.ts';
+import { selectorFields } from '../bimi/selector.ts';
 import { type Check, type EndOfMessageContext, type Finding, notForOwn } from '../check.ts';
-import { dmarcOutcome, dmarcResponse } from '../dmarc-outcome.ts';
+import { dmarcOutcome, dmarcResponse } from '../dmarc/outcome.ts';
 import { type Result, toValue } from '../result.ts';
 
 /** What may be fetched, and how long that may take. */

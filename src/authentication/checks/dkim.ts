@@ -1,6 +1,10 @@
 // dkim: signatures of the message, each a result of its own (RFC 6376, 8301, 8463, 8616).
 import type { Check } from '../check.ts';
-import { type SignatureCheckOptions, signatureOptions, signatureResults } from '../signature-results.ts';
+import {
+  type SignatureCheckOptions,
+  signatureOptions,
+  signatureResults,
+} from '../signatures/signature-results.ts';
 
 export const dkim: Check<SignatureCheckOptions> = {
   name: 'dkim',

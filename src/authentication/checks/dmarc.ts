@@ -3,12 +3,12 @@
 import type { DMARCResult } from 'mailauth';
 import { z } from 'zod';
 import { type Check, type EndOfMessageContext, notForOwn } from '../check.ts';
-import { explainDmarc } from '../dmarc-explanation.ts';
-import { type Identifiers, identifiers } from '../dmarc-identifiers.ts';
-import { type DmarcOverride, isDmarcPolicy, noteDmarcOutcome, noteDmarcResponse } from '../dmarc-outcome.ts';
-import { findOverride, type OverrideOptions, overrideTypes } from '../dmarc-override.ts';
+import { explainDmarc } from '../dmarc/explanation.ts';
+import { type Identifiers, identifiers } from '../dmarc/identifiers.ts';
+import { isListMail } from '../dmarc/mailing-list.ts';
+import { type DmarcOverride, isDmarcPolicy, noteDmarcOutcome, noteDmarcResponse } from '../dmarc/outcome.ts';
+import { findOverride, type OverrideOptions, overrideTypes } from '../dmarc/override.ts';
 import { checkAlignment } from '../mailauth.ts';
-import { isListMail } from '../mailing-list.ts';
 import { type Property, type ResultValue, toValue } from '../result.ts';
 
 /** RFC 9989 §5.3.1: without exactly one author domain there is nothing that could be validated. */

@@ -1,5 +1,5 @@
 // dnsbl: DNS lists of clients that are known to be bad (RFC 5782).
-import { dnsListCheck } from '../dns-list.ts';
+import { dnsListCheck } from '../client/dns-list.ts';
 
 /** The method is not registered with IANA: RFC 8904 is about lists of good ones alone. */
 export const dnsbl = dnsListCheck({

@@ -1,5 +1,5 @@
 // dnswl: DNS lists of clients that are known to be good (RFC 5782, RFC 8904).
-import { dnsListCheck } from '../dns-list.ts';
+import { dnsListCheck } from '../client/dns-list.ts';
 
 export const dnswl = dnsListCheck({
   name: 'dnswl',

@@ -1,9 +1,9 @@
 // iprev: the client's address has a name, and the name has the address (RFC 8601 §3).
 import { z } from 'zod';
 import { type Check, strangersOnly } from '../check.ts';
-import { type ClientNames, findClientNames } from '../client-names.ts';
+import { type ClientNames, findClientNames } from '../client/client-names.ts';
+import { parseAddress } from '../client/reverse-name.ts';
 import type { Result } from '../result.ts';
-import { parseAddress } from '../reverse-name.ts';
 
 export const iprev: Check<Record<never, never>> = {
   name: 'iprev',

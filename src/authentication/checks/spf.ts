@@ -1,7 +1,7 @@
 // spf: the domain of the envelope sender lets this client send for it (RFC 7208).
 import { z } from 'zod';
 import { type Check, type MailContext, strangersOnly } from '../check.ts';
-import { checkHost, type HostAnswer } from '../check-host.ts';
+import { checkHost, type HostAnswer } from '../client/check-host.ts';
 import type { Property, Result } from '../result.ts';
 
 /** Options of the check. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { authorsIn, type MailAddress, parseMailAddress } from '../address.ts';
 import { type Check, type EndOfHeadersContext, notForOwn } from '../check.ts';
-import { organisationalDomain } from '../organisational-domain.ts';
+import { organisationalDomain } from '../dmarc/organisational-domain.ts';
 import type { Result } from '../result.ts';
 
 export const xAlignedFrom: Check<Record<never, never>> = {

@@ -1,6 +1,10 @@
 // x-google-dkim: the signatures that Google makes of what passes through it, verified like DKIM.
 import { type Check, notForOwn } from '../check.ts';
-import { type SignatureCheckOptions, signatureOptions, signatureResults } from '../signature-results.ts';
+import {
+  type SignatureCheckOptions,
+  signatureOptions,
+  signatureResults,
+} from '../signatures/signature-results.ts';
 
 export const xGoogleDkim: Check<SignatureCheckOptions> = {
   name: 'x-google-dkim',

@@ -1,9 +1,9 @@
 // x-ptr: the name in HELO is one that the client's address has, and that has the address.
 import { z } from 'zod';
 import { type Check, strangersOnly } from '../check.ts';
-import { type ClientNames, findClientNames } from '../client-names.ts';
+import { type ClientNames, findClientNames } from '../client/client-names.ts';
+import { parseAddress } from '../client/reverse-name.ts';
 import type { Property, Result } from '../result.ts';
-import { parseAddress } from '../reverse-name.ts';
 
 export const xPtr: Check<Record<never, never>> = {
   name: 'x-ptr',

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { authorsIn, isDomainName, parseMailAddress } from '../address.ts';
 import { type Check, notForOwn } from '../check.ts';
+import { findReturnPath, type Receiver, type ReturnPath } from '../client/return-mx.ts';
 import type { Property, Result } from '../result.ts';
-import { findReturnPath, type Receiver, type ReturnPath } from '../return-mx.ts';
 
 /** From may name hundreds of domains, and each costs up to 14 questions. */
 const maxAuthorDomains = 5;

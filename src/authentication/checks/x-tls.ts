@@ -1,8 +1,8 @@
 // x-tls: the client used TLS, and which, as the upstream wrote it down (RFC 3848).
 import { z } from 'zod';
 import type { Check } from '../check.ts';
+import type { Tls } from '../client/upstream-received.ts';
 import type { Property } from '../result.ts';
-import type { Tls } from '../upstream-received.ts';
 
 export const xTls: Check<Record<never, never>> = {
   name: 'x-tls',

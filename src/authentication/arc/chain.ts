@@ -1,0 +1,105 @@
+// The chain of a message as plain data: who sealed, with what, and what they say they found (RFC 8617 §4.1).
+import type { ARCChainEntry } from 'mailauth';
+import { toALabels } from '../a-labels.ts';
+
+/** One signed field of a set. */
+export interface SetSignature {
+  /** `d=`, as {@link toALabels} gives it. */
+  readonly domain: string;
+  readonly selector: string;
+  readonly algorithm: string;
+  /** When it was made, as far as it says so. */
+  readonly time?: string;
+}
+
+/** One ARC set. */
+export interface ArcSet {
+  readonly instance: number;
+  readonly seal: SetSignature & { readonly cv: string };
+  readonly messageSignature: SetSignature;
+  readonly findings: SealerFindings;
+}
+
+/** What an ARC-Authentication-Results says of the author, as far as local policy asks for it. */
+export interface SealerFindings {
+  readonly dmarc?: { readonly value: string; readonly from: string };
+  /** Domains of signatures that passed. */
+  readonly dkim: readonly string[];
+  /** The domain of the envelope sender, if SPF passed. */
+  readonly spf?: string;
+}
+
+/** @returns oldest first; empty where there is no chain, or none that can be read */
+export function readChain(chain: readonly ARCChainEntry[] | false | undefined): readonly ArcSet[] {
+  return (chain || []).map((set) => {
+    const seal = parsedOf(set['arc-seal']);
+    return {
+      instance: set.i,
+      seal: { ...readSignature(seal), cv: tagOf(seal, 'cv').toLowerCase() },
+      messageSignature: readSignature(parsedOf(set['arc-message-signature'])),
+      findings: readFindings(parsedOf(set['arc-authentication-results'])),
+    };
+  });
+}
+
+/** What mailauth's parser gives for one field: parts by their names. */
+type Parsed = Readonly<Record<string, unknown>>;
+
+function parsedOf(field: { readonly parsed?: object } | undefined): Parsed {
+  return (field?.parsed ?? {}) as Parsed;
+}
+
+function readSignature(parsed: Parsed): SetSignature {
+  const seconds = Number(tagOf(parsed, 't') || Number.NaN);
+  // RFC 6376 §3.5 allows twelve digits, which are more than a Date holds.
+  const known = Number.isFinite(seconds) && seconds >= 0 && seconds < 1e11;
+  return {
+    domain: toALabels(tagOf(parsed, 'd')),
+    selector: tagOf(parsed, 's'),
+    algorithm: tagOf(parsed, 'a'),
+    ...(known && { time: new Date(seconds * 1000).toISOString() }),
+  };
+}
+
+function readFindings(parsed: Parsed): SealerFindings {
+  const dmarc = resultOf(parsed.dmarc);
+  const spf = resultOf(parsed.spf);
+  const dkim = (Array.isArray(parsed.dkim) ? parsed.dkim : []).map(resultOf);
+  return {
+    ...(dmarc.value !== '' && { dmarc: { value: dmarc.value, from: domainOf(dmarc.header.from) } }),
+    dkim: dkim
+      .filter(({ value }) => value === 'pass')
+      .map(({ header }) => domainOf(header.d ?? header.i))
+      .filter((domain) => domain !== ''),
+    ...(spf.value === 'pass' && { spf: domainOf(spf.smtp.mailfrom) }),
+  };
+}
+
+interface OthersResult {
+  readonly value: string;
+  readonly header: Parsed;
+  readonly smtp: Parsed;
+}
+
+function resultOf(result: unknown): OthersResult {
+  const parsed = asParsed(result);
+  return {
+    value: String(parsed.value ?? '').toLowerCase(),
+    header: asParsed(parsed.header),
+    smtp: asParsed(parsed.smtp),
+  };
+}
+
+function asParsed(value: unknown): Parsed {
+  return typeof value === 'object' && value !== null ? (value as Parsed) : {};
+}
+
+/** Of `domain`, `@domain` and `local-part@domain`; an A-label, '' for none. */
+function domainOf(identity: unknown): string {
+  const text = typeof identity === 'string' ? identity : '';
+  return toALabels(text.slice(text.lastIndexOf('@') + 1));
+}
+
+function tagOf(parsed: Parsed, tag: string): string {
+  return String(asParsed(parsed[tag]).value ?? '');
+}

@@ -1,0 +1,70 @@
+// The ARC sets of a header section, put in order (RFC 8617 §4.2.1, §5.2 steps 1 to 3), within bounds.
+import type { ARCChainEntry } from 'mailauth';
+import { getARChain } from 'mailauth/lib/arc/index.js';
+import { type HeaderRow, withoutRuns } from '../signatures/header-rows.ts';
+import type { SignatureField } from '../signatures/mailauth-internals.ts';
+import { maxFieldOctets } from '../signatures/signature-field.ts';
+
+/** RFC 8617 §4.2.1: 50 sets of three fields. With one field more, one of them is wrong. */
+const maxFields = 150;
+/** Seals are verified over all sets before them: the work grows with octets times sets. */
+const maxOctetsTimesSets = 3 * 1024 * 1024;
+const maxResultsOctets = 64 * 1024;
+
+const names: ReadonlySet<string> = new Set([
+  'arc-seal',
+  'arc-message-signature',
+  'arc-authentication-results',
+]);
+
+/** What mailauth takes for the chain: either sets, an error, or neither. */
+export interface ArcSets {
+  /** In the order of their instances. */
+  readonly chain: ARCChainEntry[] | false;
+  readonly lastEntry?: ARCChainEntry;
+  /** Why the sets are no chain; `message` is for people. */
+  readonly error?: Error;
+}
+
+/** @param rows the header section */
+export function readArcSets(rows: readonly HeaderRow[]): ArcSets {
+  const fields = rows.filter(({ key }) => names.has(key)).slice(0, maxFields + 1);
+  const octets = fields.reduce((sum, { line }) => sum + line.length, 0);
+  const sets = Math.ceil(fields.length / 3);
+  if (octets * sets > maxOctetsTimesSets || fields.some(isTooLarge)) {
+    return { chain: false, error: invalid('the ARC sets are too large') };
+  }
+  // Read without long runs of white space, but sealed with them.
+  const originals = new Map(fields.map((row) => [withoutRuns(row.line), row]));
+  const read = [...originals].map(([line, row]) => ({ ...row, line }));
+  try {
+    const chain = getARChain({ parsed: read }, { strict: true });
+    if (!chain) return { chain: false };
+    for (const field of chain.flatMap(signatureFields)) {
+      field.original = originals.get(field.original)?.line ?? field.original;
+    }
+    const lastEntry = chain.at(-1);
+    return { chain, ...(lastEntry && { lastEntry }) };
+  } catch (error) {
+    return { chain: false, error: error instanceof Error ? error : invalid(String(error)) };
+  }
+}
+
+function isTooLarge({ key, line }: HeaderRow): boolean {
+  return line.length > (key === 'arc-authentication-results' ? maxResultsOctets : maxFieldOctets);
+}
+
+/** The ARC-Message-Signature of a set, which mailauth's type does not know as what it is. */
+export function messageSignatureOf(set: ARCChainEntry): SignatureField | undefined {
+  return set['arc-message-signature'] as unknown as SignatureField | undefined;
+}
+
+function signatureFields(set: ARCChainEntry): SignatureField[] {
+  const { 'arc-seal': seal, 'arc-message-signature': signature, 'arc-authentication-results': results } = set;
+  return [seal, signature, results] as unknown as SignatureField[];
+}
+
+/** With a code whose message mailauth passes on as the reason of the failure. */
+function invalid(message: string): Error {
+  return Object.assign(new Error(message), { code: 'invalid_arc_tags' });
+}

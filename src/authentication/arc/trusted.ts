@@ -1,0 +1,66 @@
+// Whose word about a message counts: sealers that are trusted, and what they found (RFC 8617 §7.2.1).
+
+import type { Notes } from '../check.ts';
+import type { ArcSet, SealerFindings } from './chain.ts';
+
+/** The word of the sealer that vouches for a message: its chain is whole, and trusted from there to us. */
+export interface TrustedArc {
+  /** Its domain (`d=` of its ARC-Seal). */
+  readonly sealer: string;
+  /** Of its ARC set. */
+  readonly instance: number;
+  /** Whether its ARC-Authentication-Results say that DMARC passed for the author's domain. */
+  readonly dmarc: boolean;
+}
+
+const key = 'arc.trusted';
+
+/** Leaves it for later checks. */
+export function noteTrustedArc(notes: Notes, trusted: TrustedArc): void {
+  notes.set(key, trusted);
+}
+
+/** @returns undefined when nobody who is trusted vouches for the message */
+export function trustedArc(notes: Notes): TrustedArc | undefined {
+  return notes.get(key) as TrustedArc | undefined;
+}
+
+/**
+ * Looks for the sealer that vouches, in a chain that passed. Whoever handled the message after it could
+ * have changed it and said so to nobody: so all of them must be trusted too, the newest first.
+ *
+ * @param chain oldest first
+ * @param sealers domains in lower case; one that begins with a dot stands for all domains below it
+ * @param author the domain of the message's author; undefined: there is not exactly one
+ * @returns the newest trusted sealer that saw the author authenticated, else the newest; undefined
+ *   when the newest is not trusted
+ */
+export function whoVouches(
+  chain: readonly ArcSet[],
+  sealers: readonly string[],
+  author: string | undefined,
+): TrustedArc | undefined {
+  const newestFirst = chain.toReversed();
+  const stranger = newestFirst.findIndex(({ seal }) => !isTrusted(seal.domain, sealers));
+  const vouching = newestFirst
+    .slice(0, stranger < 0 ? undefined : stranger)
+    .map(({ instance, seal, findings }) => {
+      return { sealer: seal.domain, instance, dmarc: author !== undefined && passed(findings, author) };
+    });
+  return vouching.find(({ dmarc }) => dmarc) ?? vouching[0];
+}
+
+function isTrusted(domain: string, sealers: readonly string[]): boolean {
+  return sealers.some((sealer) =>
+    sealer.startsWith('.') ? domain.endsWith(sealer) && domain !== sealer : domain === sealer,
+  );
+}
+
+/**
+ * Whether the author's domain was authenticated. A sealer that does not know DMARC says so with DKIM or SPF
+ * for just that domain, which is always aligned; what DMARC said, where it was asked, counts alone.
+ */
+function passed({ dmarc, dkim, spf }: SealerFindings, author: string): boolean {
+  if (dmarc) return dmarc.value === 'pass' && dmarc.from === author;
+  return dkim.includes(author) || spf === author;
+}

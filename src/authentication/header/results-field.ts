@@ -1,0 +1,50 @@
+// The Authentication-Results field of our own (RFC 8601 §2.2), whatever its results hold.
+
+import type { Property, Result } from '../result.ts';
+import { commentWords, foldField, formatValue, quoted } from './fields.ts';
+
+/** RFC 8601 §2.2: methods, results, ptypes and properties are Keywords (RFC 5321 §4.1.2: Ldh-str). */
+const keyword = /^[0-9A-Za-z-]{0,59}[0-9A-Za-z]$/;
+
+/**
+ * The whole field.
+ *
+ * @param name of the field: Authentication-Results, or one that is read like it
+ * @param smtputf8 whether the message may have UTF-8 in its header (RFC 6531); else all is ASCII
+ * @returns latin1 string (one character per byte) of folded lines, the last with its CRLF
+ */
+export function formatAuthenticationResults(
+  name: string,
+  authservId: string,
+  results: readonly Result[],
+  smtputf8: boolean,
+): string {
+  const groups = results.map((result) => resultWords(result, smtputf8)).filter((words) => words.length > 0);
+  const id = formatValue(authservId, smtputf8) ?? 'invalid';
+  // RFC 8601 §2.2: no-result.
+  if (groups.length === 0) return foldField(`${name}:`, [[`${id};`, 'none']]);
+  groups.unshift([id]);
+  const last = groups.length - 1;
+  return foldField(
+    `${name}:`,
+    groups.map((words, i) => (i === last ? words : [...words.slice(0, -1), `${words.at(-1)};`])),
+  );
+}
+
+/** What is no keyword is left out together with what it names. */
+function resultWords(result: Result, smtputf8: boolean): string[] {
+  if (!keyword.test(result.method) || !keyword.test(result.value)) return [];
+  const reason = result.reason && quoted(result.reason, smtputf8);
+  return [
+    `${result.method}=${result.value}`,
+    ...(result.comment ? commentWords(result.comment, smtputf8) : []),
+    ...(reason ? [`reason=${reason}`] : []),
+    ...result.properties.flatMap((property) => propertyWords(property, smtputf8)),
+  ];
+}
+
+function propertyWords({ ptype, property, value, comment }: Property, smtputf8: boolean): string[] {
+  const formatted = formatValue(value, smtputf8);
+  if (formatted === undefined || !keyword.test(ptype) || !keyword.test(property)) return [];
+  return [`${ptype}.${property}=${formatted}`, ...(comment ? commentWords(comment, smtputf8) : [])];
+}

@@ -1,0 +1,75 @@
+// Listens to one check in one transaction: its questions to DNS, and the facts that it tells.
+import type { ResolveFunction } from '../../dns/resolver.ts';
+import type { Result } from '../result.ts';
+import type { CheckExplanation, ExplainedFact, ExplainedQuestion } from './explanation.ts';
+import { cutText, toPlain } from './plain.ts';
+
+/** A story has an end: of a message that makes a check ask and find more, the beginning is told. */
+const maxEntries = 200;
+const maxCharacters = 64 * 1024;
+
+/** The ears of one check. */
+export class Explainer {
+  readonly #check: string;
+  readonly #questions: ExplainedQuestion[] = [];
+  readonly #facts: ExplainedFact[] = [];
+  /** Questions with their answers, to tell each once: the cache makes it cheap to ask again. */
+  readonly #told = new Set<string>();
+  #charactersLeft = maxCharacters;
+  #omitted = 0;
+  /** Asks, and keeps what came of it. */
+  readonly resolve: ResolveFunction;
+
+  constructor(check: string, resolve: ResolveFunction) {
+    this.#check = check;
+    this.resolve = async (name, type) => {
+      const begun = performance.now();
+      const keep = (outcome: Pick<ExplainedQuestion, 'answer' | 'failure'>) => {
+        const milliseconds = Math.round((performance.now() - begun) * 10) / 10;
+        this.#keepQuestion({ name: cutText(name), type, milliseconds, ...outcome });
+      };
+      try {
+        const answer = await resolve(name, type);
+        keep({ answer: toPlain(answer) });
+        return answer;
+      } catch (error) {
+        keep({ failure: cutText(String(error instanceof Error && 'code' in error ? error.code : error)) });
+        throw error;
+      }
+    };
+  }
+
+  readonly explain = (fact: string, value: unknown): void => {
+    this.#keep(this.#facts, { fact, value: toPlain(value) });
+  };
+
+  /** The story so far. */
+  explanation(results: readonly Result[]): CheckExplanation {
+    return {
+      check: this.#check,
+      questions: [...this.#questions],
+      facts: [...this.#facts],
+      ...(this.#omitted > 0 && { omitted: this.#omitted }),
+      results,
+    };
+  }
+
+  #keepQuestion(question: ExplainedQuestion): void {
+    const { name, type, answer = null, failure = null } = question;
+    const key = JSON.stringify([name.toLowerCase(), type, answer, failure]);
+    if (this.#told.has(key)) return;
+    if (this.#keep(this.#questions, question)) this.#told.add(key);
+  }
+
+  /** @returns whether there was room for it */
+  #keep<Entry>(list: Entry[], entry: Entry): boolean {
+    const characters = JSON.stringify(entry).length;
+    if (list.length >= maxEntries || characters > this.#charactersLeft) {
+      this.#omitted += 1;
+      return false;
+    }
+    this.#charactersLeft -= characters;
+    list.push(entry);
+    return true;
+  }
+}
