@@ -4,7 +4,7 @@ import type { HeaderField } from '../authentication/check.ts';
 import { readAuthors } from '../authentication/dmarc/authors.ts';
 import { propertyOf } from '../authentication/result.ts';
 import { headerRows } from '../authentication/signatures/header-rows.ts';
-import { domainOf, normalDomain } from './domains.ts';
+import { domainOf, toALabels } from '../smtp/domains.ts';
 
 /** What a decision is based on. */
 export interface DecisionInput {
@@ -40,7 +40,7 @@ export class Facts {
   get signers(): readonly string[] {
     this.#signers ??= this.input.outcome.results
       .filter(({ method, value }) => method === 'dkim' && value === 'pass')
-      .map((result) => normalDomain(propertyOf(result, 'header', 'd') ?? ''));
+      .map((result) => toALabels(propertyOf(result, 'header', 'd') ?? ''));
     return this.#signers;
   }
 

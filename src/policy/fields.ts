@@ -1,7 +1,7 @@
 // The kinds of values that rules are made of, each read from its text.
 import { z } from 'zod';
+import { domainPatternForm, parseDomainPattern } from '../smtp/domains.ts';
 import { Networks } from '../smtp/networks.ts';
-import { domainPatternForm, parseDomainPattern } from './domains.ts';
 
 /** What is wrong with a value, and what is expected instead. */
 export function unlike(value: unknown, form: string): string {

@@ -1,7 +1,8 @@
 // The ready-made part of the policy: what DMARC asks for, and what could not be found out.
+
+import { DomainPatterns } from '../smtp/domains.ts';
 import { Networks } from '../smtp/networks.ts';
 import { type Disposition, dispositionOf } from './disposition.ts';
-import { DomainPatterns } from './domains.ts';
 import type { Facts } from './facts.ts';
 import type { PolicyOptions } from './schema.ts';
 

@@ -1,7 +1,7 @@
 // Rules at work: which of them applies to a message.
 import { createHash } from 'node:crypto';
+import { DomainPatterns } from '../smtp/domains.ts';
 import { Networks } from '../smtp/networks.ts';
-import { DomainPatterns } from './domains.ts';
 import type { Facts } from './facts.ts';
 import type { Action, Rule } from './rule-schema.ts';
 

@@ -121,7 +121,7 @@ test('mistakes in domain, selector and sealers say what is expected', () => {
     `listeners: [{ name: in, listen: "127.0.0.1:0", mode: after-queue, destinations: ["smtp://127.0.0.1:26"] }]
 checks:
   arc:
-    trustedSealers: [example.com, .example.org, "a b", localhost]
+    trustedSealers: [example.com, .example.org, "a b", "*.example.net"]
     seal: { domain: example, selector: "a;b", key: "" }
 `,
   );
@@ -131,8 +131,8 @@ checks:
       assert.ok(error instanceof ConfigurationError);
       const [...mistakes] = error.mistakes.map((mistake) => mistake.replaceAll(`${directory}/`, ''));
       assert.deepEqual(mistakes, [
-        'wrong.yaml:4: checks.arc.trustedSealers[2]: is not a domain; expected one such as example.com, or .example.com for all domains below it',
-        'wrong.yaml:4: checks.arc.trustedSealers[3]: is not a domain; expected one such as example.com, or .example.com for all domains below it',
+        'wrong.yaml:4: checks.arc.trustedSealers[2]: is not a domain; expected a domain such as example.com, or .example.com for it and its subdomains',
+        'wrong.yaml:4: checks.arc.trustedSealers[3]: is not a domain; expected a domain such as example.com, or .example.com for it and its subdomains',
         'wrong.yaml:5: checks.arc.seal.domain: is not a domain; expected one such as example.com',
         'wrong.yaml:5: checks.arc.seal.selector: is not a selector; expected letters in lower case, digits and hyphens',
         'wrong.yaml:5: checks.arc.seal.key: is empty; expected the name of a file',

@@ -1,6 +1,6 @@
 // The chain of a message as plain data: who sealed, with what, and what they say they found (RFC 8617 §4.1).
 import type { ARCChainEntry } from 'mailauth';
-import { toALabels } from '../a-labels.ts';
+import { toALabels } from '../../smtp/domains.ts';
 
 /** One signed field of a set. */
 export interface SetSignature {

@@ -1,5 +1,6 @@
 // Whose word about a message counts: sealers that are trusted, and what they found (RFC 8617 §7.2.1).
 
+import type { DomainPatterns } from '../../smtp/domains.ts';
 import type { Notes } from '../check.ts';
 import type { ArcSet, SealerFindings } from './chain.ts';
 
@@ -30,30 +31,24 @@ export function trustedArc(notes: Notes): TrustedArc | undefined {
  * have changed it and said so to nobody: so all of them must be trusted too, the newest first.
  *
  * @param chain oldest first
- * @param sealers domains in lower case; one that begins with a dot stands for all domains below it
+ * @param sealers who is trusted
  * @param author the domain of the message's author; undefined: there is not exactly one
  * @returns the newest trusted sealer that saw the author authenticated, else the newest; undefined
  *   when the newest is not trusted
  */
 export function whoVouches(
   chain: readonly ArcSet[],
-  sealers: readonly string[],
+  sealers: DomainPatterns,
   author: string | undefined,
 ): TrustedArc | undefined {
   const newestFirst = chain.toReversed();
-  const stranger = newestFirst.findIndex(({ seal }) => !isTrusted(seal.domain, sealers));
+  const stranger = newestFirst.findIndex(({ seal }) => !sealers.includes(seal.domain));
   const vouching = newestFirst
     .slice(0, stranger < 0 ? undefined : stranger)
     .map(({ instance, seal, findings }) => {
       return { sealer: seal.domain, instance, dmarc: author !== undefined && passed(findings, author) };
     });
   return vouching.find(({ dmarc }) => dmarc) ?? vouching[0];
-}
-
-function isTrusted(domain: string, sealers: readonly string[]): boolean {
-  return sealers.some((sealer) =>
-    sealer.startsWith('.') ? domain.endsWith(sealer) && domain !== sealer : domain === sealer,
-  );
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { DKIMResult } from 'mailauth';
 import { z } from 'zod';
 import { isTemporary } from '../../dns/resolver.ts';
-import { toALabels } from '../a-labels.ts';
+import { DomainPatterns, domainPatternForm, parseDomainPattern, toALabels } from '../../smtp/domains.ts';
 import { parseMailAddress } from '../address.ts';
 import { type ArcSet, readChain } from '../arc/chain.ts';
 import { noteSealable } from '../arc/seal.ts';
@@ -13,7 +13,7 @@ import type { Property, ResultValue } from '../result.ts';
 import { toValue } from '../result.ts';
 
 export interface ArcOptions {
-  /** A-labels in lower case; with a dot in front: all domains below. */
+  /** Patterns of domains. */
   readonly trustedSealers: readonly string[];
   /** Who seals; `key` names the file. It is read where the configuration is loaded. */
   readonly seal?: { readonly domain: string; readonly selector: string; readonly key: string } | undefined;
@@ -32,12 +32,12 @@ const domain = z
   .transform(toALabels)
   .refine((name) => domainName.test(name), { error: notDomain });
 
-const sealer = z
-  .string()
-  .transform((name) => (name.startsWith('.') ? `.${toALabels(name.slice(1))}` : toALabels(name)))
-  .refine((name) => domainName.test(name.replace(/^\./, '')), {
-    error: `${notDomain}, or .example.com for all domains below it`,
-  });
+const sealer = z.string().transform((name, context) => {
+  const pattern = parseDomainPattern(name);
+  if (pattern !== undefined) return pattern;
+  context.addIssue({ code: 'custom', message: `is not a domain; expected ${domainPatternForm}` });
+  return z.NEVER;
+});
 
 /** A comment that names more is not read by anybody. */
 const maxNamed = 10;
@@ -49,7 +49,7 @@ export const arc: Check<ArcOptions> = {
       .array(sealer)
       .prefault([])
       .describe(
-        'domains whose word about a message counts when DMARC fails, if all who sealed after them are trusted too; `.example.com` stands for all domains below it',
+        'domains whose word about a message counts when DMARC fails, if all who sealed after them are trusted too; `example.com` is it alone, `.example.com` also its subdomains',
       ),
     seal: z
       .strictObject({
@@ -88,7 +88,7 @@ export const arc: Check<ArcOptions> = {
     }
     if (value === 'none') return [{ method: 'arc', value, properties: [] }];
     if (value === 'pass') {
-      const vouching = whoVouches(chain, trustedSealers, authorDomain(message));
+      const vouching = whoVouches(chain, new DomainPatterns(trustedSealers), authorDomain(message));
       context.explain('trusted sealer', vouching ?? 'none');
       if (vouching) noteTrustedArc(context.notes, vouching);
     }

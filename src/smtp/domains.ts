@@ -1,4 +1,4 @@
-// Domains as rules name them: one domain, or one with all below it.
+// Domains in the form in which they are compared, and patterns of them: one domain, or one with all below it.
 import { domainToASCII } from 'node:url';
 
 /** What a pattern looks like, for the text of a mistake. */
@@ -7,23 +7,28 @@ export const domainPatternForm = 'a domain such as example.com, or .example.com 
 /** RFC 1035 §2.3.4. */
 const maxDomainCharacters = 253;
 
-/** A domain in the form that is compared: A-labels in lower case, without a final dot. */
-export function normalDomain(domain: string): string {
+/**
+ * A domain in the form that is compared (RFC 5890 §2.3.2.1).
+ *
+ * @returns lower case, A-labels for what is not ASCII, without a final dot; '' for what can't be a domain.
+ *   ASCII is taken as it is: a URL's host, for which node has its function, may be written in other ways too
+ */
+export function toALabels(domain: string): string {
   const lower = domain.toLowerCase().replace(/\.$/, '');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what ASCII is
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
   return /^[\x00-\x7f]*$/.test(lower) ? lower : domainToASCII(lower);
 }
 
 /** The domain of an address, in the form that is compared; '' for an address without one. */
 export function domainOf(address: string): string {
   const at = address.lastIndexOf('@');
-  return at < 0 ? '' : normalDomain(address.slice(at + 1));
+  return at < 0 ? '' : toALabels(address.slice(at + 1));
 }
 
 /** @returns the pattern in the form that is compared, or undefined when it is none */
 export function parseDomainPattern(text: string): string | undefined {
   const below = text.startsWith('.') ? '.' : '';
-  const domain = normalDomain(text.slice(below.length));
+  const domain = toALabels(text.slice(below.length));
   const known =
     domain.length <= maxDomainCharacters && /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/.test(domain);
   return known ? below + domain : undefined;
