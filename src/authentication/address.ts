@@ -1,9 +1,9 @@
 // Addresses of the envelope and of From, taken apart in one way, so that they can be compared.
 import { isIP } from 'node:net';
 import { getAddressDomains } from 'mailauth/lib/dmarc/author-domain.js';
-import type { HeaderField } from './check.ts';
 import { readAuthors } from './dmarc/authors.ts';
 import { headerRows } from './signatures/header-rows.ts';
+import type { HeaderField } from './subject.ts';
 
 /** `local-part@domain` of one mailbox. */
 export interface MailAddress {

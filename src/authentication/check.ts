@@ -4,32 +4,11 @@ import type { ResolveFunction } from '../dns/resolver.ts';
 import type { UpstreamReceived } from './client/upstream-received.ts';
 import type { Verification } from './mailauth.ts';
 import type { Result } from './result.ts';
+import type { Client, ClientClass, HeaderField } from './subject.ts';
 
 export type { ResolveFunction } from '../dns/resolver.ts';
 export type { Property, Result, ResultValue } from './result.ts';
-
-/** Whose message is judged; what is unknown (XFORWARD's [UNAVAILABLE]) is undefined. */
-export interface Client {
-  readonly ip?: string;
-  /** Its name as the upstream found it; the checks find out their own. */
-  readonly name?: string;
-  /** What it said in HELO or EHLO. */
-  readonly helo?: string;
-}
-
-/**
- * How far a client is trusted: `authenticated`, it logged in at the upstream; `trusted` and `local`,
- * it is on a network that is configured so; `unknown`, its address is not known; `stranger`, all others.
- */
-export type ClientClass = 'authenticated' | 'trusted' | 'local' | 'unknown' | 'stranger';
-
-/** One field of the message's header section. */
-export interface HeaderField {
-  /** As sent; '' for a line that is no field. */
-  readonly name: string;
-  /** All bytes of the field: name, colon, body, folding, line end. */
-  readonly raw: Buffer;
-}
+export type { Client, ClientClass, HeaderField } from './subject.ts';
 
 /** What checks leave for each other in one transaction; keys begin with the check's name. */
 export type Notes = Map<string, unknown>;

@@ -1,8 +1,9 @@
 // A seal of our own: the ARC set that tells later readers what we found (RFC 8617 §5.1).
 import type { ARCChainEntry } from 'mailauth';
 import { createSeal, getARChain } from 'mailauth/lib/arc/index.js';
-import type { HeaderField, Notes } from '../check.ts';
+import type { Notes } from '../check.ts';
 import { type HeaderRow, headerRows } from '../signatures/header-rows.ts';
+import type { HeaderField } from '../subject.ts';
 import { isSignable, maxOfOneName } from './signable-fields.ts';
 
 /** Who seals. */

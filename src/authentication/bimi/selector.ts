@@ -1,6 +1,7 @@
 // Which of its records the author's domain wants to be looked at: the BIMI-Selector field.
-import type { HeaderField } from '../check.ts';
+
 import type { Verification } from '../mailauth.ts';
+import type { HeaderField } from '../subject.ts';
 
 const fieldName = 'bimi-selector';
 const maxFieldOctets = 500;

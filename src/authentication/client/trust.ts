@@ -1,6 +1,6 @@
 // How far a client is trusted, and who it is in the outside world.
 import { Networks } from '../../smtp/networks.ts';
-import type { Client, ClientClass } from '../check.ts';
+import type { Client, ClientClass } from '../subject.ts';
 
 /** One entry of `networks.map`: clients inside that the world knows by another address. */
 export interface ClientMapping {

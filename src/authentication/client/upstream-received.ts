@@ -1,6 +1,6 @@
 // The Received field that the upstream itself wrote on top: how the client logged in, and its TLS (RFC 5321 §4.4).
 import ipaddr from 'ipaddr.js';
-import type { Client, HeaderField } from '../check.ts';
+import type { Client, HeaderField } from '../subject.ts';
 import { type Clause, type Clauses, readClauses } from './received-clauses.ts';
 
 /** Who hands the message over; only there for one that is believed, and told by XFORWARD whose message it is. */

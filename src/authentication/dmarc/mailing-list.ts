@@ -1,6 +1,7 @@
 // Whether a message came through a mailing list: by what lists write into the header (RFC 2919, RFC 2369).
-import type { HeaderField } from '../check.ts';
+
 import { afterBlank } from '../header/structured.ts';
+import type { HeaderField } from '../subject.ts';
 
 /** RFC 2919, RFC 2369 §3.4; Precedence is older than any standard, and lists still write it. */
 export function isListMail(header: readonly HeaderField[]): boolean {

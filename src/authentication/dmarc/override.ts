@@ -1,7 +1,8 @@
 // Reasons of ours to do nothing about a message that DMARC fails (RFC 9989 §5.4, RFC 8617 §7.2.1).
 
 import { trustedArc } from '../arc/trusted.ts';
-import type { HeaderField, Notes } from '../check.ts';
+import type { Notes } from '../check.ts';
+import type { HeaderField } from '../subject.ts';
 import { isListMail } from './mailing-list.ts';
 import type { DmarcOverride } from './outcome.ts';
 

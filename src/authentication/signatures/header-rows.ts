@@ -1,5 +1,5 @@
 // Header fields in the form in which mailauth canonicalizes and selects them (RFC 6376 §3.4, §5.4.2).
-import type { HeaderField } from '../check.ts';
+import type { HeaderField } from '../subject.ts';
 
 /** A field as mailauth has it. */
 export interface HeaderRow {

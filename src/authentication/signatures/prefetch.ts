@@ -1,7 +1,7 @@
 // Asks for key and policy records as soon as the header section names them, while the body still arrives.
 import { domainToASCII } from 'node:url';
 import type { ResolveFunction } from '../../dns/resolver.ts';
-import type { HeaderField } from '../check.ts';
+import type { HeaderField } from '../subject.ts';
 
 /** Only what most messages need: what is left out here is asked for later, as it would be anyway. */
 const maxFieldOctets = 8192;

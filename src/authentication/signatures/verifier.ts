@@ -2,8 +2,8 @@
 
 import type { ResolveFunction } from '../../dns/resolver.ts';
 import { messageSignatureOf, readArcSets } from '../arc/sets.ts';
-import type { HeaderField } from '../check.ts';
 import { readAuthors } from '../dmarc/authors.ts';
+import type { HeaderField } from '../subject.ts';
 import { type BodyCoverage, BodyHasher, coverageKey } from './body-hash.ts';
 import { headerRows } from './header-rows.ts';
 import { DkimVerifier } from './mailauth-internals.ts';

@@ -1,6 +1,7 @@
 // Why the verdicts fell: what each check asked, found and concluded, kept on request.
-import type { ClientClass } from '../check.ts';
+
 import type { Result } from '../result.ts';
+import type { ClientClass } from '../subject.ts';
 import type { Plain } from './plain.ts';
 
 /** A question to DNS with what came of it. */

@@ -1,0 +1,24 @@
+// What is judged: the client, how far it is trusted, and the fields of the message.
+
+/** Whose message is judged; what is unknown (XFORWARD's [UNAVAILABLE]) is undefined. */
+export interface Client {
+  readonly ip?: string;
+  /** Its name as the upstream found it; the checks find out their own. */
+  readonly name?: string;
+  /** What it said in HELO or EHLO. */
+  readonly helo?: string;
+}
+
+/**
+ * How far a client is trusted: `authenticated`, it logged in at the upstream; `trusted` and `local`,
+ * it is on a network that is configured so; `unknown`, its address is not known; `stranger`, all others.
+ */
+export type ClientClass = 'authenticated' | 'trusted' | 'local' | 'unknown' | 'stranger';
+
+/** One field of the message's header section. */
+export interface HeaderField {
+  /** As sent; '' for a line that is no field. */
+  readonly name: string;
+  /** All bytes of the field: name, colon, body, folding, line end. */
+  readonly raw: Buffer;
+}
