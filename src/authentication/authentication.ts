@@ -5,13 +5,14 @@ import type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
 import { type CheckConfiguration, type ConfiguredCheck, configuredChecks } from './checks.ts';
 import { Trust, type TrustOptions } from './client/trust.ts';
 import type { Upstream } from './client/upstream-received.ts';
+import type { CheckFindings } from './course.ts';
 import { type DmarcOutcome, dmarcOutcome } from './dmarc/outcome.ts';
 import { formatAddedField } from './header/fields.ts';
 import { formatReceivedSpf } from './header/received-spf.ts';
 import { Removal, type RemovalOptions } from './header/removal.ts';
 import { formatAuthenticationResults } from './header/results-field.ts';
 import type { Result } from './result.ts';
-import { type CheckFindings, Run } from './run.ts';
+import { Run } from './run.ts';
 import type { Explanation } from './story/explanation.ts';
 
 export type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
@@ -92,12 +93,8 @@ export interface AuthenticationRun {
   accepted(forwardPath: string): void;
   /** The header section is complete: its fields from the top, with CRLF line ends. */
   header(fields: readonly HeaderField[]): void;
-  /**
-   * Bytes of the body as they arrive, with CRLF line ends.
-   *
-   * @returns a promise while no more should be written; it never rejects
-   */
-  body(chunk: Buffer): Promise<void> | undefined;
+  /** Bytes of the body as they arrive, with CRLF line ends; they are not kept. */
+  body(chunk: Buffer): void;
   /** The message is complete. Never rejects, and takes no longer than DNS may. */
   finish(signal?: AbortSignal): Promise<Outcome>;
   /** The transaction died: stops everything and frees it. */

@@ -1,12 +1,9 @@
 // The checks of one transaction: each stage begins when its question is known, and ends in any case.
 import type { ResolveFunction } from '../dns/resolver.ts';
 import type {
-  AddedField,
   Client,
   ClientClass,
   EndOfHeadersContext,
-  Finding,
-  Found,
   HeaderField,
   MailContext,
   Notes,
@@ -15,8 +12,8 @@ import type {
 } from './check.ts';
 import type { ConfiguredCheck } from './checks.ts';
 import { readUpstreamReceived, type Upstream, type UpstreamReceived } from './client/upstream-received.ts';
+import { type CheckFindings, Course } from './course.ts';
 import { isListMail } from './dmarc/mailing-list.ts';
-import type { Result } from './result.ts';
 import { MessageReader } from './signatures/message-reader.ts';
 import { Explainer } from './story/explainer.ts';
 import { askedAhead, type CheckExplanation, type Explanation } from './story/explanation.ts';
@@ -43,31 +40,6 @@ export interface RunOptions {
   readonly report: (error: unknown, check: string) => void;
 }
 
-/** What a check left in the course of a run. */
-export interface CheckFindings {
-  readonly check: ConfiguredCheck;
-  readonly results: readonly Result[];
-  readonly fields: readonly AddedField[];
-  readonly proposals: readonly Proposal[];
-}
-
-/** What one stage of a check gives. */
-interface CourseFinding {
-  readonly finding: Promise<Finding>;
-  /** Stage `rcpt`: whom it is about. */
-  readonly recipient: string | undefined;
-}
-
-/** One check in the course of a run. */
-interface Course {
-  readonly check: ConfiguredCheck;
-  /** In the order of the stages. */
-  readonly found: CourseFinding[];
-  readonly explainer: Explainer | undefined;
-  /** It threw: it is not asked again. */
-  broken: boolean;
-}
-
 /** The checks of one transaction. */
 export class Run {
   readonly #options: RunOptions;
@@ -91,14 +63,14 @@ export class Run {
     this.#clientClass = clientClass;
     const signal = this.#over.signal;
     const resolve = options.resolver.forTransaction(signal);
+    const { explain: explained, report } = options;
     this.#courses = options.checks
       .filter(({ skippedFor }) => !skippedFor.includes(clientClass))
-      .map((check) => ({
-        check,
-        found: [],
-        explainer: options.explain ? new Explainer(check.name, resolve) : undefined,
-        broken: false,
-      }));
+      .map((check) => {
+        const explainer = explained ? new Explainer(check.name, resolve) : undefined;
+        const reportOpen: typeof report = (error, name) => signal.aborted || report(error, name);
+        return new Course(check, { stopped: this.#stopped.promise, explainer, report: reportOpen });
+      });
     this.#readerExplainer = options.explain ? new Explainer(askedAhead, resolve) : undefined;
     const explain = () => {};
     const notes = this.#notes;
@@ -129,7 +101,7 @@ export class Run {
       const course = this.#courses.find((each) => each.check === check);
       const results = findings.find((each) => each.check === check)?.results ?? [];
       const silent = { check: check.name, skippedFor: this.#clientClass, questions: [], facts: [], results };
-      return course?.explainer?.explanation(results) ?? silent;
+      return course?.explanation(results) ?? silent;
     });
     return [this.#readerExplainer.explanation([]), ...checks];
   }
@@ -141,15 +113,18 @@ export class Run {
   mail(reversePath: string): Promise<Proposal | undefined> | undefined {
     this.#context = { ...this.#context, reversePath };
     this.#start('mail', this.#context);
-    return this.#early(['connect', 'helo', 'mail']);
+    return this.#early(
+      this.#courses.map((course) => ({ course, since: 0 })),
+      ['connect', 'helo', 'mail'],
+    );
   }
 
   /** @returns what a check would do with this recipient, where one has a say as early as this */
   rcpt(recipient: string): Promise<Proposal | undefined> | undefined {
     if (!this.#asks('rcpt')) return undefined;
-    const before = new Set(this.#courses.flatMap(({ found }) => found));
+    const marks = this.#courses.map((course) => ({ course, since: course.begun }));
     this.#start('rcpt', { ...this.#context, recipient }, recipient);
-    return this.#early(['rcpt'], before);
+    return this.#early(marks, ['rcpt']);
   }
 
   /** The downstream accepted this recipient. */
@@ -184,12 +159,12 @@ export class Run {
   /**
    * The next bytes of the body; the header section comes before.
    *
-   * @returns a promise while no more should be written; it never rejects
+   * @param chunk is not kept by anybody
    */
-  body(chunk: Buffer): Promise<void> | undefined {
-    if (this.#over.signal.aborted) return undefined;
+  body(chunk: Buffer): void {
+    if (this.#over.signal.aborted) return;
     if (this.#asks('body')) this.#start('body', { ...this.#context, chunk });
-    return this.#reader?.write(chunk);
+    this.#reader?.write(chunk);
   }
 
   /** @returns what all checks found, in their order; for a message whose header never came, with an empty one */
@@ -207,7 +182,7 @@ export class Run {
       for (const course of this.#courses) {
         if (!course.check.stages.endOfMessage) continue;
         const results = findings.flatMap((each) => each.results);
-        this.#startOne(course, 'endOfMessage', { ...last, results });
+        course.start('endOfMessage', { ...last, results });
         findings = await this.#collect();
       }
       return findings;
@@ -238,34 +213,20 @@ export class Run {
   }
 
   #start<Stage extends keyof Stages>(stage: Stage, context: Stages[Stage], recipient?: string): void {
-    for (const course of this.#courses) this.#startOne(course, stage, context, recipient);
-  }
-
-  #startOne<Stage extends keyof Stages>(
-    course: Course,
-    stage: Stage,
-    context: Stages[Stage],
-    recipient?: string,
-  ): void {
-    const work = course.check.stages[stage];
-    if (!work || course.broken) return;
-    const { explainer } = course;
-    const own = explainer ? { ...context, resolve: explainer.resolve, explain: explainer.explain } : context;
-    course.found.push({ finding: this.#guard(course, async () => work(own)), recipient });
+    for (const course of this.#courses) course.start(stage, context, recipient);
   }
 
   /** What checks with a say of their own think of what is known so far; undefined when there is none. */
   #early(
+    marks: readonly { readonly course: Course; readonly since: number }[],
     stages: readonly (keyof Stages)[],
-    before: ReadonlySet<CourseFinding> = new Set(),
   ): Promise<Proposal | undefined> | undefined {
-    const asked = this.#courses.filter(
-      ({ check }) => check.proposes && stages.some((stage) => check.stages[stage]),
+    const asked = marks.filter(
+      ({ course: { check } }) => check.proposes && stages.some((stage) => check.stages[stage]),
     );
     if (asked.length === 0) return undefined;
-    const found = asked.flatMap((course) => course.found.filter((each) => !before.has(each)));
-    const heard = Promise.all(found.map(({ finding }) => finding)).then(
-      (findings) => findings.find(({ disposition }) => disposition !== undefined)?.disposition,
+    const heard = Promise.all(asked.map(({ course, since }) => course.proposal(since))).then((proposals) =>
+      proposals.find((proposal) => proposal !== undefined),
     );
     // Whoever is still thinking then is heard at the end of the message, if that is soon enough.
     const patience = Promise.withResolvers<undefined>();
@@ -273,45 +234,7 @@ export class Run {
     return Promise.race([heard, patience.promise]).finally(() => clearTimeout(timer));
   }
 
-  async #collect(): Promise<readonly CheckFindings[]> {
-    return Promise.all(
-      this.#courses.map(async ({ check, found }) => {
-        const findings = await Promise.all(found.map(({ finding }) => finding));
-        // What was said about a recipient that was refused is no matter of the message's.
-        const counting = findings.filter((_, i) => {
-          const recipient = found[i]?.recipient;
-          return recipient === undefined || this.#recipients.includes(recipient);
-        });
-        return {
-          check,
-          results: findings.flatMap(({ results = [] }) => results),
-          fields: findings.flatMap(({ fields = [] }) => fields),
-          proposals: counting.flatMap(({ disposition }) => (disposition ? [disposition] : [])),
-        };
-      }),
-    );
+  #collect(): Promise<readonly CheckFindings[]> {
+    return Promise.all(this.#courses.map((course) => course.findings(this.#recipients)));
   }
-
-  /** Whatever a check does, there is a finding, and there is one in time. */
-  async #guard(course: Course, stage: () => Promise<Found>): Promise<Finding> {
-    const { name } = course.check;
-    const late = this.#stopped.promise.then(() => temporaryError(name, 'the check ran out of time'));
-    const safe = stage().then(toFinding, (error: unknown) => {
-      // Stages that began before it broke may fail as well, one for each field of the message.
-      if (course.broken) return {};
-      course.broken = true;
-      if (!this.#over.signal.aborted) this.#options.report(error, name);
-      return temporaryError(name, 'the check failed');
-    });
-    return Promise.race([safe, late]);
-  }
-}
-
-function toFinding(found: Found): Finding {
-  if (found === undefined) return {};
-  return 'length' in found ? { results: found } : found;
-}
-
-function temporaryError(method: string, reason: string): Finding {
-  return { results: [{ method, value: 'temperror', reason, properties: [] }] };
 }

@@ -231,9 +231,8 @@ export class Transaction {
     }
     if (!known && this.#header.complete) this.#run?.header(this.#header.section().fields);
     const body = piece.subarray(headerBytes);
-    const judged = body.length > 0 ? this.#run?.body(body) : undefined;
-    const spooled = this.#spool.append(piece)?.catch((error: unknown) => this.#spoolFailed(error));
-    return judged && spooled ? Promise.all([judged, spooled]).then(() => undefined) : (judged ?? spooled);
+    if (body.length > 0) this.#run?.body(body);
+    return this.#spool.append(piece)?.catch((error: unknown) => this.#spoolFailed(error));
   }
 
   /**

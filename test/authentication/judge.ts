@@ -84,7 +84,7 @@ export async function feed(run: AuthenticationRun, message: Buffer, size = messa
     const headerBytes = collector.push(piece);
     if (!known && collector.complete) run.header(collector.section().fields);
     const body = piece.subarray(headerBytes);
-    if (body.length > 0) await run.body(body);
+    if (body.length > 0) run.body(body);
   }
   if (!collector.complete) run.header(collector.section().fields);
 }

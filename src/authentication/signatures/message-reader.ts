@@ -23,7 +23,7 @@ export class MessageReader {
   }
 
   /** Takes the next bytes of the body; they are not kept. */
-  write(chunk: Buffer): undefined {
+  write(chunk: Buffer): void {
     this.#guard(() => this.#verifier?.update(chunk));
   }
 
