@@ -136,6 +136,8 @@ export class Resolver {
   }
 
   async #ask(asked: string, type: string): Promise<Entry> {
+    // node:dns asks for what stands before it: a stranger's name, as if it were part of another domain.
+    if (asked.includes('\0')) return { failure: 'EBADNAME' };
     let name = asked;
     if (this.#options.zone) {
       const found = askZone(this.#options.zone, name, type);

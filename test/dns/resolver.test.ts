@@ -45,6 +45,14 @@ test('an answer is asked for once, whatever the case of the name, and each calle
   assert.equal(dns.counts.cached, 1);
 });
 
+test('a name with a NUL in it is no name, and never asked for as what stands before the NUL', async (t) => {
+  await using server = await NameServer.start({ 'TXT evil.example': { values: ['v=spf1 +all'] } });
+  const dns = resolver(t, server);
+  const answer = dns.resolve('evil.example\0.bank.example', 'TXT');
+  await assert.rejects(answer, { code: 'EBADNAME' });
+  assert.deepEqual(server.questions, []);
+});
+
 test('the same question of several messages goes out once', async (t) => {
   await using server = await NameServer.start({ 'TXT a.example': { values: ['one'] } });
   const dns = resolver(t, server);
