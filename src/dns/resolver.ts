@@ -1,5 +1,6 @@
 // The resolver: the zone first, then a bounded cache, then the network, one question at a time for each name and type.
 import { promises as dns } from 'node:dns';
+import { domainToASCII } from 'node:url';
 import { LRUCache } from 'lru-cache';
 import { type Answer, askZone, type MailExchange, normalizeName, type Zone } from './zone.ts';
 
@@ -188,6 +189,7 @@ export class Resolver {
 
   /** node:dns asks for exactly the name it is given: search lists and the hosts file are not used by it. */
   async #query(name: string, type: string): Promise<{ answer: Answer; ageMs: number }> {
+    if (!canBeAsked(name)) throw new DnsError('EBADNAME', name, type);
     if (type === 'A' || type === 'AAAA') {
       const records = await (type === 'A'
         ? this.#network.resolve4(name, { ttl: true })
@@ -198,6 +200,11 @@ export class Resolver {
     const answer = (await this.#network.resolve(name, type)) as Answer;
     return { answer, ageMs: Number.POSITIVE_INFINITY };
   }
+}
+
+/** node:dns would ask for what stands before a NUL, and for the root where another alphabet makes no name. */
+function canBeAsked(name: string): boolean {
+  return !name.includes('\0') && (/^\p{ASCII}*$/u.test(name) || domainToASCII(name) !== '');
 }
 
 /** Rough, and rather too much than too little. */

@@ -168,3 +168,21 @@ test('what is no name at all is an error of the question', async (t) => {
   const { resolve } = resolver(t, server);
   await assert.rejects(resolve(`${'x'.repeat(64)}.example`, 'TXT'), { code: 'EBADNAME' });
 });
+
+test('a name is never asked for in part: neither up to a NUL, nor the root for one that no alphabet has', async (t) => {
+  await using server = await NameServer.start({
+    'TXT key.evil.example': { values: ['cut off'] },
+    'TXT xn--bcher-kva.example': { values: ['whole'] },
+  });
+  const { resolve } = resolver(t, server);
+  for (const name of [
+    'key.evil.example\0.bank.example',
+    '\ufffd.example',
+    'a\u200db.example',
+    '\u0378.example',
+  ]) {
+    await assert.rejects(resolve(name, 'TXT'), { code: 'EBADNAME' }, JSON.stringify(name));
+  }
+  assert.deepEqual(server.questions, []);
+  assert.deepEqual(await resolve('bücher.example', 'TXT'), [['whole']]);
+});
