@@ -26,6 +26,11 @@ declare module 'mailauth/lib/spf/spf-verify.js' {
   ): Promise<MatchedMechanism | false>;
 }
 
+declare module 'mailauth/lib/spf/syntax.js' {
+  /** Whether DNS can be asked for the name in an evaluation of SPF; without a final dot. */
+  export function isValidTargetName(name: string): boolean;
+}
+
 declare module 'mailauth/lib/dmarc/get-dmarc-record.js' {
   type Resolve = (name: string, type: string) => Promise<unknown>;
 

@@ -117,6 +117,22 @@ const cases: readonly (readonly [what: string, zone: unknown, value: string, que
     12,
   ],
   [
+    'an MX that is an address, or a single label, beside one that matches',
+    {
+      'example.com': { TXT: ['v=spf1 mx -all'], MX: ['1 192.0.2.1', '2 localhost', '3 mx.example'] },
+      'mx.example': { A: ['192.0.2.10'] },
+    },
+    'pass',
+    3,
+  ],
+  [
+    'an MX that is an address, and no other',
+    { 'example.com': { TXT: ['v=spf1 mx ~all'], MX: ['1 192.0.2.10'] } },
+    'softfail',
+    2,
+  ],
+  ['a null MX', { 'example.com': { TXT: ['v=spf1 mx ~all'], MX: ['0 .'] } }, 'softfail', 2],
+  [
     'a hundred names of the client',
     {
       ...record('v=spf1 ptr ptr:a.example ptr:b.example -all'),

@@ -2,7 +2,9 @@
 import type { SPFResult } from 'mailauth';
 import { spf } from 'mailauth/lib/spf/index.js';
 import { type MatchedMechanism, spfVerify } from 'mailauth/lib/spf/spf-verify.js';
+import { isValidTargetName } from 'mailauth/lib/spf/syntax.js';
 import { isTemporary } from '../../dns/resolver.ts';
+import type { MailExchange } from '../../dns/zone.ts';
 import type { ResolveFunction } from '../check.ts';
 import { type ResultValue, toValue } from '../result.ts';
 
@@ -82,11 +84,16 @@ export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
   };
 }
 
-/** Asks for names; records of more than a reasonable size in sum are a permanent error. */
+/**
+ * Asks for names; records of more than a reasonable size in sum are a permanent error. Exchanges that
+ * can have no address, such as `localhost` or an address in the place of a name, match nothing (RFC
+ * 7208 §5.4); mailauth would have them spoil the whole record.
+ */
 function limitedSize(resolve: ResolveFunction): ResolveFunction {
   let left = maxRecordOctets;
   return async (name, type) => {
     const answer = await resolve(name, type);
+    if (type === 'MX') return (answer as MailExchange[]).filter(({ exchange }) => isHostName(exchange));
     if (type !== 'TXT') return answer;
     const records = answer.map((strings) => (Array.isArray(strings) ? strings.join('') : String(strings)));
     for (const record of records.filter(isSpf)) left -= record.length;
@@ -97,6 +104,11 @@ function limitedSize(resolve: ResolveFunction): ResolveFunction {
     }
     return records.map((record) => [isSpf(record) || record.length <= maxOtherOctets ? record : '']);
   };
+}
+
+/** Two labels at least, and a top label as RFC 7208 §7.1 has it. */
+function isHostName(exchange: string): boolean {
+  return isValidTargetName(exchange.replace(/\.$/, ''));
 }
 
 /** RFC 7208 §4.5. */
