@@ -251,6 +251,13 @@ test('dnswl, dnsbl: a mistake in their options is told', () => {
     one(white, { states: { '192.0.2.1': { value: 'pass' } } }),
     one(white, { states: { '127.0.0': { value: 'pass' } } }),
     one(white, { states: { '127.0.0.2': { value: 'listed' } } }),
+    // No answer could ever fit.
+    one(white, { states: { '127.0.0.256': { value: 'pass' } } }),
+    one(white, { states: { '127.0.0.7-4': { value: 'pass' } } }),
+    one(white, { states: { '127.0.0.250-260': { value: 'pass' } } }),
+    one(white, { states: { '127.0.0.2.*': { value: 'pass' } } }),
+    // No name could be asked for an IPv6 client.
+    one(`${'a.'.repeat(94)}ab`),
     one(white, { field: 'X DNSWL' }),
     one(white, { field: 'X-Subject:' }),
     // What a message has under that name is removed.

@@ -32,9 +32,8 @@ export interface ListKind {
   readonly refusal: string;
 }
 
-const octet = String.raw`(?:\*|\d{1,3}(?:-\d{1,3})?)`;
-const answerPattern = new RegExp(String.raw`^127(?:\.${octet}){3}$`);
-const zoneName = /^(?=.{1,200}$)[0-9a-z_-]{1,63}(?:\.[0-9a-z_-]{1,63})+\.?$/i;
+/** RFC 1035 §2.3.4: with the 64 characters before it for IPv6, the name asked for has 253 at most. */
+const zoneName = /^(?=.{1,189}$)[0-9a-z_-]{1,63}(?:\.[0-9a-z_-]{1,63})+\.?$/i;
 /** RFC 5322 §2.2; what a message brings along under that name is removed, so it must be none of its own. */
 const fieldName = /^X-[!-9;-~]{1,68}$/i;
 
@@ -53,8 +52,8 @@ export function dnsListSchema({ listed, values }: ListKind) {
     states: z
       .record(z.string(), state)
       .superRefine((states, context) => {
-        for (const key of Object.keys(states).filter((each) => !answerPattern.test(each))) {
-          const message = 'expected 127.x.y.z, each a number, a range such as 4-7, or *';
+        for (const key of Object.keys(states).filter((each) => !isAnswerPattern(each))) {
+          const message = 'expected 127.x.y.z, each a number to 255, a range such as 4-7, or *';
           context.addIssue({ code: 'custom', path: [key], message });
         }
       })
@@ -69,6 +68,18 @@ export function dnsListSchema({ listed, values }: ListKind) {
       .describe('name of a header field, X-..., that tells the result too. Default: none'),
   });
   return z.strictObject({ zones: z.array(zone).min(1).describe('the lists that are asked') });
+}
+
+/** What no answer could fit is a mistake, and would never be noticed. */
+function isAnswerPattern(key: string): boolean {
+  const [first, ...others] = key.split('.');
+  return first === '127' && others.length === 3 && others.every(isOctetPattern);
+}
+
+function isOctetPattern(wanted: string): boolean {
+  if (wanted === '*') return true;
+  const [, from, to = from] = /^(\d{1,3})(?:-(\d{1,3}))?$/.exec(wanted) ?? [];
+  return from !== undefined && Number(from) <= Number(to) && Number(to) <= 255;
 }
 
 /** An answer for the one who asks, not for the address; unless the administrator names it. */
