@@ -197,6 +197,31 @@ const cases: readonly (readonly [string, Case, string])[] = [
     failed('p=reject sp=reject', 'reject'),
   ],
 ];
+
+const several = 'permerror reason="several author domains in From"';
+const shown: readonly (readonly [string, string])[] = [
+  ['<eve@evil.example> <a@example.com>', several],
+  ['<a@example.com> (who) "<x>" <eve@evil.example>', several],
+  ['Board: <eve@evil.example> <a@example.com>;', several],
+  ['A <b@example.com> <a@example.com>', rejected],
+  ['"<eve@evil.example>" (<eve@evil.example>) <a@example.com>', rejected],
+  ['a@example.com\0.evil.example', several],
+  ['<a@example.com\0>, eve', rejected],
+  ['<a@example.com\x7f>', rejected],
+  ['<a@exam\u00adple.com>', rejected],
+  ['<a@example\u200b.com>', rejected],
+  ['<a@ｅxample。com>', rejected],
+  ['<a@example.com\u202e>', 'permerror reason="no author domain in From"'],
+  ['<a@example.com\u202e>, eve@evil.example', 'permerror reason="an author in From without a valid domain"'],
+];
+for (const [field, expected] of shown) {
+  test(`dmarc: whomever a reader may be shown is an author: ${JSON.stringify(field)}`, async () => {
+    const evil = { 'evil.example': spfPass['example.com'] };
+    const message = from(`From: ${field}`);
+    assert.equal(await dmarc({ zone: { ...reject, ...evil }, from: 'eve@evil.example', message }), expected);
+  });
+}
+
 for (const [what, given, expected] of cases) {
   test(`dmarc: ${what}`, async () => {
     assert.equal(await dmarc(given), expected);

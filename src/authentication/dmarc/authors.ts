@@ -1,5 +1,7 @@
 // The authors that a message names: the mailboxes in its From fields (RFC 5322 §3.6.2, RFC 6854).
 import addressparser from 'nodemailer/lib/addressparser';
+import { toALabels } from '../../smtp/domains.ts';
+import { afterComment, afterQuoted } from '../header/structured.ts';
 import type { HeaderRow } from '../signatures/header-rows.ts';
 
 /** Several hundred mailboxes; it takes time to read nested groups and comments. */
@@ -8,7 +10,7 @@ const maxFromOctets = 8 * 1024;
 export interface Authors {
   /** From fields; RFC 5322 allows one. */
   readonly fromFields: number;
-  /** Addresses without display names, in the order of the message. */
+  /** Addresses without display names, in the order of the message; their domains are A-labels. */
   readonly headerFrom: string[];
   /** Why there is no address although there may be a field. */
   readonly unreadable?: string | undefined;
@@ -23,9 +25,60 @@ export function readAuthors(rows: readonly HeaderRow[]): Authors {
   }
   const headerFrom = rows.flatMap(({ line }) => {
     const text = line.toString();
-    return addressparser(text.slice(text.indexOf(':') + 1).trim(), { flatten: true })
-      .map(({ address }) => address)
-      .filter((address) => address !== '');
+    return readings(text.slice(text.indexOf(':') + 1)).flatMap(addresses);
   });
   return { fromFields, headerFrom };
+}
+
+/** A NUL is passed over by some programs; for others the field ends there, and shows another author. */
+function readings(body: string): readonly string[] {
+  const nul = body.indexOf('\0');
+  return nul < 0 ? [body] : [body, body.slice(0, nul)];
+}
+
+function addresses(body: string): string[] {
+  // Nobody sees a DEL, and the parser takes it for a part of the domain.
+  return addressparser(separated(body.replaceAll('\x7f', '').trim()), { flatten: true })
+    .map(({ address }) => withALabels(address))
+    .filter((address) => address !== '');
+}
+
+/**
+ * Of two addresses in angle brackets that nothing separates, some programs show the first, others the
+ * last: each becomes an author.
+ */
+function separated(body: string): string {
+  let text = '';
+  let taken = 0;
+  let inside = false;
+  /** Behind the bracket of this mailbox that closed. */
+  let closed: number | undefined;
+  for (let at = 0; at < body.length; ) {
+    const character = body[at];
+    if (inside) {
+      if (character === '>') [inside, closed] = [false, at + 1];
+    } else if (character === '<') {
+      if (closed !== undefined) {
+        text += `${body.slice(taken, closed)},`;
+        taken = closed;
+      }
+      [inside, closed] = [true, undefined];
+    } else if (character === ',' || character === ';' || character === ':') {
+      closed = undefined;
+    }
+    const next =
+      character === '(' ? afterComment(body, at) : character === '"' ? afterQuoted(body, at) : at + 1;
+    if (next === undefined) break;
+    at = next;
+  }
+  return text + body.slice(taken);
+}
+
+/**
+ * As whoever looks the domain up does it (UTS 46): wide letters are letters, and what cannot be seen is
+ * left out. What is no domain then leaves an address without one.
+ */
+function withALabels(address: string): string {
+  const at = address.lastIndexOf('@');
+  return at < 0 ? address : `${address.slice(0, at + 1)}${toALabels(address.slice(at + 1).trim())}`;
 }
