@@ -283,6 +283,54 @@ test('dkim: a field added under a name that is signed once more than it occurs b
   }
 });
 
+test('dkim: a From field that is not signed, beside one that is, leaves nobody authenticated', async () => {
+  const zone = rsa.zone;
+  const message = byHand({ names: ['From', 'Subject'] }).toString();
+  for (const message2 of [
+    `From: eve@example.net\r\n${message}`,
+    `From\r\n : eve@example.net\r\n${message}`,
+  ]) {
+    const { results } = await judge({ zone, message: message2, checks: only('dkim') });
+    assert.deepEqual(
+      results.map(({ value, reason }) => [value, reason]),
+      [['policy', 'not all From fields are signed']],
+    );
+  }
+  const twice = `From: eve@example.net\r\n${plain}`;
+  for (const [names, value] of [
+    [['From'], 'policy'],
+    [['From', 'from'], 'pass'],
+  ] as const) {
+    const { results } = await judge({
+      zone,
+      message: signField(twice, rsa, { names }),
+      checks: only('dkim'),
+    });
+    assert.deepEqual([results[0]?.value], [value]);
+  }
+});
+
+test('dkim: a signature that is not base64 is none, also where decoders would look away', async () => {
+  for (const junk of ['*', '!!', '(x)', '\u00e9', '-', 'a=b', '']) {
+    const message = byHand({})
+      .toString('latin1')
+      .replace(/; b=(.{20})(.*)/, junk === '' ? '; b=' : `; b=$1${junk}$2`);
+    const { results } = await judge({
+      zone: rsa.zone,
+      message: Buffer.from(message, 'latin1'),
+      checks: only('dkim'),
+    });
+    assert.deepEqual([results[0]?.value, results[0]?.reason], ['neutral', 'signature syntax error'], junk);
+  }
+});
+
+test('dkim: the key in the comment is the one that was found, whatever a= says', async () => {
+  const message = byHand({}).toString().replace('a=rsa-sha256', 'a=ed25519-sha256');
+  const { results } = await judge({ zone: rsa.zone, message, checks: only('dkim') });
+  assert.equal(results[0]?.comment, '2048-bit rsa key');
+  assert.equal(results[0]?.reason, 'inappropriate key algorithm');
+});
+
 test('dkim: every signature tells what was found out about it', async () => {
   const options = { explain: true };
   const outcome = await judge({ zone: rsa.zone, message: broken, checks: only('dkim'), options });

@@ -11,13 +11,13 @@ interface ParsedTags {
   readonly syntaxErrors?: readonly string[];
 }
 
-/** A signature field; `prepareSignature` fills in what follows `type`. */
+/** A signature field; `prepareSignature` fills in what follows `type`, we what it leaves open. */
 export interface SignatureField extends ParsedTags {
   type: 'DKIM' | 'ARC';
   /** Why it is not even looked at. */
   readonly skip?: string;
   /** Why it can't be valid. */
-  readonly invalid?: string;
+  invalid?: string;
   readonly hashAlgo?: string;
   readonly bodyCanon?: string;
   /** '' for none. */

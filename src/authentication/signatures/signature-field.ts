@@ -61,9 +61,17 @@ function prepare(field: SignatureField, verifier: DkimVerifier): Signature | Ref
     return { kind: 'refused', reason: `more than ${maxSignedNames} names in h=`, field };
   }
   verifier.prepareSignature(field);
+  if (!field.skip && !field.invalid && !isBase64(field.parsed.b?.value)) {
+    field.invalid = 'signature syntax error';
+  }
   const coverage = field.skip || field.invalid ? undefined : coverageOf(field);
   if (coverage) field.bodyHashKey = coverageKey(coverage);
   return { kind: 'signature', field, coverage, names };
+}
+
+/** RFC 6376 §2.10, its white space gone already. Who decodes it would pass over what is none. */
+function isBase64(value: unknown): boolean {
+  return typeof value === 'string' && /^[A-Za-z0-9+/]+={0,2}$/.test(value);
 }
 
 function hasManyTags(line: Buffer): boolean {

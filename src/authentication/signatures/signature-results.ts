@@ -3,6 +3,7 @@ import type { DKIMResult } from 'mailauth';
 import { z } from 'zod';
 import type { EndOfHeadersContext } from '../check.ts';
 import { type Property, type Result, type ResultValue, toValue } from '../result.ts';
+import type { SignatureField } from './mailauth-internals.ts';
 import {
   leastKeyBits,
   type SignatureFinding,
@@ -47,8 +48,9 @@ export async function signatureResults(
     return [{ method, value: 'none', comment: 'message not signed', properties: [] }];
   }
   const signatures = findings.map(signatureValue);
+  const { fromFields } = message;
   const results = findings.map((finding, i): Result => {
-    const judged = judge(finding, { minimumKeyBits, now: now() });
+    const judged = judge(finding, { minimumKeyBits, now: now(), fromFields });
     explain(`signature ${i + 1}`, story(finding, judged));
     return { method, ...judged, properties: properties(finding, beginning(i, signatures)) };
   });
@@ -67,7 +69,7 @@ type Judgement = Pick<Result, 'value' | 'reason' | 'comment'>;
 
 function judge(
   finding: SignatureFinding,
-  about: { readonly minimumKeyBits: number; readonly now: Date },
+  about: { readonly minimumKeyBits: number; readonly now: Date; readonly fromFields: number },
 ): Judgement {
   if (finding.kind === 'unverified') return { value: 'policy', reason: `not verified: ${finding.reason}` };
   const { result } = finding;
@@ -75,9 +77,18 @@ function judge(
   const found = toValue(status.result);
   // RFC 6376 §3.6.1 t=y: a message with a signature that fails is not to be treated worse than an unsigned one.
   const value: ResultValue = found === 'fail' && status.testing ? 'neutral' : found;
-  const reason = value === 'pass' ? undefined : reasonOf(result, about.minimumKeyBits);
   const comment = remarks(result, about.now).join(', ');
+  if (value === 'pass' && signedFrom(finding.field) < about.fromFields) {
+    return { value: 'policy', reason: 'not all From fields are signed', ...(comment && { comment }) };
+  }
+  const reason = value === 'pass' ? undefined : reasonOf(result, about.minimumKeyBits);
   return { value, ...(reason && { reason }), ...(comment && { comment }) };
+}
+
+/** How many From fields it can cover. One more, that readers may show instead, is an attack (RFC 6376 §8.15). */
+function signedFrom({ parsed }: SignatureField): number {
+  const names = String(parsed.h?.value ?? '').split(':');
+  return names.filter((name) => name.toLowerCase() === 'from').length;
 }
 
 function reasonOf({ status, expiresAfter }: DKIMResult, minimumKeyBits: number): string | undefined {
@@ -87,12 +98,11 @@ function reasonOf({ status, expiresAfter }: DKIMResult, minimumKeyBits: number):
 }
 
 /** What an administrator wants to see beside the value: the key, and what the signature leaves open. */
-function remarks({ publicKey, modulusLength, algo, status, signTime }: DKIMResult, now: Date): string[] {
-  const keyType = algo?.split('-', 1)[0]?.toLowerCase();
-  // Only RSA keys come in sizes.
-  const size = modulusLength ? `${modulusLength}-bit ` : '';
+function remarks({ publicKey, modulusLength, status, signTime }: DKIMResult, now: Date): string[] {
+  // Not as `a=` says: the key may be of the other type. Only RSA keys come in sizes.
+  const key = modulusLength ? `${modulusLength}-bit rsa key` : 'ed25519 key';
   return [
-    ...(publicKey === undefined ? [] : [`${size}${keyType} key`]),
+    ...(publicKey === undefined ? [] : [key]),
     ...(status.testing ? ['testing'] : []),
     ...(status.underSized ? [`${status.underSized} octets of the body not signed`] : []),
     ...(signTime && Date.parse(signTime) > now.getTime() ? ['signed in the future'] : []),
