@@ -173,6 +173,8 @@ export class Resolver {
     const { maxAgeMs, failureAgeMs } = this.#options.cache;
     try {
       const { answer, ageMs } = await this.#query(name, type);
+      // What node:dns makes of an alias of a name without such records.
+      if (answer.length === 0) throw new DnsError('ENODATA', name, type);
       const entry = { answer };
       const ttl = Math.min(maxAgeMs, ageMs);
       if (ttl > 0) this.#cache.set(key, entry, { ttl });

@@ -186,3 +186,12 @@ test('a name is never asked for in part: neither up to a NUL, nor the root for o
   assert.deepEqual(server.questions, []);
   assert.deepEqual(await resolve('bücher.example', 'TXT'), [['whole']]);
 });
+
+test('an alias of a name without such records is as good as none, whatever the type', async (t) => {
+  const types = ['A', 'AAAA', 'MX', 'TXT', 'PTR'];
+  await using server = await NameServer.start(
+    Object.fromEntries(types.map((type) => [`${type} a.example`, { alias: 'b.example' }])),
+  );
+  const { resolve } = resolver(t, server);
+  for (const type of types) await assert.rejects(resolve('a.example', type), { code: 'ENODATA' }, type);
+});

@@ -7,10 +7,12 @@ const typeNumbers: Readonly<Record<string, number>> = { A: 1, CNAME: 5, PTR: 12,
 
 /**
  * What is answered for `TYPE name` (lower case): values as in a zone file, with a TTL in seconds; or
- * a response code; or nothing at all (`silent`).
+ * the name that it is an alias of, and nothing about that one; or a response code; or nothing at all
+ * (`silent`).
  */
 export type Response =
   | { readonly values: readonly string[]; readonly ttl?: number }
+  | { readonly alias: string }
   | { readonly code: 'NOERROR' | 'SERVFAIL' | 'NXDOMAIN' | 'REFUSED' }
   | 'silent';
 
@@ -93,6 +95,7 @@ function readQuestion(query: Buffer): { name: string; type: string; end: number 
 
 /** RFC 1035 §4.1: the header and question of the query, then one record for each value. */
 function encode(query: Buffer, type: string, response: Exclude<Response, 'silent'>): Buffer {
+  if ('alias' in response) return encode(query, 'CNAME', { values: [response.alias] });
   const values = 'values' in response ? response.values : [];
   const header = Buffer.from(query);
   const code = 'code' in response ? responseCodes[response.code] : 0;
