@@ -103,6 +103,14 @@ test('spf: an address or a single label in HELO is nothing to ask about', async 
   }
 });
 
+test('spf: what follows an @ in HELO is not the domain', async () => {
+  for (const helo of ['x@example.com', '@example.com', 'example.com@']) {
+    const client = { ip: '192.0.2.10', helo };
+    const outcome = await judge({ zone: both, from: '', client, checks: only('spf') });
+    assert.match(unfolded(outcome), /; spf=none \(the name in HELO is no domain\) smtp\.helo=\S+$/);
+  }
+});
+
 test('spf: own clients and unknown ones are not looked at', async () => {
   for (const client of [{ ip: '10.0.0.1' }, { ip: '203.0.113.5' }, {}]) {
     assert.deepEqual(values(await judge({ client, zone: both, checks: only('spf') })), []);

@@ -50,9 +50,21 @@ export interface HostAnswer {
   readonly explanation: string | undefined;
 }
 
+/** RFC 7208 §4.3, for a name in HELO of which mailauth would take what follows the "@". */
+const noDomain: HostAnswer = {
+  value: 'none',
+  comment: 'the name in HELO is no domain',
+  mailFrom: undefined,
+  record: undefined,
+  mechanism: undefined,
+  lookups: undefined,
+  explanation: undefined,
+};
+
 /** Never rejects: trouble is `temperror`. */
 export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
   const { ip, helo, sender, hostname, resolve } = question;
+  if (sender === '' && helo?.includes('@')) return noDomain;
   const answers = new Map<string, ReturnType<ResolveFunction>>();
   const withinSize = limitedSize(resolve);
   const recorded: ResolveFunction = (name, type) => {
