@@ -130,10 +130,12 @@ export class Authentication {
   begin({ client: forwardedClient, smtputf8, upstream }: Subject): AuthenticationRun {
     const { hostname, listener, resolver, explain, report, clock = () => new Date() } = this.#options;
     const client = this.#trust.outside(forwardedClient);
+    const clientClass = this.#trust.classOf(client);
     const run = new Run({
       checks: this.#checks,
       client,
-      clientClass: this.#trust.classOf(client),
+      // What a program on the upstream's host sends comes from nobody's address, and from no stranger.
+      clientClass: clientClass === 'unknown' && upstream?.submitted ? 'local' : clientClass,
       forwardedClient,
       ...(upstream && { upstream }),
       hostname,

@@ -280,7 +280,9 @@ export class Dialogue {
       const joined = this.#settings.mode === 'after-queue' && ident && /^[A-Za-z0-9._-]{1,64}$/.test(ident);
       const client = known({ ip: said.get('ADDR'), name: said.get('NAME'), helo: said.get('HELO') });
       const id = joined ? `${own}.${ident}` : own;
-      const upstream = { helo: helo.name, ...(ident !== undefined && { queueId: ident }) };
+      // LOCAL alone is no proof: with local_header_rewrite_clients Postfix says it of clients that have an address.
+      const submitted = said.get('SOURCE') === 'LOCAL' && said.get('ADDR') === undefined;
+      const upstream = { helo: helo.name, submitted, ...(ident !== undefined && { queueId: ident }) };
       return { ...common, id, client, upstream, xforward: new Map(said) };
     }
     // Whoever does not forward may be the client himself, or a proxy that repeats what he says: no upstream.

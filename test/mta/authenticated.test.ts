@@ -127,6 +127,16 @@ for (const use of ['after-queue', 'before-queue'] satisfies readonly Use[]) {
     });
 
     if (use === 'after-queue') {
+      test('mail that a program on the upstream submits is one’s own', async () => {
+        await pair.upstream.submit(ALICE, BOB, message('from cron'));
+        const stored = await pair.downstream.delivered(BOB, 'Subject: from cron\n');
+        assert.match(stored, /^Received: by upstream\.example \(Postfix, from userid \d+\)$/mu);
+        assert.match(
+          field(stored, 'Authentication-Results'),
+          /^Authentication-Results: mx\.example\.com; dkim=none \(message not signed\); arc=none$/u,
+        );
+      });
+
       test('nor has he where the upstream hides its own field', async () => {
         using client = await SmtpClient.connect(pair.ports.smtp, { ...impostor, helo: 'hidden.example' });
         await client.send(ALICE, [BOB], forged + message('hidden'));

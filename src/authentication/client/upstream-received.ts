@@ -9,6 +9,8 @@ export interface Upstream {
   readonly helo?: string;
   /** Its queue id, from XFORWARD IDENT. */
   readonly queueId?: string;
+  /** It has no client to name: it says that the message began on its own host, as with sendmail(1). */
+  readonly submitted?: boolean;
 }
 
 /** The topmost Received, and what it says where it is the upstream's. */

@@ -127,6 +127,14 @@ export class Postfix {
     );
   }
 
+  /** Hands a message to sendmail(1), as a program on this host does. */
+  async submit(from: string, to: string, message: string): Promise<void> {
+    const parameters = ['-C', this.#configuration, '-i', '-f', from, to];
+    const submission = run('/usr/sbin/sendmail', parameters);
+    submission.child.stdin?.end(message.replaceAll('\r\n', '\n'), 'latin1');
+    await submission;
+  }
+
   /** Tries to deliver all deferred mail now. */
   async flush(): Promise<void> {
     await run('/usr/sbin/postqueue', ['-c', this.#configuration, '-f']);
