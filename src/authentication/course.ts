@@ -1,4 +1,5 @@
 // One check in the course of a transaction: whatever it does at a stage, there is a finding, and there is one in time.
+import type { ResolveFunction } from '../dns/resolver.ts';
 import type { AddedField, Finding, Found, Proposal, Stages } from './check.ts';
 import type { ConfiguredCheck } from './checks.ts';
 import type { Result } from './result.ts';
@@ -16,6 +17,8 @@ export interface CheckFindings {
 export interface CourseOptions {
   /** Settles when nobody waits any longer: what is still at work then is a `temperror`. */
   readonly stopped: Promise<void>;
+  /** Asks for names, within the time that the check has for it. */
+  readonly resolve: ResolveFunction;
   /** Present where the story is kept. */
   readonly explainer: Explainer | undefined;
   /** A stage threw. */
@@ -52,8 +55,9 @@ export class Course {
   start<Stage extends keyof Stages>(stage: Stage, context: Stages[Stage], recipient?: string): void {
     const work = this.check.stages[stage];
     if (!work || this.#broken) return;
-    const { explainer } = this.#options;
-    const own = explainer ? { ...context, resolve: explainer.resolve, explain: explainer.explain } : context;
+    const { explainer, resolve } = this.#options;
+    const { explain = context.explain } = explainer ?? {};
+    const own = { ...context, resolve: explainer?.resolve ?? resolve, explain };
     this.#found.push({ finding: this.#guard(async () => work(own)), recipient });
   }
 

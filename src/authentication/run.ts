@@ -40,12 +40,17 @@ export interface RunOptions {
   readonly report: (error: unknown, check: string) => void;
 }
 
+/** The check whose answer a forger would most like to be late: it has time of its own when that of all others is over. */
+const decisive = 'dmarc';
+const decisiveMs = 3000;
+
 /** The checks of one transaction. */
 export class Run {
   readonly #options: RunOptions;
   readonly #notes: Notes = new Map();
   readonly #over = new AbortController();
   readonly #stopped = Promise.withResolvers<void>();
+  readonly #decisiveStopped = Promise.withResolvers<void>();
   readonly #recipients: string[] = [];
   /** For the questions that are asked once for all checks that read the signatures. */
   readonly #readerExplainer: Explainer | undefined;
@@ -62,16 +67,19 @@ export class Run {
     const { clientClass, client, hostname, listener, now } = options;
     this.#clientClass = clientClass;
     const signal = this.#over.signal;
-    const resolve = options.resolver.forTransaction(signal);
-    const { explain: explained, report } = options;
+    const { explain: explained, report, resolver } = options;
     this.#courses = options.checks
       .filter(({ skippedFor }) => !skippedFor.includes(clientClass))
       .map((check) => {
+        // Each waits on its own account: strangers' slow names must not leave the author's policy unknown.
+        const resolve = resolver.forTransaction(signal);
         const explainer = explained ? new Explainer(check.name, resolve) : undefined;
         const reportOpen: typeof report = (error, name) => signal.aborted || report(error, name);
-        return new Course(check, { stopped: this.#stopped.promise, explainer, report: reportOpen });
+        const { promise: stopped } = check.name === decisive ? this.#decisiveStopped : this.#stopped;
+        return new Course(check, { stopped, resolve, explainer, report: reportOpen });
       });
-    this.#readerExplainer = options.explain ? new Explainer(askedAhead, resolve) : undefined;
+    const resolve = resolver.forTransaction(signal);
+    this.#readerExplainer = explained ? new Explainer(askedAhead, resolve) : undefined;
     const explain = () => {};
     const notes = this.#notes;
     this.#context = { client, hostname, listener, resolve, signal, notes, now, explain, reversePath: '' };
@@ -169,8 +177,10 @@ export class Run {
 
   /** @returns what all checks found, in their order; for a message whose header never came, with an empty one */
   async finish(signal: AbortSignal | undefined): Promise<readonly CheckFindings[]> {
-    const stop = () => this.#stopped.resolve();
-    const timer = setTimeout(stop, this.#options.finishMs);
+    const stop = () => this.#stop();
+    const { finishMs } = this.#options;
+    const timer = setTimeout(() => this.#stopped.resolve(), finishMs);
+    const lastTimer = setTimeout(stop, finishMs + decisiveMs);
     signal?.addEventListener('abort', stop);
     if (signal?.aborted) stop();
     try {
@@ -188,15 +198,22 @@ export class Run {
       return findings;
     } finally {
       clearTimeout(timer);
+      clearTimeout(lastTimer);
       signal?.removeEventListener('abort', stop);
       this.abort();
     }
   }
 
   abort(): void {
-    this.#stopped.resolve();
+    this.#stop();
     this.#over.abort();
     this.#reader?.destroy(new Error('the transaction is over'));
+  }
+
+  /** Nobody waits for any check any longer. */
+  #stop(): void {
+    this.#stopped.resolve();
+    this.#decisiveStopped.resolve();
   }
 
   /** What is known of the client only now may silence checks that have begun. */

@@ -129,7 +129,9 @@ const dns = z
       .describe('answers that need not be asked for again'),
     transaction: time()
       .prefault('20s')
-      .describe('all DNS of one message together (RFC 7208 §4.6.4 suggests at least 20 seconds for SPF)'),
+      .describe(
+        'all DNS of one check of a message together, and about as long for all checks after its last byte (RFC 7208 §4.6.4 suggests at least 20 seconds for SPF)',
+      ),
   })
   .transform(
     ({ servers, timeout, tries, zone, zoneOnly, cache, transaction }): Dns => ({

@@ -1,6 +1,7 @@
 // The stages: what begins when, and what becomes of checks that throw or never end.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { MailContext } from '../../src/authentication/check.ts';
 import type { ConfiguredCheck } from '../../src/authentication/checks.ts';
 import type { CheckFindings } from '../../src/authentication/course.ts';
 import { Run, type RunOptions } from '../../src/authentication/run.ts';
@@ -87,6 +88,56 @@ test('a check that never ends is a temperror when the time is over', async () =>
     ...pass('good'),
   ]);
   assert.deepEqual(reported, []);
+});
+
+test('when the time of all others is over, dmarc still has some of its own', async () => {
+  const late: ConfiguredCheck = {
+    name: 'arc',
+    skippedFor: [],
+    stages: { endOfMessage: () => new Promise(() => {}) },
+  };
+  const dmarc: ConfiguredCheck = {
+    name: 'dmarc',
+    skippedFor: [],
+    stages: {
+      endOfMessage: async ({ resolve }) => {
+        await assert.rejects(resolve('example.com', 'TXT'), { code: 'ENOTFOUND' });
+        return pass('dmarc');
+      },
+    },
+  };
+  const { made, reported } = run([late, dmarc], { finishMs: 10 });
+  made.mail('');
+  made.header(header);
+  const [arc, ...others] = resultsOf(await made.finish(undefined));
+  assert.equal(arc?.reason, 'the check ran out of time');
+  assert.deepEqual([others, reported], [[...pass('dmarc')], []]);
+});
+
+test('a check that spends its time for names leaves others theirs', async () => {
+  const resolver = zoneResolver({}, { transactionMs: 20 });
+  const slow = {
+    resolve: (name: string, type: string) =>
+      name === 'slow.example' ? new Promise<never>(() => {}) : zoneResolver({}).resolve(name, type),
+  };
+  Object.assign(resolver, slow);
+  const asks = (name: string, asked: string, stage: 'mail' | 'endOfMessage'): ConfiguredCheck => ({
+    name,
+    skippedFor: [],
+    stages: {
+      [stage]: ({ resolve }: MailContext) =>
+        resolve(asked, 'TXT').catch((error: unknown) => [
+          { method: name, value: 'none', reason: String(error), properties: [] },
+        ]),
+    },
+  });
+  const checks = [asks('spf', 'slow.example', 'mail'), asks('dmarc', 'fast.example', 'endOfMessage')];
+  const { made } = run(checks, { resolver });
+  made.mail('');
+  made.header(header);
+  const reasons = resultsOf(await made.finish(undefined)).map(({ reason }) => reason);
+  assert.match(reasons[0] ?? '', /ETIMEOUT/);
+  assert.match(reasons[1] ?? '', /ENOTFOUND/);
 });
 
 test('the end of the message reads the results of all other stages and the message', async () => {
