@@ -15,9 +15,7 @@ import { xGoogleDkim } from './checks/x-google-dkim.ts';
 import { xPtr } from './checks/x-ptr.ts';
 import { xReturnMx } from './checks/x-return-mx.ts';
 import { xTls } from './checks/x-tls.ts';
-
-/** RFC 5322 §2.2: a field name. */
-const fieldName = /^[!-9;-~]{1,70}$/;
+import { isResultsName, resultsNameForm } from './header/results-name.ts';
 
 /** Options that every check has. */
 export const commonOptions = {
@@ -27,7 +25,7 @@ export const commonOptions = {
     .describe('keep results of value `none` out of the header; they stay in the log'),
   header: z
     .string()
-    .regex(fieldName, { error: 'expected the name of a header field' })
+    .refine(isResultsName, { error: `expected ${resultsNameForm}` })
     .prefault('Authentication-Results')
     .describe('name of the field that the results go into; checks with the same name share one'),
 };

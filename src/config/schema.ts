@@ -2,6 +2,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { z } from 'zod';
 import { checksSchema } from '../authentication/checks.ts';
+import { isResultsName, resultsNameForm } from '../authentication/header/results-name.ts';
 import type { DnsOptions } from '../dns/resolver.ts';
 import { policySchema } from '../policy/schema.ts';
 import type { SpoolConfiguration } from './configuration.ts';
@@ -71,7 +72,7 @@ const header = z.strictObject({
       'authserv-ids of others whose Authentication-Results go too, those of their subdomains as well',
     ),
   alsoIn: z
-    .array(z.string().regex(/^[!-9;-~]{1,70}$/, { error: 'expected the name of a header field' }))
+    .array(z.string().refine(isResultsName, { error: `expected ${resultsNameForm}` }))
     .prefault(['X-Authentication-Results'])
     .describe(
       'names of fields that are read like Authentication-Results, besides those that checks have as their `header`; ARC-Authentication-Results never is',

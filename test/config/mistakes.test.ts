@@ -148,6 +148,22 @@ const single: readonly (readonly [string, string])[] = [
     'header: { alsoIn: ["X-A:"] }',
     'postern.yaml:6: header.alsoIn[0]: not possible here; expected the name of a header field',
   ],
+  [
+    'header: { alsoIn: [Subject] }',
+    'postern.yaml:6: header.alsoIn[0]: not possible here; expected the name of a header field that begins',
+  ],
+  [
+    'checks: { spf: { header: From } }',
+    'postern.yaml:6: checks.spf.header: not possible here; expected the name of a header field that begins',
+  ],
+  [
+    'checks: { dkim: { header: x-disposition-quarantine } }',
+    'postern.yaml:6: checks.dkim.header: not possible here; expected the name of a header field that begins',
+  ],
+  [
+    'checks: { custom: [{ module: a.mjs, header: ARC-Authentication-Results }] }',
+    'postern.yaml:6: checks.custom[0]',
+  ],
   ['"a\\nb": 1', 'postern.yaml:6: "a\\nb": unknown key; expected'],
   ['hostname: a.example\nhostname: b.example', 'postern.yaml:7: Map keys must be unique; expected YAML'],
   ['hostname: *nobody', 'postern.yaml:6: *nobody stands for nothing; expected YAML'],
