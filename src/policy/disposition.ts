@@ -13,6 +13,9 @@ export type Disposition =
   /** Delivered with fields (complete, each with CRLF) by which the mailbox server files it away. */
   | { readonly kind: 'quarantine'; readonly reason: string; readonly fields: readonly string[] };
 
+/** One that is told upstream at once. */
+export type Refusal = Extract<Disposition, { readonly kind: 'reject' | 'tempfail' }>;
+
 /** A proposal whose reply may be left to its defaults. */
 export type Wish = Pick<Proposal, 'kind' | 'reason'> & {
   readonly code?: number | undefined;
@@ -68,7 +71,7 @@ export const refusals = {
 } as const;
 
 /** The reply of a reject or tempfail: a code of the other kind would say the opposite, and is not used. */
-export function refusal(kind: 'reject' | 'tempfail', wish: Omit<Wish, 'kind'>): Reply {
+function refusal(kind: 'reject' | 'tempfail', wish: Omit<Wish, 'kind'>): Reply {
   const { codes, enhancedCodes, ...usual } = refusals[kind];
   const { code = usual.code, enhancedCode = usual.enhancedCode, text, reason } = wish;
   return makeReply(

@@ -1,9 +1,8 @@
 // From results to what happens with the message: the rules, the checks' own proposals, then the ready-made part.
 import { basename } from 'node:path';
 import type { Proposal } from '../authentication/check.ts';
-import type { Reply } from '../smtp/reply.ts';
 import { type Log, silentLog } from '../telemetry/log.ts';
-import { type Disposition, dispositionOf, refusal } from './disposition.ts';
+import { type Disposition, dispositionOf, type Refusal } from './disposition.ts';
 import { type DecisionInput, Facts } from './facts.ts';
 import { ReadyMade } from './ready-made.ts';
 import { RuleFile, type RuleSource } from './rule-file.ts';
@@ -11,7 +10,7 @@ import type { Rule } from './rule-schema.ts';
 import { type ReadyRule, readyRules } from './rules.ts';
 import type { PolicyOptions } from './schema.ts';
 
-export type { Disposition } from './disposition.ts';
+export type { Disposition, Refusal } from './disposition.ts';
 export type { DecisionInput } from './facts.ts';
 
 /** What was decided. */
@@ -84,14 +83,12 @@ export class Policy {
   /**
    * Decides what a check proposes at MAIL or RCPT.
    *
-   * @returns the reply that refuses it; undefined: it goes on, and the end of the message decides
+   * @returns what refuses it; undefined: it goes on, and the end of the message decides
    */
-  decideEarly(proposal: Proposal, mode: DecisionInput['mode']): Reply | undefined {
-    const { kind } = proposal;
+  decideEarly(proposal: Proposal, mode: DecisionInput['mode']): Refusal | undefined {
     if (this.#options.dryRun) return undefined;
-    return kind === 'tempfail' || (kind === 'reject' && this.#mayReject(mode))
-      ? refusal(kind, proposal)
-      : undefined;
+    const disposition = dispositionOf(proposal, this.#mayReject(mode));
+    return disposition.kind === 'reject' || disposition.kind === 'tempfail' ? disposition : undefined;
   }
 
   #judge(facts: Facts): Pick<Decision, 'disposition' | 'rule'> {

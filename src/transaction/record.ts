@@ -1,6 +1,6 @@
 // What a transaction leaves: one line in the log (who, what, what was found, where it went), and its story in the trace.
-import type { Client, Explanation, Outcome } from '../authentication/authentication.ts';
-import type { Decision } from '../policy/policy.ts';
+import type { Client, DmarcOutcome, Explanation, Outcome } from '../authentication/authentication.ts';
+import type { Decision, Refusal } from '../policy/policy.ts';
 import { DownstreamError } from '../relay/error.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import { describeReply, type Reply } from '../smtp/reply.ts';
@@ -10,6 +10,9 @@ import type { Trace } from '../telemetry/trace.ts';
 export type WriteRecord = (level: 'info' | 'warn', event: string, fields: Record<string, unknown>) => void;
 
 type Phase = 'envelope' | 'receive' | 'authenticate' | 'relay';
+
+/** A reply to MAIL or RCPT; with kind and reason it is the policy that refuses. */
+export type EnvelopeAnswer = Pick<Refusal, 'reply'> & Partial<Refusal>;
 
 /** What is known from the beginning, and what comes later. */
 interface Fields extends Record<string, unknown> {
@@ -23,7 +26,7 @@ interface Fields extends Record<string, unknown> {
 export class TransactionRecord {
   readonly #write: WriteRecord;
   readonly #fields: Fields;
-  readonly #recipients: { to: string; reply: string }[] = [];
+  readonly #recipients: { to: string; reply: string; reason?: string }[] = [];
   readonly #milliseconds: Partial<Record<Phase, number>> = {};
   readonly #begun = performance.now();
   #phase: Phase = 'envelope';
@@ -52,8 +55,20 @@ export class TransactionRecord {
     this.#fields.from = path.address;
   }
 
-  rcpt(path: PathArgument, reply: Reply): void {
-    this.#recipients.push({ to: path.address, reply: describeReply(reply) });
+  /** It ends before there is a message. */
+  refusedMail({ kind, reason }: EnvelopeAnswer): void {
+    if (kind === undefined) return;
+    this.#disposition = kind;
+    this.#fields.reason = reason;
+  }
+
+  /** Told with the reason where the policy refused it; where there is none, the downstream or a limit did. */
+  rcpt(path: PathArgument, { reply, reason }: EnvelopeAnswer): void {
+    this.#recipients.push({
+      to: path.address,
+      reply: describeReply(reply),
+      ...(reason !== undefined && { reason }),
+    });
   }
 
   /** A new phase begins; the time of the one before is kept. */
@@ -69,8 +84,10 @@ export class TransactionRecord {
     for (const { method, value } of outcome.results) {
       results[method] = results[method] === undefined ? value : `${results[method]},${value}`;
     }
-    this.#fields.results = results;
-    this.#explanation = outcome.explanation;
+    const { clientClass, listMail, dmarc, explanation } = outcome;
+    Object.assign(this.#fields, { clientClass, listMail, results });
+    if (dmarc) this.#fields.dmarc = told(dmarc);
+    this.#explanation = explanation;
     this.#disposition = disposition.kind;
     const { reason } = dry ?? disposition;
     const why = { ...(reason !== undefined && { reason }), ...(rule !== undefined && { rule }) };
@@ -128,6 +145,11 @@ export class TransactionRecord {
       explanation: this.#explanation,
     });
   }
+}
+
+/** Whom the message says it is from, what they ask for, and why that is not followed. */
+function told({ domain, policy, override }: DmarcOutcome): Record<string, unknown> {
+  return { domain, policy, ...(override && { override: override.text }) };
 }
 
 /** A tenth of a millisecond is as fine as anybody reads. */

@@ -24,7 +24,7 @@ import type { XforwardAttributes } from '../smtp/xforward.ts';
 import type { Trace } from '../telemetry/trace.ts';
 import { Delivery } from './delivery.ts';
 import { type DownstreamPool, failureReply } from './downstream.ts';
-import { TransactionRecord, type WriteRecord } from './record.ts';
+import { type EnvelopeAnswer, TransactionRecord, type WriteRecord } from './record.ts';
 
 /** What all transactions of a listener share. */
 export interface TransactionSettings {
@@ -131,7 +131,7 @@ export class Transaction {
     this.#smtputf8 = path.parameters.some(({ keyword }) => keyword === 'SMTPUTF8');
     this.#reversePath = path.address;
     const { client, upstream } = this.#start;
-    let refusal: Promise<Reply | undefined> | undefined;
+    let refusal: Promise<EnvelopeAnswer | undefined> | undefined;
     try {
       this.#run = this.#settings.authentication.begin({
         client,
@@ -143,8 +143,11 @@ export class Transaction {
       this.#record.failure('internal', error);
       return this.#refuseMail(internalError);
     }
-    const refused = refusal && (await this.#withinAnswerTime(refusal, timedOut));
-    if (refused) return this.#refuseMail(refused);
+    const refused = refusal && (await this.#withinAnswerTime(refusal, { reply: timedOut }));
+    if (refused) {
+      this.#record.refusedMail(refused);
+      return this.#refuseMail(refused.reply);
+    }
     if (this.#settings.envelope === 'deferred')
       return makeReply(250, '2.1.0', 'sender will be passed on after the message');
     const reply = await this.#bounded(this.#delivery.mail(line));
@@ -153,34 +156,37 @@ export class Transaction {
 
   /** RCPT. */
   async rcpt(line: string, path: PathArgument): Promise<Reply> {
-    const reply = await this.#answerRcpt(line, path);
+    const answer = await this.#answerRcpt(line, path);
+    const { reply } = answer;
     if (isPositive(reply)) {
       this.#recipients.push({ line, address: path.address });
       this.#run?.accepted(path.address);
     }
-    this.#record.rcpt(path, reply);
+    this.#record.rcpt(path, answer);
     return reply;
   }
 
-  async #answerRcpt(line: string, path: PathArgument): Promise<Reply> {
-    if (this.#recipients.length >= this.#settings.limits.recipients) return tooManyRecipients;
+  async #answerRcpt(line: string, path: PathArgument): Promise<EnvelopeAnswer> {
+    if (this.#recipients.length >= this.#settings.limits.recipients) return { reply: tooManyRecipients };
     // One reply cannot stand for several recipients' own replies without loss or duplicates.
     if (
       this.#start.protocol === 'smtp' &&
       this.#settings.pool.protocol === 'lmtp' &&
       this.#recipients.length > 0
     ) {
-      return tooManyRecipients;
+      return { reply: tooManyRecipients };
     }
     const refusal = this.#early(this.#run?.rcpt(path.address));
-    const refused = refusal && (await this.#withinAnswerTime(refusal, timedOut));
+    const refused = refusal && (await this.#withinAnswerTime(refusal, { reply: timedOut }));
     if (refused) return refused;
-    if (this.#settings.envelope === 'deferred') return accepted;
-    return this.#bounded(this.#delivery.rcpt(line));
+    if (this.#settings.envelope === 'deferred') return { reply: accepted };
+    return { reply: await this.#bounded(this.#delivery.rcpt(line)) };
   }
 
-  /** The reply by which a check refuses the envelope; undefined when no check wants to be heard. */
-  #early(proposal: Promise<Proposal | undefined> | undefined): Promise<Reply | undefined> | undefined {
+  /** How a check refuses the envelope; undefined when no check wants to be heard. */
+  #early(
+    proposal: Promise<Proposal | undefined> | undefined,
+  ): Promise<EnvelopeAnswer | undefined> | undefined {
     const { policy, mode } = this.#settings;
     return proposal?.then((said) => said && policy.decideEarly(said, mode));
   }

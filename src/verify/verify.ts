@@ -65,9 +65,9 @@ export async function verify(
     const refused: { command: string; reply: string }[] = [];
     const hear = async (command: string, said: ReturnType<typeof run.mail>): Promise<boolean> => {
       const proposal = await said;
-      const reply = proposal && policy.decideEarly(proposal, listener.mode);
-      if (reply) refused.push({ command, reply: describeReply(reply) });
-      return reply === undefined;
+      const refusal = proposal && policy.decideEarly(proposal, listener.mode);
+      if (refusal) refused.push({ command, reply: describeReply(refusal.reply) });
+      return refusal === undefined;
     };
     await hear(`MAIL FROM:<${reversePath}>`, run.mail(reversePath));
     for (const recipient of recipients) {

@@ -43,6 +43,13 @@ test('the newsletter service passes with its signature', () => {
   assert.equal(decide(policy, signed).disposition.kind, 'accept');
 });
 
+test('who enforces DMARC refuses what has no author’s domain to ask', () => {
+  const policy = exampleWith('no-author');
+  const kind = (value: 'permerror' | 'none') =>
+    decide(policy, { results: [['dmarc', value]] }).disposition.kind;
+  assert.deepEqual([kind('permerror'), kind('none')], ['reject', 'accept']);
+});
+
 test('the campaign is rejected until it is over', () => {
   const policy = exampleWith('invoice-campaign');
   const message: Message = { reversePath: 'x@a.cheap-hosting.example', results: [['dkim', 'none']] };

@@ -253,8 +253,8 @@ test('a dry run decides, and accepts', () => {
 
 test('at MAIL and RCPT only a refusal is heard, and a dry run hears none', () => {
   const early = (kind: Proposal['kind'], mode: DecisionInput['mode'], policy: object = {}) => {
-    const reply = policyOf(policy).decideEarly(proposals[kind], mode);
-    return reply && describeReply(reply);
+    const refusal = policyOf(policy).decideEarly(proposals[kind], mode);
+    return refusal && describeReply(refusal.reply);
   };
   for (const mode of ['before-queue', 'after-queue'] as const) {
     for (const kind of ['accept', 'quarantine', 'discard'] as const)
@@ -271,7 +271,7 @@ test('at MAIL and RCPT only a refusal is heard, and a dry run hears none', () =>
 test('a proposal cannot refuse with a code that says the opposite', () => {
   const reply = (proposal: Omit<Proposal, 'reason'>) => {
     const said = policyOf({}).decideEarly({ reason: 'why', ...proposal }, 'before-queue');
-    return said && describeReply(said);
+    return said && describeReply(said.reply);
   };
   assert.equal(reply({ kind: 'reject', code: 250, enhancedCode: '2.0.0' }), '550 5.7.1 why');
   assert.equal(reply({ kind: 'reject', code: 450, enhancedCode: '4.7.1' }), '550 5.7.1 why');
@@ -320,7 +320,7 @@ test('whatever domains and texts come, a reply is one line and a field is one fi
           }
         }
         const early = policyOf({}).decideEarly(proposal, mode);
-        if (early) assert.match(formatReply(early), oneReply);
+        if (early) assert.match(formatReply(early.reply), oneReply);
       },
     ),
   );

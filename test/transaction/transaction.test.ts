@@ -363,6 +363,60 @@ test('what the policy refuses never goes downstream', async () => {
   }
 });
 
+test('the line in the log has what the decision was based on', async () => {
+  const override = { kind: 'trusted-arc', text: 'trusted ARC sealer list.example saw it pass' } as const;
+  const authentication = new ChangedAuthentication((run) => ({
+    finish: async (signal) => ({
+      ...(await run.finish(signal)),
+      listMail: true,
+      dmarc: { domain: 'example.com', policy: 'reject', result: 'fail', aligned: [], override },
+    }),
+  }));
+  const { it } = start([], { authentication });
+  await it.upToDot();
+  await it.finish();
+  const { clientClass, listMail, dmarc } = it.record;
+  assert.deepEqual([clientClass, listMail], ['stranger', true]);
+  assert.deepEqual(dmarc, { domain: 'example.com', policy: 'reject', override: override.text });
+});
+
+test('what a check refuses in the envelope never goes downstream, and the log says why', async () => {
+  const refuse = (reason: string) => Promise.resolve({ kind: 'reject', reason, text: 'Not here' } as const);
+  for (const envelope of envelopes) {
+    const atMail = start([], {
+      envelope,
+      authentication: new ChangedAuthentication(() => ({ mail: () => refuse('a sender of ill repute') })),
+    });
+    assert.equal(await atMail.it.mail(), '550 5.7.1 Not here');
+    const { disposition, reason, replies } = atMail.it.record;
+    assert.deepEqual(
+      [disposition, reason, replies],
+      ['reject', 'a sender of ill repute', ['550 5.7.1 Not here']],
+    );
+    assert.deepEqual(atMail.pool.story.lines, []);
+
+    const atRcpt = start([], {
+      envelope,
+      authentication: new ChangedAuthentication((run) => ({
+        rcpt: (to) => (to.startsWith('two@') ? refuse('takes no mail from outside') : run.rcpt(to)),
+      })),
+    });
+    await atRcpt.it.mail();
+    const answers = [await atRcpt.it.rcpt('one'), await atRcpt.it.rcpt('two')];
+    assert.match(answers[0] ?? '', /^250 /);
+    assert.equal(answers[1], '550 5.7.1 Not here');
+    atRcpt.it.data();
+    await atRcpt.it.write();
+    await atRcpt.it.finish();
+    assert.ok(!atRcpt.pool.story.lines.includes(`1 ${rcptLine('two')}`));
+    assert.equal(atRcpt.it.record.disposition, 'accept');
+    assert.deepEqual(atRcpt.it.record.recipients, [
+      { to: 'one@example.net', reply: answers[0] },
+      { to: 'two@example.net', reply: '550 5.7.1 Not here', reason: 'takes no mail from outside' },
+    ]);
+  }
+});
+
 /** Steps of a transaction that can take for ever: how to come there, and what happens first. */
 const steps: readonly {
   readonly name: string;
