@@ -16,6 +16,7 @@ const exits = {
   noInput: 66,
   software: 70,
   system: 71,
+  output: 74,
   permission: 77,
   configuration: 78,
 } as const;
@@ -112,14 +113,22 @@ async function verifyMessage(file: string | undefined, options: VerifyOptions): 
   const note = (text: string) => process.stderr.write(`postern: ${text}\n`);
   try {
     const { verdict, report } = await runVerify(file, options, note);
-    process.stdout.write(report);
-    process.exit(verdicts[verdict]);
+    const failure = await writeOut(report);
+    // Who closes a pipe has seen enough; but half a report in a file says the wrong thing.
+    if (!failure || failure.code === 'EPIPE') process.exit(verdicts[verdict]);
+    note(`standard output: cannot be written: ${failure.message}`);
+    process.exit(exits.output);
   } catch (error) {
     if (error instanceof ConfigurationError) return endOfMistakes(error);
     note(error instanceof Error ? error.message : String(error));
     // Status 1, that of an exception, would be a verdict.
     process.exit(error instanceof VerifyError ? exits[error.kind] : exits.software);
   }
+}
+
+/** @returns why it could not be written, when it could not */
+function writeOut(text: string): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => process.stdout.write(text, (error) => resolve(error ?? undefined)));
 }
 
 /** Runs the proxy; the process ends with it. */

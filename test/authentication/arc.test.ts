@@ -341,7 +341,9 @@ test('the story tells each seal, the newest signature with its key record, and w
   assert.ok(Math.abs(Date.parse(String(time)) - Date.now()) < 60_000);
   const newest = facts['newest ARC-Message-Signature'] as Record<string, unknown>;
   assert.equal(newest.result, 'pass');
-  assert.equal(newest.bodyHash, newest.bodyHashExpecting);
+  const { expected, computed } = newest.bodyHash as Record<string, unknown>;
+  assert.match(String(expected), /^[A-Za-z0-9+/]{43}=$/);
+  assert.equal(computed, expected);
   assert.equal(String(newest.record).replaceAll(' ', ''), forwarder.record.replaceAll(' ', ''));
   assert.deepEqual(facts['trusted sealer'], { sealer: 'list.example', instance: 1, dmarc: true });
   assert.ok(story?.questions.some(({ name }) => name === list.recordName));

@@ -141,7 +141,8 @@ async function oldestPass(message: Verification, newest: number, resolve: Resolv
 }
 
 function explained({ status, bodyHash, bodyHashExpecting, rr }: DKIMResult): unknown {
-  return { result: status.result, comment: status.comment, bodyHash, bodyHashExpecting, record: rr };
+  const hashes = { expected: bodyHashExpecting, computed: bodyHash };
+  return { result: status.result, comment: status.comment, bodyHash: hashes, record: rr };
 }
 
 /** How far the chain goes and who sealed, newest first. */
