@@ -2,6 +2,9 @@
 
 const lf = 0x0a;
 const cr = 0x0d;
+const [space, tab, colon] = [0x20, 0x09, 0x3a];
+/** No name of use is longer than a line may be. */
+const maxNameOctets = 1000;
 
 /** One field of a header section. */
 export interface HeaderField {
@@ -34,6 +37,7 @@ export class HeaderCollector {
   #position: Position = 'start';
   #complete = false;
   #overLimit = false;
+  #section: HeaderSection | undefined;
 
   /** @param limitBytes how large a header section may be */
   constructor(limitBytes: number) {
@@ -109,7 +113,10 @@ export class HeaderCollector {
 
   /** The section, once it is complete or the message has ended. */
   section(): HeaderSection {
-    return parseHeaderSection(this.#bytes.subarray(0, this.#length));
+    if (this.#section?.sizeBytes !== this.#length) {
+      this.#section = parseHeaderSection(this.#bytes.subarray(0, this.#length));
+    }
+    return this.#section;
   }
 }
 
@@ -138,10 +145,17 @@ function fieldEnd(bytes: Buffer, start: number): number {
 
 /** A name is printable ASCII without colon; white space before the colon is obsolete but seen (§4.5). */
 function fieldName(raw: Buffer): string {
-  // No name of use is longer than a line may be, and a line of a megabyte is not worth a string.
-  return (
-    /^([\x21-\x39\x3b-\x7e]+)[ \t]*:/.exec(raw.toString('latin1', 0, Math.min(raw.length, 1000)))?.[1] ?? ''
-  );
+  const length = Math.min(raw.length, maxNameOctets);
+  let end = 0;
+  while (end < length && isNameOctet(raw[end] ?? 0)) end++;
+  let at = end;
+  while (at < length && (raw[at] === space || raw[at] === tab)) at++;
+  return at < length && raw[at] === colon ? raw.toString('latin1', 0, end) : '';
+}
+
+/** Printable, and no colon. */
+function isNameOctet(octet: number): boolean {
+  return octet > space && octet < 0x7f && octet !== colon;
 }
 
 /** RFC 5321 §6.3: a message that has seen so many hosts is in a loop. */

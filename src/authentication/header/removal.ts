@@ -37,6 +37,8 @@ export class Removal {
   readonly #results: ReadonlySet<string>;
   readonly #forged: ReadonlySet<string>;
   readonly #keepRemoved: boolean;
+  /** Of all names that are looked for. */
+  readonly #shortest: number;
 
   constructor({ authservIds, remove, alsoIn, keepRemoved }: RemovalOptions, own: OwnFields) {
     this.#authservIds = new Set(authservIds.map(normalizeAuthservId));
@@ -45,6 +47,7 @@ export class Removal {
     // What came from outside under the name that says "we removed this" is none of what we removed.
     this.#forged = lowerCase(...own.others, ...(keepRemoved ? [keptName] : []));
     this.#keepRemoved = keepRemoved;
+    this.#shortest = Math.min(...[...this.#results, ...this.#forged].map(({ length }) => length));
   }
 
   /**
@@ -55,7 +58,8 @@ export class Removal {
    */
   rewrite(raw: Buffer): Buffer | undefined {
     const colon = raw.indexOf(0x3a);
-    if (colon < 0) return undefined;
+    // Names only get shorter when they are read: a header section of a megabyte of tiny fields is no work.
+    if (colon < this.#shortest) return undefined;
     const name = readName(raw.subarray(0, colon));
     if (name === neverRead) return undefined;
     if (this.#forged.has(name)) return nothing;

@@ -28,21 +28,25 @@ export function headerRows(fields: readonly HeaderField[]): HeaderRow[] {
   // From the bottom: whether a line begins a field may depend on the line after it.
   let appended: Buffer[] = [];
   for (let i = fields.length - 1; i >= 0; i--) {
-    const raw = fields[i]?.raw ?? Buffer.alloc(0);
-    const name = commonName(raw);
-    if (name !== undefined || i === 0 || fieldStart.test(beginning(raw, appended.at(-1)))) {
-      rows.push(row(appended.length === 0 ? raw : Buffer.concat([raw, ...appended.reverse()]), name));
-      appended = [];
-    } else {
+    const field = fields[i];
+    if (!field) continue;
+    const { name, raw } = field;
+    if (name === '' && i > 0 && !startsField(raw, appended.at(-1))) {
       appended.push(raw);
+    } else if (appended.length === 0) {
+      rows.push(new Row(raw, name));
+    } else {
+      rows.push(new Row(Buffer.concat([raw, ...appended.reverse()]), name));
+      appended = [];
     }
   }
   return rows.reverse();
 }
 
-/** The name of a field as nearly all are: short, and with its colon on the same line. */
-function commonName(raw: Buffer): string | undefined {
-  return /^([!-9;-~]+)[ \t]*:/.exec(raw.toString('latin1', 0, Math.min(raw.length, 80)))?.[1];
+/** @param next the line after it, where it is none that begins a field */
+function startsField(raw: Buffer, next: Buffer | undefined): boolean {
+  if (raw[0] === colon || !(raw.includes(colon) || next?.includes(colon))) return false;
+  return fieldStart.test(beginning(raw, next));
 }
 
 /** The first two lines, as far as they matter. */
@@ -54,16 +58,31 @@ function beginning(raw: Buffer, next: Buffer | undefined): string {
   return next ? text + next.toString('latin1', 0, Math.min(next.length, maxNameOctets)) : text;
 }
 
-function row(raw: Buffer, name: string | undefined): HeaderRow {
-  const line = withoutLineEnd(hasBareLineFeed(raw) ? withLineEnds(raw) : raw);
-  const casedKey = name ?? unusualName(line);
-  return { key: lowerCase(casedKey), casedKey, line };
+/** A header section may have a hundred thousand fields, of which few are ever read. */
+class Row implements HeaderRow {
+  readonly key: string;
+  readonly casedKey: string;
+  readonly #raw: Buffer;
+  #line: Buffer | undefined;
+
+  /** @param name '' where it is not as nearly all are: with its colon on the same line */
+  constructor(raw: Buffer, name: string) {
+    this.#raw = raw;
+    this.casedKey = name === '' ? unusualName(raw) : name;
+    this.key = name === '' ? lowerCase(this.casedKey) : name.toLowerCase();
+  }
+
+  get line(): Buffer {
+    const raw = this.#raw;
+    this.#line ??= withoutLineEnd(hasBareLineFeed(raw) ? withLineEnds(raw) : raw);
+    return this.#line;
+  }
 }
 
 /** What stands before the colon, a fold removed. */
-function unusualName(line: Buffer): string {
-  const end = line.indexOf(colon);
-  const name = line.toString('latin1', 0, Math.min(end < 0 ? line.length : end, maxNameOctets + 1));
+function unusualName(raw: Buffer): string {
+  const end = raw.indexOf(colon);
+  const name = raw.toString('latin1', 0, Math.min(end < 0 ? raw.length : end, maxNameOctets + 1));
   if (name.length > maxNameOctets) return '';
   return name.replace(/\r?\n/g, '').replace(/^[ \t]+|[ \t]+$/g, '');
 }
