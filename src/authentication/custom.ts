@@ -149,7 +149,7 @@ export function loadCustomCheck(entry: CustomEntry): ConfiguredCheck {
     const text = `does not export a check: expected a function for at least one of ${stageNames.join(', ')}`;
     throw new CustomCheckError([{ keys: [], text }]);
   }
-  const options = readOptions(typeof schema === 'function' ? schema(z) : schema, entry.options);
+  const options = readOptions(schema, entry.options);
   return {
     name,
     skippedFor,
@@ -182,8 +182,8 @@ function requireModule(path: string): unknown {
   }
 }
 
-function readOptions(schema: z.ZodType | undefined, options: CustomEntry['options']): unknown {
-  const parsed = (schema ?? z.strictObject({})).safeParse(options);
+function readOptions(schema: ModuleSchema, options: CustomEntry['options']): unknown {
+  const parsed = parseOptions(schema, options);
   if (parsed.success) return parsed.data;
   throw new CustomCheckError(
     parsed.error.issues.map(({ path, message }) => ({
@@ -191,6 +191,19 @@ function readOptions(schema: z.ZodType | undefined, options: CustomEntry['option
       text: message,
     })),
   );
+}
+
+type ModuleSchema = z.output<typeof moduleSchema>['schema'];
+
+/** A schema is code of the module: it may throw, be asynchronous, or make no schema. */
+function parseOptions(schema: ModuleSchema, options: CustomEntry['options']): z.ZodSafeParseResult<unknown> {
+  try {
+    const made = typeof schema === 'function' ? schema(z) : schema;
+    return (made ?? z.strictObject({})).safeParse(options);
+  } catch (error) {
+    const reason = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
+    throw new CustomCheckError([{ keys: [], text: `its schema cannot be used: ${reason}` }]);
+  }
 }
 
 /** @throws {Error} for what is no finding; that is the check's failure, and reported as such */

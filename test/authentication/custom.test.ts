@@ -193,6 +193,21 @@ const wrongModules: readonly (readonly [string, string, RegExp])[] = [
     "export default { name: 'x-a', mail: 1 };",
     /mail: expected a function/,
   ],
+  [
+    'has a schema that throws',
+    "export default { name: 'x-a', schema() { throw new Error('no licence'); }, mail() {} };",
+    /^its schema cannot be used: no licence$/,
+  ],
+  [
+    'has a schema that waits',
+    "export default { name: 'x-a', schema: (z) => z.object({}).refine(async () => true), mail() {} };",
+    /^its schema cannot be used: .*Promise/,
+  ],
+  [
+    'has a schema that is none',
+    "export default { name: 'x-a', schema: () => 5, mail() {} };",
+    /^its schema cannot be used: /,
+  ],
 ];
 for (const [what, text, expected] of wrongModules) {
   test(`a module that ${what} is a mistake in the configuration`, () => {
