@@ -331,6 +331,43 @@ const wrong: readonly (readonly [string, Brand, RegExp])[] = [
     /^fail reason="indicator: External reference/,
   ],
   [
+    'an SVG with a script that has a prefix',
+    { domain: 'example.com', location: svg('<s:script xmlns:s="http://www.w3.org/2000/svg">x</s:script>') },
+    /^fail reason="indicator: the indicator has an element that SVG Tiny PS does not have"/,
+  ],
+  [
+    'an SVG that holds a page',
+    { domain: 'example.com', location: svg('<foreignObject><a/></foreignObject>') },
+    /^fail reason="indicator: the indicator has an element that SVG Tiny PS does not have"/,
+  ],
+  [
+    'an SVG that acts',
+    { domain: 'example.com', location: svg('<g onload = "x"/>') },
+    /^fail reason="indicator: the indicator has an event handler"/,
+  ],
+  ...[
+    '<use href="https://evil.example/x"/>',
+    '<style>@import "x"</style>',
+    '<g fill="url( https://evil.example/)"/>',
+  ].map((inner): (typeof wrong)[number] => [
+    `an SVG that reaches out with ${inner}`,
+    { domain: 'example.com', location: svg(inner) },
+    /^fail reason="indicator: the indicator has a reference to something outside"/,
+  ]),
+  [
+    'an SVG that reaches out in disguise',
+    { domain: 'example.com', location: svg('<style>&#64;import "x"</style>') },
+    /^fail reason="indicator: the indicator has styles with escapes"/,
+  ],
+  [
+    'an SVG that refers to parts of its own',
+    {
+      domain: 'example.com',
+      location: svg('<g id="a"/><use xlink:href = "#a"/><g fill="url( #a )" style="fill:url(\'#a\')"/>'),
+    },
+    /^pass /,
+  ],
+  [
     'an SVG with entities',
     {
       domain: 'example.com',

@@ -85,4 +85,25 @@ async function validateSvg(svg: Buffer): Promise<void> {
   } catch (error) {
     throw new IndicatorError(error instanceof Error ? error.message : String(error), false);
   }
+  const text = svg.toString('latin1');
+  const found = notTiny.find(([pattern]) => pattern.test(text));
+  if (found) throw new IndicatorError(`the indicator has ${found[1]}`, false);
+  // They could hide a reference in a style.
+  if (/<(?:[^\s<>/:]{1,100}:)?style\b|\sstyle\s{0,100}=/i.test(text) && /\\|&#/.test(text)) {
+    throw new IndicatorError('the indicator has styles with escapes', false);
+  }
 }
+
+/**
+ * What SVG Tiny PS leaves out because it acts, or reaches out, where it is shown. The library looks for some
+ * elements by their usual names alone; these are looked for in the text, whatever prefix or case they have.
+ */
+const notTiny: readonly (readonly [RegExp, string])[] = [
+  [
+    /<(?:[^\s<>/:]{1,100}:)?(?:script|foreignObject|image|iframe|embed|object|audio|video|animat|set\b|handler|listener)/i,
+    'an element that SVG Tiny PS does not have',
+  ],
+  [/[\s"']on[a-z]{2,30}\s{0,100}=/i, 'an event handler'],
+  [/\bhref\s{0,100}=(?!\s{0,100}["']#)/i, 'a reference to something outside'],
+  [/@import|url\((?!\s{0,100}["']?#)/i, 'a reference to something outside'],
+];
