@@ -123,34 +123,35 @@ export class HeaderCollector {
 /** @param bytes a header section without the empty line that ends it */
 export function parseHeaderSection(bytes: Buffer): HeaderSection {
   const fields: HeaderField[] = [];
+  // Much faster to search than bytes, where a stranger makes a hundred thousand fields.
+  const text = bytes.toString('latin1');
   for (let start = 0; start < bytes.length; ) {
-    const end = fieldEnd(bytes, start);
-    const raw = bytes.subarray(start, end);
-    fields.push({ name: fieldName(raw), raw });
+    const end = fieldEnd(text, start);
+    fields.push({ name: fieldName(text, start, end), raw: bytes.subarray(start, end) });
     start = end;
   }
   return { fields, sizeBytes: bytes.length };
 }
 
 /** Where the field that begins at `start` ends: after its last line that a folded one does not follow. */
-function fieldEnd(bytes: Buffer, start: number): number {
+function fieldEnd(text: string, start: number): number {
   for (let from = start; ; ) {
-    const lineEnd = bytes.indexOf(lf, from);
-    if (lineEnd < 0) return bytes.length;
+    const lineEnd = text.indexOf('\n', from);
+    if (lineEnd < 0) return text.length;
     from = lineEnd + 1;
-    const next = bytes[from];
-    if (next !== 0x20 && next !== 0x09) return from;
+    const next = text.charCodeAt(from);
+    if (next !== space && next !== tab) return from;
   }
 }
 
 /** A name is printable ASCII without colon; white space before the colon is obsolete but seen (§4.5). */
-function fieldName(raw: Buffer): string {
-  const length = Math.min(raw.length, maxNameOctets);
-  let end = 0;
-  while (end < length && isNameOctet(raw[end] ?? 0)) end++;
+function fieldName(text: string, start: number, fieldEnd: number): string {
+  const last = Math.min(fieldEnd, start + maxNameOctets);
+  let end = start;
+  while (end < last && isNameOctet(text.charCodeAt(end))) end++;
   let at = end;
-  while (at < length && (raw[at] === space || raw[at] === tab)) at++;
-  return at < length && raw[at] === colon ? raw.toString('latin1', 0, end) : '';
+  while (at < last && (text.charCodeAt(at) === space || text.charCodeAt(at) === tab)) at++;
+  return at < last && text.charCodeAt(at) === colon ? text.slice(start, end) : '';
 }
 
 /** Printable, and no colon. */

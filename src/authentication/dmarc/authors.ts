@@ -18,8 +18,9 @@ export interface Authors {
 
 /** @param rows the From fields */
 export function readAuthors(rows: readonly HeaderRow[]): Authors {
-  const octets = rows.reduce((sum, { line }) => sum + line.length, 0);
   const fromFields = rows.length;
+  // A field has five octets at least: of more of them than fit nothing has to be looked at.
+  const octets = rows.slice(0, maxFromOctets).reduce((sum, { line }) => sum + line.length, 0);
   if (octets > maxFromOctets) {
     return { fromFields, headerFrom: [], unreadable: `From of more than ${maxFromOctets} octets` };
   }
