@@ -1,7 +1,7 @@
 // How messages are judged and what is done about them, as the configuration says: the same for the proxy and `postern verify`.
 import { Authentication, type AuthenticationOptions } from './authentication/authentication.ts';
 import type { Configuration, ListenerConfiguration } from './config/configuration.ts';
-import { ruleSource } from './config/rules.ts';
+import { methodsOf, ruleSource } from './config/rules.ts';
 import { Policy } from './policy/policy.ts';
 import type { Log } from './telemetry/log.ts';
 
@@ -27,10 +27,10 @@ export function buildAuthentication(
 }
 
 /** The policy of all listeners; `open` lets it follow its file of rules. */
-export function buildPolicy({ policy, ruleFile, listeners }: Configuration, log?: Log): Policy {
-  const names = listeners.map(({ name }) => name);
+export function buildPolicy({ policy, ruleFile, listeners, checks }: Configuration, log?: Log): Policy {
+  const subjects = { listeners: listeners.map(({ name }) => name), methods: methodsOf(checks) };
   return new Policy(policy, {
     ...(log && { log }),
-    ...(ruleFile && { ruleFile: ruleSource(ruleFile, names) }),
+    ...(ruleFile && { ruleFile: ruleSource(ruleFile, subjects) }),
   });
 }

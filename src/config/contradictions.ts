@@ -2,7 +2,7 @@
 import type { SocketAddress } from './configuration.ts';
 import { destination, socketAddress, time } from './fields.ts';
 import { type Mistake, show, valueAt } from './mistakes.ts';
-import { listenerNames, unknownListeners } from './rules.ts';
+import { ruleSubjects, unknownSubjects } from './rules.ts';
 
 /**
  * Looks for keys that contradict each other.
@@ -20,7 +20,8 @@ export function contradictions(value: unknown): Mistake[] {
       ...ownDestination(listener, i),
       ...backwardBackoff(listener, i),
     ]),
-    ...unknownListeners(valueAt(valueAt(value, 'policy'), 'rules'), listenerNames(value)).map(
+    ...withoutDmarc(value),
+    ...unknownSubjects(valueAt(valueAt(value, 'policy'), 'rules'), ruleSubjects(value)).map(
       ({ path, text }) => ({ path: ['policy', 'rules', ...path], text }),
     ),
   ];
@@ -91,6 +92,20 @@ function ownDestination(listener: unknown, i: number): Mistake[] {
     ];
   });
 }
+
+/** What builds on the check dmarc does nothing without it. */
+function withoutDmarc(value: unknown): Mistake[] {
+  const checks = valueAt(value, 'checks');
+  if (valueAt(checks, 'dmarc') !== false) return [];
+  const wanted = valueAt(valueAt(value, 'policy'), 'dmarc') ?? 'annotate';
+  const bimi = valueAt(checks, 'bimi') ?? false;
+  return [
+    ...(wanted === 'annotate' ? [] : [{ path: ['policy', 'dmarc'], text: `${show(wanted)} ${needsDmarc}` }]),
+    ...(bimi === false ? [] : [{ path: ['checks', 'bimi'], text: needsDmarc }]),
+  ];
+}
+
+const needsDmarc = 'does nothing while checks.dmarc is false; expected the check to be switched on';
 
 function backwardBackoff(listener: unknown, i: number): Mistake[] {
   const pool = valueAt(listener, 'pool');

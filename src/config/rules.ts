@@ -1,9 +1,18 @@
 // The file of rules that the configuration names: read with it, and again when it changes.
 import { resolve } from 'node:path';
+import { type CheckConfiguration, checksSchema } from '../authentication/checks.ts';
 import type { RuleSource } from '../policy/rule-file.ts';
-import { type Rule, rulesSchema } from '../policy/rule-schema.ts';
+import { methodName, type Rule, rulesSchema } from '../policy/rule-schema.ts';
 import { ConfigurationError, type Mistake, mistakesOf, sayIssue, show, valueAt } from './mistakes.ts';
 import { parseYaml, readText, readTextLater, reasonOf } from './source.ts';
+
+/** What there is that rules can ask about. */
+export interface RuleSubjects {
+  /** Names. */
+  readonly listeners: readonly string[];
+  /** Of results; undefined: checks of the administrator's own may give any. */
+  readonly methods: readonly string[] | undefined;
+}
 
 /** A file of rules as it was read with the configuration. */
 export interface RuleFileConfiguration {
@@ -28,7 +37,7 @@ export function readRuleFile(
   const path = resolve(directory, file);
   try {
     const text = readText(path);
-    return { path, text, rules: parseRules(path, text, listenerNames(value)) };
+    return { path, text, rules: parseRules(path, text, ruleSubjects(value)) };
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
     mistakes.push(...error.mistakes);
@@ -37,13 +46,13 @@ export function readRuleFile(
 }
 
 /** The file of rules as the policy follows it. */
-export function ruleSource(file: RuleFileConfiguration, listeners: readonly string[]): RuleSource {
+export function ruleSource(file: RuleFileConfiguration, subjects: RuleSubjects): RuleSource {
   return {
     ...file,
     read: (signal) => readTextLater(file.path, signal),
     parse: (text) => {
       try {
-        return parseRules(file.path, text, listeners);
+        return parseRules(file.path, text, subjects);
       } catch (error) {
         if (error instanceof ConfigurationError) return { mistakes: error.mistakes };
         // Nobody would look at the file again: what the parser itself could not bear is a mistake like others.
@@ -54,13 +63,13 @@ export function ruleSource(file: RuleFileConfiguration, listeners: readonly stri
 }
 
 /** @throws {ConfigurationError} with every mistake */
-function parseRules(path: string, text: string, listeners: readonly string[]): readonly Rule[] {
+function parseRules(path: string, text: string, subjects: RuleSubjects): readonly Rule[] {
   const source = parseYaml(path, text);
   // All of them commented out: no rules.
   const parsed = rulesSchema.safeParse(source.value ?? [], { error: sayIssue });
   const mistakes = [
     ...(parsed.success ? [] : mistakesOf(parsed.error.issues)),
-    ...unknownListeners(source.value, listeners),
+    ...unknownSubjects(source.value, subjects),
   ];
   if (parsed.success && mistakes.length === 0) return parsed.data;
   throw new ConfigurationError(
@@ -70,20 +79,46 @@ function parseRules(path: string, text: string, listeners: readonly string[]): r
   );
 }
 
-/** Names of listeners in a configuration that is not checked yet. */
-export function listenerNames(value: unknown): readonly string[] {
+/** What rules can ask about in a configuration that is not checked yet. */
+export function ruleSubjects(value: unknown): RuleSubjects {
   const listeners = valueAt(value, 'listeners');
-  return (Array.isArray(listeners) ? listeners : [])
+  const names = (Array.isArray(listeners) ? listeners : [])
     .map((listener: unknown) => valueAt(listener, 'name'))
     .filter((name) => typeof name === 'string');
+  // What is not well written is the schema's to complain about.
+  const { data } = checksSchema.safeParse(valueAt(value, 'checks') ?? {});
+  return { listeners: names, methods: data && methodsOf(data) };
+}
+
+/** @returns the methods of all results that the checks can give; undefined: nobody knows */
+export function methodsOf({ custom, ...builtIn }: CheckConfiguration): readonly string[] | undefined {
+  if (custom.length > 0) return undefined;
+  return Object.entries(builtIn).flatMap(([name, options]) => (options === false ? [] : [name]));
 }
 
 /**
- * A rule for a listener that there is not would never apply.
+ * A rule for a listener that there is not, or for results that no check gives, would never apply.
  *
  * @param rules before they are checked
  */
-export function unknownListeners(rules: unknown, listeners: readonly string[]): Mistake[] {
+export function unknownSubjects(rules: unknown, { listeners, methods }: RuleSubjects): Mistake[] {
+  return [...unknownListeners(rules, listeners), ...(methods ? silentMethods(rules, methods) : [])];
+}
+
+function silentMethods(rules: unknown, methods: readonly string[]): Mistake[] {
+  return (Array.isArray(rules) ? rules : []).flatMap((rule: unknown, i): Mistake[] => {
+    const results = valueAt(valueAt(rule, 'when'), 'results');
+    const asked = typeof results === 'object' && results !== null ? Object.keys(results) : [];
+    return asked
+      .filter((name) => methodName.safeParse(name).success && !methods.includes(name.toLowerCase()))
+      .map((name) => ({
+        path: [i, 'when', 'results', name],
+        text: `no check that is switched on gives such results; expected one of ${methods.join(', ')}`,
+      }));
+  });
+}
+
+function unknownListeners(rules: unknown, listeners: readonly string[]): Mistake[] {
   return (Array.isArray(rules) ? rules : []).flatMap((rule: unknown, i): Mistake[] => {
     const listener = valueAt(valueAt(rule, 'when'), 'listener');
     const names: unknown[] = Array.isArray(listener) ? listener : [listener];

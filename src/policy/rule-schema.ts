@@ -14,7 +14,8 @@ import {
 } from './fields.ts';
 
 const methodForm = 'the method of a result, such as dkim';
-const method = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$/);
+/** The name of a method as rules may have it. */
+export const methodName = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9_-]{0,62}[A-Za-z0-9])?$/);
 const resultValue = text('a value of results such as pass, fail, none or temperror', (value) => {
   const known = toValue(value);
   return known === value ? known : undefined;
@@ -28,7 +29,7 @@ const listenerName = z
 const when = z
   .strictObject({
     results: z
-      .record(method, oneOrMore(resultValue), {
+      .record(methodName, oneOrMore(resultValue), {
         error: ({ code, input }) => (code === 'invalid_key' ? unlike(input, methodForm) : undefined),
       })
       .optional()

@@ -48,6 +48,39 @@ test('a file of rules is looked for beside the configuration', () => {
   assert.deepEqual(policy.rules, []);
 });
 
+const given = 'iprev, auth, x-tls, spf, dkim, arc, dmarc';
+const silent = `no check that is switched on gives such results; expected one of ${given}`;
+
+test('a rule about results that no check gives would never apply', () => {
+  const rule = '{ when: { results: { dnsbl: fail, dmrac: fail, SPF: fail } }, then: reject }';
+  assert.deepEqual(mistakesOf(named, `- ${rule}`), [
+    `policy/rules.yaml:1: [0].when.results.dnsbl: ${silent}`,
+    `policy/rules.yaml:1: [0].when.results.dmrac: ${silent}`,
+  ]);
+  assert.deepEqual(mistakesOf(`policy: { rules: [${rule}] }`), [
+    `postern.yaml:6: policy.rules[0].when.results.dnsbl: ${silent}`,
+    `postern.yaml:6: policy.rules[0].when.results.dmrac: ${silent}`,
+  ]);
+  const off = 'policy: { rules: [{ when: { results: { dmarc: fail } }, then: reject }] }';
+  assert.deepEqual(mistakesOf(off), []);
+  assert.equal(mistakesOf(`checks: { dmarc: false }\n${off}`).length, 1);
+});
+
+test('a check of one’s own may give results of any name', () => {
+  writeFileSync(join(directory, 'own.mjs'), "export default { name: 'x-own', mail() {} };");
+  const rule = 'policy: { rules: [{ when: { results: { x-other: fail } }, then: reject }] }';
+  assert.deepEqual(mistakesOf(`checks: { custom: [./own.mjs] }\n${rule}`), []);
+});
+
+test('what builds on DMARC does nothing without it', () => {
+  const text = 'does nothing while checks.dmarc is false; expected the check to be switched on';
+  assert.deepEqual(mistakesOf('checks: { dmarc: false, bimi: {} }\npolicy: { dmarc: reject }'), [
+    `postern.yaml:6: checks.bimi: ${text}`,
+    `postern.yaml:7: policy.dmarc: "reject" ${text}`,
+  ]);
+  assert.deepEqual(mistakesOf('checks: { dmarc: false }\npolicy: { dmarc: annotate }'), []);
+});
+
 test('a file of rules may be empty', () => assert.deepEqual(load(named, '# none\n').ruleFile?.rules, []));
 
 const inRules: readonly (readonly [string, string])[] = [
@@ -123,7 +156,7 @@ test('what a rule does is one thing, and one that there is', () => {
 test('a file that no parser can bear is a mistake, and not the end of whoever follows it', async () => {
   const { ruleFile } = load(named, '# none\n');
   assert.ok(ruleFile);
-  const source = ruleSource(ruleFile, ['in']);
+  const source = ruleSource(ruleFile, { listeners: ['in'], methods: undefined });
   const parsed = source.parse('['.repeat(200_000));
   assert.ok('mistakes' in parsed);
   assert.equal(parsed.mistakes.length > 0, true);
