@@ -205,6 +205,8 @@ export class Authentication {
     for (const { check, results } of findings) {
       const name = check.header ?? resultsField;
       const shown = results.filter(({ value }) => !(check.hideNone && value === 'none'));
+      // That there are no results is said once, in the field that all expect.
+      if (shown.length === 0) continue;
       const key = name.toLowerCase();
       if (!written.has(key)) written.set(key, name);
       names.set(key, [...(names.get(key) ?? []), ...shown]);

@@ -168,6 +168,17 @@ test('keys and policy are asked for while the body still arrives', async () => {
   resolver.close();
 });
 
+test('a field of a check’s own is not written when hideNone leaves nothing to say in it', async () => {
+  const message = 'From: a@nowhere.example\r\n\r\n';
+  const names = async (hideNone: boolean) => {
+    const checks = { spf: { header: 'X-SPF-Results', hideNone } };
+    const { fields } = await judge({ zone, message, from: 'a@nowhere.example', checks });
+    return fields.map((field) => field.split(':', 1)[0]);
+  };
+  assert.deepEqual(await names(false), ['Authentication-Results', 'X-SPF-Results']);
+  assert.deepEqual(await names(true), ['Authentication-Results']);
+});
+
 test('each check is on by default, can be off, and has no options that it does not know', () => {
   const { spf, bimi } = checksSchema.parse({});
   assert.deepEqual(spf, {
