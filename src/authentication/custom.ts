@@ -46,6 +46,8 @@ const checkName = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9]
   error: 'expected letters, digits and hyphens, at most 40',
 });
 
+const fieldName = z.string().regex(/^[!-9;-~]{1,70}$/, { error: 'expected the name of a header field' });
+
 const stageFunction = z.custom<(context: unknown, options: unknown) => unknown>(
   (value) => typeof value === 'function',
   { error: 'expected a function' },
@@ -59,7 +61,7 @@ const moduleSchema = z.strictObject({
       z.custom<(zod: typeof z) => z.ZodType>((value) => typeof value === 'function'),
     ])
     .optional(),
-  ownFields: z.array(z.string()).optional(),
+  ownFields: z.array(fieldName).optional(),
   skippedFor: z.array(z.enum(['authenticated', 'trusted', 'local', 'unknown', 'stranger'])).prefault([]),
   ...(Object.fromEntries(stageNames.map((stage) => [stage, stageFunction.optional()])) as Record<
     (typeof stageNames)[number],
@@ -87,7 +89,7 @@ const foundSchema = z
       .max(100)
       .optional(),
     fields: z
-      .array(z.object({ name: z.string().regex(/^[!-9;-~]{1,70}$/), value: text }))
+      .array(z.object({ name: fieldName, value: text }))
       .max(100)
       .optional(),
     disposition: z

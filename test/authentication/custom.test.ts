@@ -187,6 +187,11 @@ const wrongModules: readonly (readonly [string, string, RegExp])[] = [
     "export default { name: 'x-a' };",
     /expected a function for at least one of connect, helo/,
   ],
+  [
+    'guards a field that cannot be one',
+    "export default { name: 'x-a', ownFields: ['X Night:'], mail() {} };",
+    /ownFields: 0: expected the name of a header field/,
+  ],
   ['has a stage that there is none of', "export default { name: 'x-a', mial() {} };", /mial/],
   [
     'has a stage that is no function',
