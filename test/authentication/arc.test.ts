@@ -60,7 +60,9 @@ test('a message changed after the seal fails, and says whose seal it was', async
 
 test('every failure is permanent, that of DNS too (RFC 8617 §5.2.1)', async () => {
   const silent = { [list.recordName]: { TXT: 'TIMEOUT' } };
-  assert.deepEqual(values(await judge({ zone: silent, message: sealed, checks: only() })), ['arc=fail']);
+  const outcome = await judge({ zone: silent, message: sealed, checks: only() });
+  assert.deepEqual(values(outcome), ['arc=fail']);
+  assert.equal(outcome.results[0]?.reason, 'DNS did not give a key');
 });
 
 test('a message without a chain is none', async () => {
@@ -244,6 +246,21 @@ test('one that saw DMARC fail is trusted too, and does not vouch', async () => {
     instance: 1,
     dmarc: false,
   });
+});
+
+test('one that says of DMARC two things vouches for nothing', async () => {
+  const failed = 'dmarc=fail header.from=example.com';
+  for (const results of [
+    `${failed}; ${authorPassed}`,
+    `${authorPassed}; ${failed}`,
+    `${failed};\r\n (again;) DMARC=pass header.from=example.com`,
+  ]) {
+    const message = await seal(signed, list, `list.example; ${results}`);
+    assert.equal((await trustIn(message, ['list.example']))?.dmarc, false, results);
+  }
+  const results = `spf=fail (dmarc; dmarc=none) reason="; dmarc=fail"; ${authorPassed}; dmarc-x=fail`;
+  const message = await seal(signed, list, `list.example; ${results}`);
+  assert.equal((await trustIn(message, ['list.example']))?.dmarc, true);
 });
 
 test('nobody vouches without being trusted', async () => {

@@ -1,6 +1,7 @@
 // The chain of a message as plain data: who sealed, with what, and what they say they found (RFC 8617 §4.1).
 import type { ARCChainEntry } from 'mailauth';
 import { toALabels } from '../../smtp/domains.ts';
+import { afterBlank, afterComment, afterQuoted } from '../header/structured.ts';
 
 /** One signed field of a set. */
 export interface SetSignature {
@@ -37,13 +38,19 @@ export function readChain(chain: readonly ARCChainEntry[] | false | undefined): 
       instance: set.i,
       seal: { ...readSignature(seal), cv: tagOf(seal, 'cv').toLowerCase() },
       messageSignature: readSignature(parsedOf(set['arc-message-signature'])),
-      findings: readFindings(parsedOf(set['arc-authentication-results'])),
+      findings: readFindings(set['arc-authentication-results']),
     };
   });
 }
 
 /** What mailauth's parser gives for one field: parts by their names. */
 type Parsed = Readonly<Record<string, unknown>>;
+
+interface ResultsField {
+  readonly parsed?: object;
+  /** The field with its name. */
+  readonly original?: unknown;
+}
 
 function parsedOf(field: { readonly parsed?: object } | undefined): Parsed {
   return (field?.parsed ?? {}) as Parsed;
@@ -61,18 +68,36 @@ function readSignature(parsed: Parsed): SetSignature {
   };
 }
 
-function readFindings(parsed: Parsed): SealerFindings {
+function readFindings(field: ResultsField | undefined): SealerFindings {
+  const parsed = parsedOf(field);
   const dmarc = resultOf(parsed.dmarc);
   const spf = resultOf(parsed.spf);
   const dkim = (Array.isArray(parsed.dkim) ? parsed.dkim : []).map(resultOf);
   return {
-    ...(dmarc.value !== '' && { dmarc: { value: dmarc.value, from: domainOf(dmarc.header.from) } }),
+    ...(saysDmarcTwice(String(field?.original ?? ''))
+      ? { dmarc: { value: 'several', from: '' } }
+      : dmarc.value !== '' && { dmarc: { value: dmarc.value, from: domainOf(dmarc.header.from) } }),
     dkim: dkim
       .filter(({ value }) => value === 'pass')
       .map(({ header }) => domainOf(header.d ?? header.i))
       .filter((domain) => domain !== ''),
     ...(spf.value === 'pass' && { spf: domainOf(spf.smtp.mailfrom) }),
   };
+}
+
+/** mailauth keeps the last one, which is not more true than the one before. */
+function saysDmarcTwice(text: string): boolean {
+  let count = 0;
+  for (let at: number | undefined = 0; at !== undefined && at < text.length; ) {
+    const character = text[at];
+    if (character === ';') {
+      at = afterBlank(text, at + 1);
+      if (at !== undefined && /^dmarc(?![a-z0-9-])/i.test(text.slice(at, at + 6))) count++;
+    } else if (character === '(') at = afterComment(text, at);
+    else if (character === '"') at = afterQuoted(text, at);
+    else at += character === '\\' ? 2 : 1;
+  }
+  return count > 1;
 }
 
 interface OthersResult {

@@ -96,7 +96,7 @@ export const arc: Check<ArcOptions> = {
       {
         method: 'arc',
         value,
-        ...(value === 'fail' && { reason: status.comment ?? 'the chain could not be validated' }),
+        ...(value === 'fail' && { reason: status.comment ?? unknownReason(questions.failed()) }),
         ...(chain.length > 0 && { comment: describe(chain) }),
         properties: await properties(value, { chain, message, context }),
       },
@@ -138,6 +138,10 @@ async function oldestPass(message: Verification, newest: number, resolve: Resolv
     if (!(await message.messageSignatureValid(instance, resolve))) return instance + 1;
   }
   return 0;
+}
+
+function unknownReason(unanswered: boolean): string {
+  return unanswered ? 'DNS did not give a key' : 'the chain could not be validated';
 }
 
 function explained({ status, bodyHash, bodyHashExpecting, rr }: DKIMResult): unknown {
