@@ -100,7 +100,7 @@ export class Policy {
     if (rule) {
       const { action, label } = rule;
       // Its name is for those who run this, not for those whose mail it refuses.
-      const text = action.text ?? refusedText[action.kind];
+      const text = action.text ?? explainedBySender(rule, facts) ?? refusedText[action.kind];
       return {
         disposition: dispositionOf({ ...action, text, reason: `rule ${label}` }, mayReject),
         rule: label,
@@ -123,4 +123,14 @@ export class Policy {
       if (until && now >= until) this.#log.warn('policy rule has expired', { rule: label, until });
     }
   }
+}
+
+/**
+ * What the sender's domain says to those whom SPF does not authorise (RFC 7208 §6.2), for a rule about just
+ * that: a stranger's text, which the spf check gives as the reason only where it is allowed.
+ */
+function explainedBySender({ action, methods }: ReadyRule, { input }: Facts): string | undefined {
+  if (action.kind !== 'reject' || !methods.includes('spf')) return undefined;
+  const failed = input.outcome.results.find(({ method, value }) => method === 'spf' && value === 'fail');
+  return failed?.reason === undefined ? undefined : `SPF check failed; ${failed.reason}`;
 }

@@ -11,6 +11,8 @@ export interface ReadyRule {
   readonly label: string;
   readonly action: Action;
   readonly until: Date | undefined;
+  /** The methods whose results it asks for, in lower case. */
+  readonly methods: readonly string[];
   applies(facts: Facts, now: Date): boolean;
 }
 
@@ -32,6 +34,7 @@ function readyRule(rule: Rule, label: string): ReadyRule {
     label,
     action: rule.then,
     until,
+    methods: Object.keys(rule.when.results ?? {}).map((method) => method.toLowerCase()),
     applies: (facts, now) =>
       (until === undefined || now < until) &&
       conditions.every((holds) => holds(facts)) &&
