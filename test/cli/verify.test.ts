@@ -90,23 +90,26 @@ test('every option reaches the judgement; a failure is 1, and an error 2', async
 test('where nothing was judged, the status says why, and nothing is on standard output', async () => {
   const small = write('small.yaml', 'spool: { messageLimit: 4kB }\n');
   const bad = write('bad.yaml', 'colour: red\n');
-  const [option, value, refused, missing, configuration] = await Promise.all([
+  const [option, two, value, refused, missing, empty, configuration] = await Promise.all([
     verify(['--colour', changed]),
+    verify([changed, broken]),
     verify(['--ip', '300.1.1.1', changed]),
     verify(['--config', small], 'x'.repeat(10_000)),
     verify(['missing.eml']),
+    verify([]),
     verify(['--config', bad, changed]),
   ]);
-  const all = [option, value, refused, missing, configuration];
+  const all = [option, two, value, refused, missing, empty, configuration];
   assert.deepEqual(
     all.map(({ status }) => status),
-    [64, 64, 65, 66, 78],
+    [64, 64, 64, 65, 66, 66, 78],
   );
   assert.equal(all.map(({ stdout }) => stdout).join(''), '');
   assert.match(option.stderr, /unknown option '--colour'/);
   assert.equal(value.stderr, 'postern: --ip: 300.1.1.1 is not an IPv4 or IPv6 address\n');
   assert.match(refused.stderr, /^postern: [^\n]* 552 5\.3\.4[^\n]* over 4000 bytes\n$/);
   assert.match(missing.stderr, /^postern: missing\.eml: [^\n]*there is no such file \(ENOENT\)\n$/);
+  assert.match(empty.stderr, /^postern: standard input: [^\n]*empty\n$/);
   assert.match(configuration.stderr, /bad\.yaml:1: colour: unknown key/);
 });
 
