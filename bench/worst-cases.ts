@@ -104,10 +104,15 @@ async function manySigners(): Promise<WorstCase> {
   };
 }
 
-async function arcSets(count: number, results: string, large: readonly string[] = []): Promise<WorstCase> {
+async function arcSets(
+  count: number,
+  results: string,
+  large: readonly string[] = [],
+  bits = 2048,
+): Promise<WorstCase> {
   let sealed = message([...fields, ...large]);
   const headerList = ['From', ...large.map((field) => field.split(':', 1)[0])].join(':');
-  const sealer = makeKey('list.example', 'arc');
+  const sealer = makeKey('list.example', 'arc', 'rsa', bits);
   const { domain: signingDomain, selector, privateKey } = sealer;
   for (let i = 1; i <= count; i++) {
     const cv = i === 1 ? 'none' : 'pass';
@@ -127,6 +132,19 @@ async function arcSets(count: number, results: string, large: readonly string[] 
     name: `${count} ARC sets in ${Math.round(sealed.length / 1000)} kB`,
     message: sealed,
     zone: { ...zone, ...sealer.zone },
+  };
+}
+
+/** All the RSA that one message can bring, each key as large as has to be taken. */
+async function strongKeys(): Promise<WorstCase> {
+  const strong = makeKey('example.com', 'strong', 'rsa', 4096);
+  const signatures: string[] = [];
+  for (let i = 0; i < 10; i++) signatures.push(await signature(message(fields), strong));
+  const chain = await arcSets(35, 'spf=pass', signatures, 4096);
+  return {
+    name: '35 ARC sets and ten signatures by keys of 4096 bits',
+    message: chain.message,
+    zone: { ...chain.zone, ...strong.zone },
   };
 }
 
@@ -237,6 +255,7 @@ export async function worstCases(): Promise<readonly WorstCase[]> {
       'spf=pass',
       Array.from({ length: 30 }, (_, i) => `X-${i}: ${'word  '.repeat(700)}`),
     ),
+    await strongKeys(),
     await arcSet51(),
     plain('5,000 ARC-Seal', [...repeat('ARC-Seal: i=1; a=rsa-sha256; cv=none', 5000), ...fields]),
     plain('From with 100,000 addresses', [`From: ${'a@b, '.repeat(100_000)}c@d`, ...rest]),

@@ -41,6 +41,8 @@ const sealer = z.string().transform((name, context) => {
 
 /** A comment that names more is not read by anybody. */
 const maxNamed = 10;
+/** So many older sets are asked whether the message is still theirs; chains in practice are shorter. */
+const maxOlder = 10;
 
 export const arc: Check<ArcOptions> = {
   name: 'arc',
@@ -131,11 +133,13 @@ async function properties(
  * RFC 8617 §5.2 step 5: since whom the message is as it is, going down from the newest set, which passed.
  *
  * @returns the lowest instance whose ARC-Message-Signature still holds, 0 when all do; where older ones
- *   cover so much that they are not worth the work, the lowest that is known to hold
+ *   are so many, or cover so much, that they are not worth the work, the lowest that is known to hold
  */
 async function oldestPass(message: Verification, newest: number, resolve: ResolveFunction): Promise<number> {
   for (let instance = newest - 1; instance >= 1; instance--) {
-    if (!(await message.messageSignatureValid(instance, resolve))) return instance + 1;
+    if (newest - instance > maxOlder || !(await message.messageSignatureValid(instance, resolve))) {
+      return instance + 1;
+    }
   }
   return 0;
 }
