@@ -173,6 +173,53 @@ test('dkim: internationalised domains are looked up and told as A-labels (RFC 86
   );
 });
 
+/** RFC 6376 appendices A and C. */
+const rfc6376 = {
+  zone: {
+    'brisbane._domainkey.example.com': {
+      TXT: [
+        'v=DKIM1; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDwIRP/UC3SBsEmGqZ9ZJW3/DkMoGeLnQg1fWn7/zYtIxN2SnFCjxOCKG9v3b4jYfcTNh5ijSsq631uBItLa7od+v/RtdC2UzJ1lWT947qR+Rcac2gbto/NMqJ0fzfVjH4OuKhitdY9tf6mcwGjaNBcWToIMmPSPDdQPNUYckcQ2QIDAQAB',
+      ],
+    },
+  },
+  message: [
+    'DKIM-Signature: v=1; a=rsa-sha256; s=brisbane; d=example.com;',
+    '      c=simple/simple; q=dns/txt; i=joe@football.example.com;',
+    '      h=Received : From : To : Subject : Date : Message-ID;',
+    '      bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;',
+    '      b=AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB',
+    '      4nujc7YopdG5dWLSdNg6xNAZpOPr+kHxt1IrE+NahM6L/LbvaHut',
+    '      KVdkLLkpVaVVQPzeRDI009SO2Il5Lu7rDNH6mZckBdrIx0orEtZV',
+    '      4bmp/YzhwvcubU4=;',
+    'Received: from client1.football.example.com  [192.0.2.1]',
+    '      by submitserver.example.com with SUBMISSION;',
+    '      Fri, 11 Jul 2003 21:01:54 -0700 (PDT)',
+    'From: Joe SixPack <joe@football.example.com>',
+    'To: Suzie Q <suzie@shopping.example.net>',
+    'Subject: Is dinner ready?',
+    'Date: Fri, 11 Jul 2003 21:00:37 -0700 (PDT)',
+    'Message-ID: <20030712040037.46341.5F8J@football.example.com>',
+    '',
+    'Hi.',
+    '',
+    'We lost the game. Are you hungry yet?',
+    '',
+    'Joe.',
+    '',
+  ].join('\r\n'),
+};
+
+test('dkim: the example of RFC 6376 verifies, and one space more does not', async () => {
+  const checks = only('dkim');
+  const outcome = await judge({ ...rfc6376, checks });
+  assert.equal(
+    unfolded(outcome).replace(/^[^;]*; /, ''),
+    'dkim=pass (1024-bit rsa key) header.d=example.com header.i=joe@football.example.com header.s=brisbane header.a=rsa-sha256 header.b=AuUoFEfD',
+  );
+  const changed = rfc6376.message.replace('lost the game. Are', 'lost the game.  Are');
+  assert.deepEqual(values(await judge({ ...rfc6376, message: changed, checks })), ['dkim=fail']);
+});
+
 /** RFC 8463 appendix A. */
 const rfc8463 = {
   zone: {
