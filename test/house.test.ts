@@ -8,10 +8,11 @@ const source = join(import.meta.dirname, '../src');
 
 /** What each room may import besides itself. `config` knows the schemas of the rooms it configures. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  'cli.ts': ['config', 'demo', 'proxy.ts', 'telemetry', 'verify'],
+  'cli.ts': ['cli'],
+  cli: ['config', 'demo', 'exits.ts', 'proxy.ts', 'telemetry', 'verify'],
   demo: ['config', 'proxy.ts', 'message', 'smtp', 'telemetry'],
   'proxy.ts': ['authentication', 'config', 'dns', 'listener', 'pipeline.ts', 'policy', 'relay', 'telemetry'],
-  verify: ['authentication', 'config', 'dns', 'message', 'pipeline.ts', 'policy', 'smtp'],
+  verify: ['authentication', 'config', 'dns', 'message', 'pipeline.ts', 'policy', 'printable.ts', 'smtp'],
   'pipeline.ts': ['authentication', 'config', 'policy', 'telemetry'],
   config: ['authentication', 'policy', 'relay', 'smtp', 'dns', 'units.ts'],
   listener: ['authentication', 'transaction', 'smtp', 'telemetry'],
@@ -23,6 +24,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   smtp: [],
   dns: [],
   telemetry: [],
+  'exits.ts': [],
+  'printable.ts': [],
   'units.ts': [],
 };
 

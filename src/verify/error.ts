@@ -1,5 +1,5 @@
 // Why there is no verdict: the command line or the input.
-import { printable } from './printable.ts';
+import { printable } from '../printable.ts';
 
 /**
  * Nothing was judged: `usage`, the command line asks for what there is not; `noInput`, there is no message,

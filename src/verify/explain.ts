@@ -8,7 +8,7 @@ import {
   type Explanation,
 } from '../authentication/story/explanation.ts';
 import type { Plain } from '../authentication/story/plain.ts';
-import { wrap } from './printable.ts';
+import { wrap } from '../printable.ts';
 
 const width = 100;
 

@@ -1,9 +1,9 @@
 // What was found, told: as text for people, as one JSON object for programs.
 import type { Client } from '../authentication/authentication.ts';
 import type { Disposition } from '../policy/disposition.ts';
+import { printable, printableJson, wrap } from '../printable.ts';
 import { describeReply } from '../smtp/reply.ts';
 import { explain } from './explain.ts';
-import { printable, printableJson, wrap } from './printable.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 import type { Judgement, RewrittenField } from './verify.ts';
 

@@ -1,0 +1,20 @@
+// The program's exit statuses, as in sysexits(3): one table for all commands.
+
+/** Exit statuses; docs/cli.md says for each command which of them it has. */
+export const exits = {
+  ok: 0,
+  /** The command line was wrong. */
+  usage: 64,
+  /** What was to be read is there, and is not what it should be. */
+  data: 65,
+  /** What was to be read is not there, or cannot be read. */
+  noInput: 66,
+  /** A mistake in the program itself. */
+  software: 70,
+  /** The operating system refused something: an address, a socket. */
+  system: 71,
+  /** The answer cannot be written. */
+  output: 74,
+  permission: 77,
+  configuration: 78,
+} as const;
