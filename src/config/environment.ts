@@ -83,6 +83,7 @@ function withVariables(
   const variableOf = (path: readonly PropertyKey[]) =>
     named.find((variable) => variable.path.every((key, i) => path[i] === key));
   return {
+    ...source,
     value,
     place: (path) => variableOf(path)?.name ?? source.place(path),
     line: (path) => (variableOf(path) ? 0 : source.line(path)),

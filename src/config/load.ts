@@ -11,7 +11,15 @@ import type { Configuration, ListenerConfiguration, TlsConfiguration } from './c
 import { contradictions } from './contradictions.ts';
 import { readCustomChecks } from './custom-checks.ts';
 import { describesListener, namesZone, overrideFromEnvironment, readEnvironment } from './environment.ts';
-import { ConfigurationError, formatPath, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
+import {
+  ConfigurationError,
+  formatPath,
+  type Mistake,
+  mistakesOf,
+  printable,
+  sayIssue,
+  valueAt,
+} from './mistakes.ts';
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
 import { readSeal } from './seal.ts';
@@ -48,16 +56,23 @@ export function loadConfiguration(from: {
   const file = from.file ?? (describesListener(environment) ? undefined : defaultFiles.find(existsSync));
   const source = readSource(file, environment, purpose);
   const parsed = configurationSchema.safeParse(source.value, { error: sayIssue });
+  const { unresolved = [] } = source;
+  const isResolved = (path: readonly PropertyKey[]) => !unresolved.some((one) => isAbove(one, path));
+  const found = [...(parsed.success ? [] : mistakesOf(parsed.error.issues)), ...contradictions(source.value)];
+  // A reference that leads nowhere is not a wrong value as well.
   const mistakes = [
-    ...(parsed.success ? [] : mistakesOf(parsed.error.issues)),
-    ...contradictions(source.value),
+    ...unresolved,
+    ...found.filter(({ path }) => !unresolved.some((one) => isAbove(one, path))),
   ]
     .sort((one, other) => source.line(one.path) - source.line(other.path))
     .map(({ path, text }) => `${source.place(path)}: ${text}`);
   const directory = file === undefined ? process.cwd() : dirname(resolve(file));
   // A variable's path is relative to where the program was started, as in any shell.
-  const zone = readZone(source.value, namesZone(environment) ? process.cwd() : directory, mistakes);
-  const ruleFile = readRuleFile(source.value, directory, mistakes);
+  const zoneDirectory = namesZone(environment) ? process.cwd() : directory;
+  const zone = isResolved(['dns', 'zone']) ? readZone(source.value, zoneDirectory, mistakes) : undefined;
+  const ruleFile = isResolved(['policy', 'rulesFile'])
+    ? readRuleFile(source.value, directory, mistakes)
+    : undefined;
   if (!parsed.success) throw new ConfigurationError(mistakes);
   const { data } = parsed;
   const tls = data.listeners.map((listener, i) => {
@@ -83,10 +98,16 @@ function readSource(
   if (purpose === 'serve' || (file === undefined && describesListener(environment))) {
     return file === undefined
       ? readEnvironment(environment)
-      : overrideFromEnvironment(readYaml(file), environment);
+      : overrideFromEnvironment(readYaml(file, environment), environment);
   }
   const nothing = { value: {}, place: formatPath, line: () => 0 };
-  return withListener(overrideFromEnvironment(file === undefined ? nothing : readYaml(file), environment));
+  const described = file === undefined ? nothing : readYaml(file, environment);
+  return withListener(overrideFromEnvironment(described, environment));
+}
+
+/** Whether a mistake is that of a value at this path, or of one around it. */
+function isAbove(mistake: Mistake, path: readonly PropertyKey[]): boolean {
+  return mistake.path.every((key, i) => key === path[i]);
 }
 
 /** Reads the zone file that the configuration names, also when other keys are wrong: all mistakes at once. */

@@ -1,5 +1,6 @@
 // What is wrong in a configuration, said so that its reader can put it right.
 import { z } from 'zod';
+import { didYouMean } from './suggest.ts';
 
 /** A configuration that cannot be used. */
 export class ConfigurationError extends Error {
@@ -70,11 +71,13 @@ export function sayIssue(issue: z.core.$ZodRawIssue): string | undefined {
     }
     case 'invalid_value': {
       const values = issue.values.map((value) => String(value));
-      return wrong(issue.input, values.length === 1 ? `${values[0]}` : `one of ${values.join(', ')}`);
+      const form = values.length === 1 ? `${values[0]}` : `one of ${values.join(', ')}`;
+      return `${wrong(issue.input, form)}${didYouMean(issue.input, values)}`;
     }
     case 'unrecognized_keys': {
       const known = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
-      return `unknown key; expected ${known.length > 0 ? `one of ${known.join(', ')}` : 'none here'}`;
+      const text = `unknown key; expected ${known.length > 0 ? `one of ${known.join(', ')}` : 'none here'}`;
+      return issue.keys.map((key) => `${text}${didYouMean(key, known)}`).join('\n');
     }
     case 'too_small':
       return issue.origin === 'array'
@@ -95,9 +98,11 @@ export function sayIssue(issue: z.core.$ZodRawIssue): string | undefined {
 export function mistakesOf(issues: readonly z.core.$ZodIssue[]): Mistake[] {
   return issues.flatMap((issue): Mistake[] => {
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({
+      // What we say has a line for each of them.
+      const lines = issue.message.split('\n');
+      return issue.keys.map((key, i) => ({
         path: [...issue.path, key],
-        text: saidOf(issue),
+        text: printable(lines[i] ?? issue.message),
       }));
     }
     if (issue.code === 'invalid_union') return unionMistakes(issue);
@@ -119,8 +124,15 @@ function unionMistakes(issue: z.core.$ZodIssueInvalidUnion): Mistake[] {
   if (issue.message !== unsaid) return [{ path: issue.path, text: saidOf(issue) }];
   const [first = '', ...others] = branches.flatMap((mistakes) => mistakes.map((mistake) => mistake.text));
   if (first === '') return [{ path: issue.path, text: saidOf(issue) }];
-  const expected = others.map((text) => text.replace(/^.*; expected /, ''));
-  return [{ path: issue.path, text: [first, ...new Set(expected)].join(' or ') }];
+  const [text, meantWord] = splitSuggestion(first);
+  const expected = others.map((other) => splitSuggestion(other)[0].replace(/^.*; expected /, ''));
+  return [{ path: issue.path, text: `${[text, ...new Set(expected)].join(' or ')}${meantWord}` }];
+}
+
+/** A text of ours, and the word at its end that was probably meant. */
+function splitSuggestion(text: string): readonly [string, string] {
+  const at = text.lastIndexOf('; did you mean ');
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at)];
 }
 
 /** A key as it is written in a mistake and in the documents: `listeners[0].pool.size`. */

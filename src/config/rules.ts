@@ -5,6 +5,7 @@ import type { RuleSource } from '../policy/rule-file.ts';
 import { methodName, type Rule, rulesSchema } from '../policy/rule-schema.ts';
 import { ConfigurationError, type Mistake, mistakesOf, sayIssue, show, valueAt } from './mistakes.ts';
 import { parseYaml, readText, readTextLater, reasonOf } from './source.ts';
+import { didYouMean } from './suggest.ts';
 
 /** What there is that rules can ask about. */
 export interface RuleSubjects {
@@ -113,7 +114,7 @@ function silentMethods(rules: unknown, methods: readonly string[]): Mistake[] {
       .filter((name) => methodName.safeParse(name).success && !methods.includes(name.toLowerCase()))
       .map((name) => ({
         path: [i, 'when', 'results', name],
-        text: `no check that is switched on gives such results; expected one of ${methods.join(', ')}`,
+        text: `no check that is switched on gives such results; expected one of ${methods.join(', ')}${didYouMean(name, methods)}`,
       }));
   });
 }
@@ -125,7 +126,12 @@ function unknownListeners(rules: unknown, listeners: readonly string[]): Mistake
     return names.flatMap((name, k): Mistake[] => {
       if (typeof name !== 'string' || name === '' || listeners.includes(name)) return [];
       const path = [i, 'when', 'listener', ...(Array.isArray(listener) ? [k] : [])];
-      return [{ path, text: `${show(name)} is no listener; expected one of ${listeners.join(', ')}` }];
+      return [
+        {
+          path,
+          text: `${show(name)} is no listener; expected one of ${listeners.join(', ')}${didYouMean(name, listeners)}`,
+        },
+      ];
     });
   });
 }

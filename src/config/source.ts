@@ -13,7 +13,8 @@ import {
   parseDocument,
   visit,
 } from 'yaml';
-import { ConfigurationError, formatPath, printable } from './mistakes.ts';
+import { interpolate } from './interpolate.ts';
+import { ConfigurationError, formatPath, type Mistake, printable } from './mistakes.ts';
 
 /** The values of a configuration before they are checked, and where each of them was found. */
 export interface Source {
@@ -22,6 +23,8 @@ export interface Source {
   place(path: readonly PropertyKey[]): string;
   /** The line in the file, to put mistakes in order; 0 for a variable. */
   line(path: readonly PropertyKey[]): number;
+  /** References to the environment that lead nowhere; their values stand as they were written. */
+  readonly unresolved?: readonly Mistake[];
 }
 
 /** No configuration is larger; a file that is was named by mistake. */
@@ -31,18 +34,20 @@ const maxFileBytes = 16 * 2 ** 20;
  * Reads a YAML file.
  *
  * @param file its name, as it is to appear in mistakes
+ * @param environment what `${NAME}` in its values stands for; without it, for itself
  * @throws {ConfigurationError} when it cannot be read, or is not YAML
  */
-export function readYaml(file: string): Source {
-  return parseYaml(file, readText(file));
+export function readYaml(file: string, environment?: NodeJS.ProcessEnv): Source {
+  return parseYaml(file, readText(file), environment);
 }
 
 /**
  * Reads the text of a YAML file.
  *
+ * @param environment what `${NAME}` in its values stands for; without it, for itself
  * @throws {ConfigurationError} when it is not YAML
  */
-export function parseYaml(file: string, text: string): Source {
+export function parseYaml(file: string, text: string, environment?: NodeJS.ProcessEnv): Source {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const lineOf = (offset: number) => Math.max(1, lines.linePos(offset).line);
@@ -52,11 +57,13 @@ export function parseYaml(file: string, text: string): Source {
       problems.map(({ pos, message }) => `${file}:${lineOf(pos[0])}: ${printable(message)}; expected YAML`),
     );
   }
+  const unresolved = environment ? interpolate(document, environment) : [];
   const line = (path: readonly PropertyKey[]) => lineOf(findOffset(document.contents, path, resolve));
   return {
     value: toValue(file, () => document.toJS()),
     place: (path) => `${file}:${line(path)}${path.length > 0 ? `: ${formatPath(path)}` : ''}`,
     line,
+    unresolved,
   };
 
   function resolve(node: unknown): unknown {

@@ -1,4 +1,5 @@
 // Mistakes in a configuration: each kind in one line, with its file, line and key, all at once.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: references to the environment are written so in YAML
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -238,6 +239,32 @@ test('aliases that multiply without end are a mistake, and take no memory', () =
   );
   const [mistake = ''] = mistakesIn(['k0: &l0 [x]', ...levels].join('\n'));
   assert.match(mistake, /^postern\.yaml:1: .*alias.*; expected YAML$/i);
+});
+
+test('what is near a key or a word that there is, is named', () => {
+  const hints = mistakesIn(
+    `${good}    pol: { sise: 5 }\nhost_name: a\npolicy: { dmarc: rejct, temperror: anotate }\nlog: { level: loud }`,
+  ).map((mistake) => mistake.replace(/^[^:]+:\d+: ([^:]+): .*?(; did you mean .*)?$/, '$1$2'));
+  assert.deepEqual(hints, [
+    'listeners[0].pol; did you mean pool?',
+    'host_name; did you mean hostname?',
+    'policy.dmarc; did you mean reject?',
+    'policy.temperror; did you mean annotate?',
+    'log.level',
+  ]);
+});
+
+test('a variable that is not set is told with all other mistakes, and is not a wrong value as well', () => {
+  const lines = ['workers: ${WORKERS}', 'dns: { zone: "${ZONE}", timeout: 5 }', 'hostname: ${NAME:-a b}'];
+  assert.deepEqual(
+    mistakesIn(`${good}${lines.join('\n')}`).map((mistake) => mistake.replace(/; expected .*$/, '')),
+    [
+      'postern.yaml:6: workers: the variable WORKERS is not set',
+      'postern.yaml:7: dns.zone: the variable ZONE is not set',
+      'postern.yaml:7: dns.timeout: 5 is not a time',
+      'postern.yaml:8: hostname: "a b" is not a host name',
+    ],
+  );
 });
 
 test('a file that is not there, is a directory, or is not UTF-8 cannot be read', () => {

@@ -55,11 +55,11 @@ test('a rule about results that no check gives would never apply', () => {
   const rule = '{ when: { results: { dnsbl: fail, dmrac: fail, SPF: fail } }, then: reject }';
   assert.deepEqual(mistakesOf(named, `- ${rule}`), [
     `policy/rules.yaml:1: [0].when.results.dnsbl: ${silent}`,
-    `policy/rules.yaml:1: [0].when.results.dmrac: ${silent}`,
+    `policy/rules.yaml:1: [0].when.results.dmrac: ${silent}; did you mean dmarc?`,
   ]);
   assert.deepEqual(mistakesOf(`policy: { rules: [${rule}] }`), [
     `postern.yaml:6: policy.rules[0].when.results.dnsbl: ${silent}`,
-    `postern.yaml:6: policy.rules[0].when.results.dmrac: ${silent}`,
+    `postern.yaml:6: policy.rules[0].when.results.dmrac: ${silent}; did you mean dmarc?`,
   ]);
   const off = 'policy: { rules: [{ when: { results: { dmarc: fail } }, then: reject }] }';
   assert.deepEqual(mistakesOf(off), []);
