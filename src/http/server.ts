@@ -63,9 +63,9 @@ export async function startHttp(options: {
     (request, response) => {
       // What happens to a connection that is lost concerns nobody.
       response.on('error', () => {});
-      within(find(request, context))
+      within(find(request, context), ending.signal)
         .catch((error: unknown) => {
-          log.warn('HTTP request failed', { path: pathOf(request), error });
+          if (!ending.signal.aborted) log.warn('HTTP request failed', { path: pathOf(request), error });
           return textAnswer(503, 'This cannot be told now.');
         })
         .then((answer) => send(request, response, answer, ending.signal))
@@ -158,16 +158,20 @@ function untilClosed(response: ServerResponse, ending: AbortSignal): AbortSignal
   return AbortSignal.any([gone.signal, ending]);
 }
 
-/** @throws {Error} when there is no answer in time */
-async function within(answer: Promise<HttpAnswer>): Promise<HttpAnswer> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${limits.answerMs} ms`)), limits.answerMs);
-  });
+/** @throws {Error} when there is no answer in time, or the server closes */
+async function within(answer: Promise<HttpAnswer>, ending: AbortSignal): Promise<HttpAnswer> {
+  const given = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => given.reject(new Error(`no answer within ${limits.answerMs} ms`)),
+    limits.answerMs,
+  );
+  const end = () => given.reject(ending.reason);
+  ending.addEventListener('abort', end, { once: true });
   try {
-    return await Promise.race([answer, late]);
+    return await Promise.race([answer, given.promise]);
   } finally {
     clearTimeout(timer);
+    ending.removeEventListener('abort', end);
   }
 }
 
