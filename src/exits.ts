@@ -9,12 +9,20 @@ export const exits = {
   data: 65,
   /** What was to be read is not there, or cannot be read. */
   noInput: 66,
+  /** The host cannot be reached. */
+  noHost: 68,
+  /** The service refused, and will refuse again. */
+  unavailable: 69,
   /** A mistake in the program itself. */
   software: 70,
   /** The operating system refused something: an address, a socket. */
   system: 71,
   /** The answer cannot be written. */
   output: 74,
+  /** Trying again later may succeed. */
+  temporary: 75,
+  /** The other side did not keep to the protocol, or went away. */
+  protocol: 76,
   permission: 77,
   configuration: 78,
 } as const;

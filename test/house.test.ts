@@ -35,7 +35,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   send: ['input.ts', 'printable.ts', 'progress.ts', 'relay', 'smtp', 'units.ts'],
   'pipeline.ts': ['authentication', 'config', 'policy', 'telemetry'],
-  config: ['authentication', 'policy', 'relay', 'smtp', 'dns', 'units.ts'],
+  config: ['authentication', 'policy', 'relay', 'smtp', 'dns', 'telemetry', 'units.ts'],
   http: ['telemetry'],
   listener: ['authentication', 'transaction', 'smtp', 'telemetry'],
   transaction: ['authentication', 'policy', 'relay', 'message', 'smtp', 'dns', 'telemetry'],

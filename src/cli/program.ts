@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { exits } from '../exits.ts';
 import { addConfig } from './config.ts';
 import { addDemo } from './demo.ts';
+import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
 import { addVerify } from './verify.ts';
 
@@ -16,6 +17,7 @@ export function postern(): Command {
     .exitOverride((error) => process.exit(error.exitCode === 0 ? exits.ok : exits.usage));
   addServe(program);
   addVerify(program);
+  addSend(program);
   addDemo(program);
   addConfig(program);
   return program;

@@ -1,6 +1,5 @@
 // The message to look at: read from a file or standard input, and brought into the form that SMTP carries.
-import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
+import { InputError, inputName, readInput, withoutMailboxLine } from '../input.ts';
 import {
   countReceived,
   HeaderCollector,
@@ -24,14 +23,6 @@ export interface Message {
   readonly body: Buffer;
 }
 
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  ENOTDIR: 'there is no such file',
-  EISDIR: 'it is a directory',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-};
-
 /**
  * Reads a message.
  *
@@ -39,29 +30,22 @@ const reasons: Readonly<Record<string, string>> = {
  * @throws {VerifyError}
  */
 export async function readMessage(file: string | undefined, limits: InputLimits): Promise<Message> {
-  const stream = file === undefined ? process.stdin : createReadStream(file);
   try {
-    return parseMessage(await readAll(stream, limits.messageBytes), limits);
+    return parseMessage(await read(file, limits.messageBytes), limits);
   } catch (error) {
-    const name = file ?? 'standard input';
-    if (error instanceof VerifyError) throw new VerifyError(error.kind, `${name}: ${error.message}`);
-    if (!(error instanceof Error && 'code' in error)) throw error;
-    const code = String(error.code);
-    throw new VerifyError('noInput', `${name}: cannot be read: ${reasons[code] ?? error.message} (${code})`);
-  } finally {
-    stream.destroy();
+    if (error instanceof VerifyError)
+      throw new VerifyError(error.kind, `${inputName(file)}: ${error.message}`);
+    throw error;
   }
 }
 
-async function readAll(stream: Readable, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes > limitBytes) throw tooLarge(limitBytes);
+async function read(file: string | undefined, limitBytes: number): Promise<Buffer> {
+  try {
+    return await readInput(file, limitBytes);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw error.kind === 'tooLarge' ? tooLarge(limitBytes) : new VerifyError('noInput', error.message);
   }
-  return Buffer.concat(chunks);
 }
 
 /**
@@ -90,13 +74,6 @@ export function parseMessage(file: Buffer, limits: InputLimits): Message {
     throw refused(`it has more than ${maxReceived} Received fields`, '554 5.4.6');
   }
   return { header, body: message.subarray(headerBytes) };
-}
-
-/** RFC 4155: a mailbox file has such a line before each message. */
-function withoutMailboxLine(file: Buffer): Buffer {
-  if (file.toString('latin1', 0, 5) !== 'From ') return file;
-  const end = file.indexOf('\n');
-  return end < 0 ? Buffer.alloc(0) : file.subarray(end + 1);
 }
 
 function tooLarge(limitBytes: number): VerifyError {
