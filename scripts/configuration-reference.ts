@@ -1,10 +1,9 @@
-// Writes the list of keys in docs/configuration.md from the schema: node scripts/configuration-reference.ts
+// Writes the list of keys in docs/configuration.md from the schema: npm run generate
 import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { commonOptions } from '../src/authentication/checks.ts';
-import { configurationSchema } from '../src/config/schema.ts';
-
-type JsonSchema = z.core.JSONSchema.JSONSchema;
+import { type JsonSchema, jsonSchema } from '../src/config/json-schema.ts';
+import { writeSchema } from './configuration-schema.ts';
 
 /** The document that holds the list. */
 export const referenceFile = new URL('../docs/configuration.md', import.meta.url);
@@ -20,8 +19,7 @@ export function withReference(document: string): string {
 }
 
 function reference(): string {
-  const schema = z.toJSONSchema(configurationSchema, { io: 'input' });
-  return section('', 'The top of the file', schema);
+  return section('', 'The top of the file', jsonSchema());
 }
 
 /** What is said once for all checks. */
@@ -77,4 +75,8 @@ function choices(schema: JsonSchema): string {
   return `; one of ${schema.enum.map((value) => `\`${value}\``).join(', ')}`;
 }
 
-if (import.meta.main) writeFileSync(referenceFile, withReference(readFileSync(referenceFile, 'utf8')));
+if (import.meta.main) {
+  writeFileSync(referenceFile, withReference(readFileSync(referenceFile, 'utf8')));
+  // Whoever changes the schema changes both.
+  writeSchema();
+}

@@ -67,6 +67,7 @@ export const checksSchema = z.strictObject({
           z
             .string()
             .min(1)
+            .meta({ file: true })
             .transform((module) => ({
               module,
               options: {},
@@ -74,7 +75,7 @@ export const checksSchema = z.strictObject({
               header: 'Authentication-Results',
             })),
           z.strictObject({
-            module: z.string().min(1).describe('path, relative to this file'),
+            module: z.string().min(1).meta({ file: true }).describe('path, relative to this file'),
             options: z
               .record(z.string(), z.unknown())
               .prefault({})

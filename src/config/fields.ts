@@ -7,9 +7,16 @@ import { parseSize, parseTime, sizeForm, timeForm } from '../units.ts';
 import type { SocketAddress, TcpAddress } from './configuration.ts';
 import { show, wrong } from './mistakes.ts';
 
-/** A text that is read by `parse`, which gives undefined for what it does not understand. */
-function text<T>(noun: string, form: string, parse: (value: string) => T | undefined) {
-  return z.string({ error: (issue) => wrong(issue.input, noun, form) }).transform((value, context): T => {
+/**
+ * A text that is read by `parse`, which gives undefined for what it does not understand.
+ *
+ * @param pattern for editors, by way of the JSON Schema: it takes whatever `parse` takes, and may take more
+ */
+function text<T>(noun: string, form: string, pattern: RegExp, parse: (value: string) => T | undefined) {
+  const schema = z
+    .string({ error: (issue) => wrong(issue.input, noun, form) })
+    .meta({ pattern: pattern.source });
+  return schema.transform((value, context): T => {
     const parsed = parse(value);
     if (parsed !== undefined) return parsed;
     context.addIssue({ code: 'custom', message: wrong(value, noun, form) });
@@ -17,15 +24,23 @@ function text<T>(noun: string, form: string, parse: (value: string) => T | undef
   });
 }
 
+const sizePattern = /^[0-9]{1,15} ?(?:B|kB|KB|MB|GB|KiB|MiB|GiB)?$/;
+const timePattern = /^[0-9]{1,15} ?(?:ms|s|m|h|d)$/;
+const networkPattern = /^[0-9A-Fa-f:.]+(?:%[^\s/]+)?(?:\/[0-9]{1,3})?$/;
+const hostPattern = /^(?:\[[^\]]+\]|[A-Za-z0-9._-]{1,253})$/;
+const tcpPattern = /^(?:\[[^\]]+\]|[^:[\]]+):[0-9]{1,5}$/;
+
 /** A size, to bytes; `least` and `most` are bytes too. */
 export function size(least = 1, most = Number.MAX_SAFE_INTEGER) {
   const error = (issue: { readonly input?: unknown }) => wrong(issue.input, 'a size', sizeForm);
-  return z.union([z.string(), z.number()], { error }).transform((value, context): number => {
-    const bytes = parseSize(value);
-    if (bytes !== undefined && bytes >= least && bytes <= most) return bytes;
-    context.addIssue({ code: 'custom', message: sizeMistake(value, bytes, least, most) });
-    return z.NEVER;
-  });
+  return z
+    .union([z.string().meta({ pattern: sizePattern.source }), z.number()], { error })
+    .transform((value, context): number => {
+      const bytes = parseSize(value);
+      if (bytes !== undefined && bytes >= least && bytes <= most) return bytes;
+      context.addIssue({ code: 'custom', message: sizeMistake(value, bytes, least, most) });
+      return z.NEVER;
+    });
 }
 
 function sizeMistake(value: string | number, bytes: number | undefined, least: number, most: number): string {
@@ -38,7 +53,7 @@ function sizeMistake(value: string | number, bytes: number | undefined, least: n
 /** A time, to milliseconds. A number without a unit is refused. */
 export function time(least = 1) {
   const form = least > 0 ? `${timeForm}, and more than nothing` : timeForm;
-  return text('a time', form, (value) => {
+  return text('a time', form, timePattern, (value) => {
     const ms = parseTime(value);
     return ms !== undefined && ms >= least ? ms : undefined;
   });
@@ -55,6 +70,7 @@ export function count(least: number, most: number) {
 export const network = text(
   'a network',
   'an address or a network such as 10.0.0.0/8 or "fc00::/7"',
+  networkPattern,
   (value) => {
     try {
       new Networks([value]);
@@ -66,7 +82,7 @@ export const network = text(
 );
 
 /** A single address. */
-export const address = text('an address', 'an IPv4 or IPv6 address', (value) =>
+export const address = text('an address', 'an IPv4 or IPv6 address', networkPattern, (value) =>
   isIP(value) === 0 ? undefined : value,
 );
 
@@ -74,6 +90,7 @@ export const address = text('an address', 'an IPv4 or IPv6 address', (value) =>
 export const hostName = text(
   'a host name',
   'a name such as mx.example.com, or an address in brackets',
+  hostPattern,
   (value) => {
     const literal = /^\[(?:IPv6:)?([0-9a-fA-F:.]+)\]$/.exec(value);
     const known = literal ? isIP(literal[1] ?? '') !== 0 : isHostName(value);
@@ -85,18 +102,21 @@ function isHostName(value: string): boolean {
   return value.length <= 253 && /^(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?$/.test(value);
 }
 
+const tokenPattern = /^[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,253}$/;
+
 /** An authserv-id: a token, so that it needs no quotes anywhere (RFC 8601 §2.5, RFC 2045 §5.1). */
-export const authservId = text('an authserv-id', 'a name such as example.com', (value) =>
-  /^[!#$%&'*+\-.0-9A-Z^_`a-z{|}~]{1,253}$/.test(value) ? value : undefined,
+export const authservId = text('an authserv-id', 'a name such as example.com', tokenPattern, (value) =>
+  tokenPattern.test(value) ? value : undefined,
 );
 
 /** Where to listen on TCP. */
-export const tcpAddress = text('an address', 'host:port or "[v6]:port"', parseTcp);
+export const tcpAddress = text('an address', 'host:port or "[v6]:port"', tcpPattern, parseTcp);
 
 /** Where to listen: TCP or a UNIX socket. */
 export const socketAddress = text(
   'an address to listen on',
   'host:port, "[v6]:port" or unix:/path',
+  new RegExp(`${tcpPattern.source}|^unix:/.+$`),
   (value): SocketAddress | undefined => {
     const path = /^unix:(\/.*[^/])$/.exec(value)?.[1];
     if (path === undefined) return parseTcp(value);
@@ -116,11 +136,16 @@ function parseTcp(value: string): TcpAddress | undefined {
 }
 
 /** A name server: an address, with a port when it is not 53. */
-export const nameServer = text('a name server', 'an address, address:port or "[v6]:port"', (value) => {
-  if (isIP(value) !== 0) return value;
-  const address = parseTcp(value);
-  return address && isIP(address.host) !== 0 && address.port > 0 ? value : undefined;
-});
+export const nameServer = text(
+  'a name server',
+  'an address, address:port or "[v6]:port"',
+  /^[0-9A-Fa-f:.[\]]+(?:%\S+)?$/,
+  (value) => {
+    if (isIP(value) !== 0) return value;
+    const address = parseTcp(value);
+    return address && isIP(address.host) !== 0 && address.port > 0 ? value : undefined;
+  },
+);
 
 /** What a destination looks like, for the text of a mistake. */
 export const destinationForm =
@@ -129,6 +154,8 @@ export const destinationForm =
 /** A downstream address. */
 export const destination = z
   .string({ error: (issue) => wrong(issue.input, 'a destination', destinationForm) })
+  // Schemes in capital letters, which nobody writes, are taken too.
+  .meta({ pattern: '^(?:(?:smtps?|lmtp)://|(?:smtp|lmtp)\\+unix:/)' })
   .transform((value, context): Destination => {
     const parsed = parseDestination(value);
     if (typeof parsed !== 'string') return parsed;

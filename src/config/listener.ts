@@ -131,8 +131,8 @@ const limits = z
   );
 
 const tls = z.strictObject({
-  certificate: z.string().describe('file with the certificate and its chain (PEM)'),
-  key: z.string().describe('file with the private key (PEM)'),
+  certificate: z.string().meta({ file: true }).describe('file with the certificate and its chain (PEM)'),
+  key: z.string().meta({ file: true }).describe('file with the private key (PEM)'),
   mode: z
     .enum(['starttls', 'implicit'])
     .prefault('starttls')

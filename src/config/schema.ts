@@ -114,6 +114,7 @@ const dns = z
       .describe('zone file (YAML) that answers before the network is asked. Default: none'),
     zoneOnly: z
       .boolean()
+      .meta({ file: true })
       .prefault(false)
       .describe('a name that the zone lacks does not exist (NXDOMAIN), and the network is never asked'),
     cache: z
@@ -163,6 +164,7 @@ const spool = z
       .describe(
         'where the rest of a larger message goes, in an unlinked file. Default: /var/spool/postern when it is there and can be written, else the system’s directory for temporary files',
       ),
+      .meta({ file: true })
     messageLimit: size()
       .prefault('50MiB')
       .describe('largest message; also what SIZE says in EHLO when the downstream has no smaller limit'),

@@ -24,6 +24,7 @@ export const policySchema = z.strictObject({
   rulesFile: z
     .string()
     .min(1, { error: 'is empty; expected the name of a file with rules' })
+    .meta({ file: true })
     .optional()
     .describe(
       'file (YAML) with a list of more rules, after these; read again when it changes. Default: none',

@@ -65,6 +65,7 @@ export const arc: Check<ArcOptions> = {
         key: z
           .string()
           .min(1, { error: 'is empty; expected the name of a file' })
+          .meta({ file: true })
           .describe('file with the private key (PEM), relative to this file: RSA or Ed25519'),
       })
       .optional()

@@ -33,9 +33,9 @@ export interface ListKind {
 }
 
 /** RFC 1035 §2.3.4: with the 64 characters before it for IPv6, the name asked for has 253 at most. */
-const zoneName = /^(?=.{1,189}$)[0-9a-z_-]{1,63}(?:\.[0-9a-z_-]{1,63})+\.?$/i;
+const zoneName = /^(?=.{1,189}$)[0-9A-Za-z_-]{1,63}(?:\.[0-9A-Za-z_-]{1,63})+\.?$/;
 /** RFC 5322 §2.2; what a message brings along under that name is removed, so it must be none of its own. */
-const fieldName = /^X-[!-9;-~]{1,68}$/i;
+const fieldName = /^[Xx]-[!-9;-~]{1,68}$/;
 
 /** @returns the schema of a check's options */
 export function dnsListSchema({ listed, values }: ListKind) {
