@@ -110,11 +110,11 @@ const dns = z
     zone: z
       .string()
       .min(1, { error: 'is empty; expected the name of a zone file' })
+      .meta({ file: true })
       .optional()
       .describe('zone file (YAML) that answers before the network is asked. Default: none'),
     zoneOnly: z
       .boolean()
-      .meta({ file: true })
       .prefault(false)
       .describe('a name that the zone lacks does not exist (NXDOMAIN), and the network is never asked'),
     cache: z
@@ -160,11 +160,11 @@ const spool = z
     directory: z
       .string()
       .min(1, { error: 'is empty; expected a directory' })
+      .meta({ file: true })
       .optional()
       .describe(
         'where the rest of a larger message goes, in an unlinked file. Default: /var/spool/postern when it is there and can be written, else the system’s directory for temporary files',
       ),
-      .meta({ file: true })
     messageLimit: size()
       .prefault('50MiB')
       .describe('largest message; also what SIZE says in EHLO when the downstream has no smaller limit'),
