@@ -1,38 +1,22 @@
 // Loads the configuration: finds it, reads it, checks it, and follows the files that it names.
-import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
-import { fileURLToPath } from 'node:url';
 import type { SealOptions } from '../authentication/arc/seal.ts';
 import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { parseZone, type Zone } from '../dns/zone.ts';
 import type { Configuration, ListenerConfiguration, TlsConfiguration } from './configuration.ts';
 import { contradictions } from './contradictions.ts';
 import { readCustomChecks } from './custom-checks.ts';
-import { describesListener, namesZone, overrideFromEnvironment, readEnvironment } from './environment.ts';
-import {
-  ConfigurationError,
-  formatPath,
-  type Mistake,
-  mistakesOf,
-  printable,
-  sayIssue,
-  valueAt,
-} from './mistakes.ts';
+import { type ConfigurationPlace, findSource } from './find.ts';
+import { ConfigurationError, type Mistake, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
 import { readSeal } from './seal.ts';
 import { readText, readYaml, reasonOf, type Source } from './source.ts';
-import { withListener } from './stand-in.ts';
 
 type ParsedListener = ParsedConfiguration['listeners'][number];
-
-/** Where a file is looked for when none is named. */
-const defaultFiles: readonly string[] = [
-  '/etc/postern/postern.yaml',
-  fileURLToPath(new URL('../../config/postern.yaml', import.meta.url)),
-];
 
 /** Where large messages go when the file does not say. */
 const defaultSpool = '/var/spool/postern';
@@ -43,32 +27,20 @@ const defaultSpool = '/var/spool/postern';
  * With `file`, that file; else the environment when it describes a listener (POSTERN_LISTEN,
  * POSTERN_DESTINATION); else the first default file there is.
  *
- * @param from.purpose `judge`: nothing will listen, so that no listener is needed, and certificates,
- *   which not everybody may read, are not looked at; default: `serve`
+ * @param from.purpose `judge`: certificates and keys, which not everybody may read, are not looked at either
  * @throws {ConfigurationError} with every mistake that was found
  */
-export function loadConfiguration(from: {
-  readonly file?: string;
-  readonly environment: NodeJS.ProcessEnv;
-  readonly purpose?: 'serve' | 'judge';
-}): Configuration {
-  const { environment, purpose = 'serve' } = from;
-  const file = from.file ?? (describesListener(environment) ? undefined : defaultFiles.find(existsSync));
-  const source = readSource(file, environment, purpose);
+export function loadConfiguration(from: ConfigurationPlace): Configuration {
+  const { purpose = 'serve' } = from;
+  const { file, source, directory, zoneDirectory } = findSource(from);
   const parsed = configurationSchema.safeParse(source.value, { error: sayIssue });
   const { unresolved = [] } = source;
   const isResolved = (path: readonly PropertyKey[]) => !unresolved.some((one) => isAbove(one, path));
   const found = [...(parsed.success ? [] : mistakesOf(parsed.error.issues)), ...contradictions(source.value)];
   // A reference that leads nowhere is not a wrong value as well.
-  const mistakes = [
-    ...unresolved,
-    ...found.filter(({ path }) => !unresolved.some((one) => isAbove(one, path))),
-  ]
+  const mistakes = [...unresolved, ...found.filter(({ path }) => isResolved(path))]
     .sort((one, other) => source.line(one.path) - source.line(other.path))
     .map(({ path, text }) => `${source.place(path)}: ${text}`);
-  const directory = file === undefined ? process.cwd() : dirname(resolve(file));
-  // A variable's path is relative to where the program was started, as in any shell.
-  const zoneDirectory = namesZone(environment) ? process.cwd() : directory;
   const zone = isResolved(['dns', 'zone']) ? readZone(source.value, zoneDirectory, mistakes) : undefined;
   const ruleFile = isResolved(['policy', 'rulesFile'])
     ? readRuleFile(source.value, directory, mistakes)
@@ -88,21 +60,6 @@ export function loadConfiguration(from: {
   const seal = sealing && readSeal(sealing, { source, mistakes: keyMistakes, directory });
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
   return complete(data, { file, directory, zone, tls, customChecks, ruleFile, ...(seal && { seal }) });
-}
-
-function readSource(
-  file: string | undefined,
-  environment: NodeJS.ProcessEnv,
-  purpose: 'serve' | 'judge',
-): Source {
-  if (purpose === 'serve' || (file === undefined && describesListener(environment))) {
-    return file === undefined
-      ? readEnvironment(environment)
-      : overrideFromEnvironment(readYaml(file, environment), environment);
-  }
-  const nothing = { value: {}, place: formatPath, line: () => 0 };
-  const described = file === undefined ? nothing : readYaml(file, environment);
-  return withListener(overrideFromEnvironment(described, environment));
 }
 
 /** Whether a mistake is that of a value at this path, or of one around it. */

@@ -1,0 +1,67 @@
+// Finds where a configuration is described: the file that was named, the environment, or a default file.
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describesListener, namesZone, overrideFromEnvironment, readEnvironment } from './environment.ts';
+import { formatPath } from './mistakes.ts';
+import { readYaml, type Source } from './source.ts';
+import { withListener } from './stand-in.ts';
+
+/** Where a file is looked for when none is named. */
+const defaultFiles: readonly string[] = [
+  '/etc/postern/postern.yaml',
+  fileURLToPath(new URL('../../config/postern.yaml', import.meta.url)),
+];
+
+/** Which configuration is meant. */
+export interface ConfigurationPlace {
+  /** Default: the environment when it describes a listener, else the first default file there is. */
+  readonly file?: string;
+  readonly environment: NodeJS.ProcessEnv;
+  /** `judge`: nothing will listen, so that no listener is needed. Default: `serve`. */
+  readonly purpose?: 'serve' | 'judge';
+}
+
+/** A configuration as it is described, before it is checked. */
+export interface FoundSource {
+  /** Undefined: the environment alone. */
+  readonly file: string | undefined;
+  readonly source: Source;
+  /** Names of files are relative to it. */
+  readonly directory: string;
+  /** That of the zone file is relative to this one. */
+  readonly zoneDirectory: string;
+}
+
+/**
+ * Finds and reads it.
+ *
+ * @throws {ConfigurationError} when the file cannot be read, or is not YAML
+ */
+export function findSource(place: ConfigurationPlace): FoundSource {
+  const { environment, purpose = 'serve' } = place;
+  const file = place.file ?? (describesListener(environment) ? undefined : defaultFiles.find(existsSync));
+  const directory = file === undefined ? process.cwd() : dirname(resolve(file));
+  return {
+    file,
+    source: readSource(file, environment, purpose),
+    directory,
+    // A variable's path is relative to where the program was started, as in any shell.
+    zoneDirectory: namesZone(environment) ? process.cwd() : directory,
+  };
+}
+
+function readSource(
+  file: string | undefined,
+  environment: NodeJS.ProcessEnv,
+  purpose: 'serve' | 'judge',
+): Source {
+  if (purpose === 'serve' || (file === undefined && describesListener(environment))) {
+    return file === undefined
+      ? readEnvironment(environment)
+      : overrideFromEnvironment(readYaml(file, environment), environment);
+  }
+  const nothing = { value: {}, place: formatPath, line: () => 0 };
+  const described = file === undefined ? nothing : readYaml(file, environment);
+  return withListener(overrideFromEnvironment(described, environment));
+}
