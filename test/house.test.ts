@@ -9,7 +9,18 @@ const source = join(import.meta.dirname, '../src');
 /** What each room may import besides itself. `config` knows the schemas of the rooms it configures. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'cli.ts': ['cli'],
-  cli: ['config', 'demo', 'exits.ts', 'printable.ts', 'proxy.ts', 'send', 'telemetry', 'units.ts', 'verify'],
+  cli: [
+    'config',
+    'demo',
+    'exits.ts',
+    'lookup',
+    'printable.ts',
+    'proxy.ts',
+    'send',
+    'telemetry',
+    'units.ts',
+    'verify',
+  ],
   demo: ['config', 'proxy.ts', 'message', 'smtp', 'telemetry'],
   'proxy.ts': [
     'authentication',
@@ -33,6 +44,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'printable.ts',
     'smtp',
   ],
+  lookup: ['authentication', 'dns', 'printable.ts'],
   send: ['input.ts', 'printable.ts', 'progress.ts', 'relay', 'smtp', 'units.ts'],
   'pipeline.ts': ['authentication', 'config', 'policy', 'telemetry'],
   config: ['authentication', 'policy', 'relay', 'smtp', 'dns', 'telemetry', 'units.ts'],

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { exits } from '../exits.ts';
 import { addConfig } from './config.ts';
 import { addDemo } from './demo.ts';
+import { addDns } from './dns.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
 import { addVerify } from './verify.ts';
@@ -18,6 +19,7 @@ export function postern(): Command {
   addServe(program);
   addVerify(program);
   addSend(program);
+  addDns(program);
   addDemo(program);
   addConfig(program);
   return program;

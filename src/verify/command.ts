@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import type { Client } from '../authentication/authentication.ts';
 import type { Configuration, ListenerConfiguration } from '../config/configuration.ts';
-import { loadConfiguration } from '../config/load.ts';
+import { loadForJudging } from '../config/judging.ts';
 import type { HeaderField } from '../message/header-section.ts';
 import { printable } from '../printable.ts';
 import { controlCharacter, parsePathArgument } from '../smtp/path.ts';
@@ -116,14 +116,7 @@ function assumeSender(fields: readonly HeaderField[], note: (text: string) => vo
 
 function load({ config, zone }: VerifyOptions): Configuration {
   if (zone === '') throw new VerifyError('usage', '--zone: expected the name of a file');
-  const environment = zone === undefined ? process.env : { ...process.env, POSTERN_DNS_ZONE: zone };
-  const configuration = loadConfiguration({
-    ...(config !== undefined && { file: config }),
-    environment,
-    purpose: 'judge',
-  });
-  if (zone === undefined) return configuration;
-  return { ...configuration, dns: { ...configuration.dns, zoneOnly: true } };
+  return loadForJudging({ config, zone, environment: process.env });
 }
 
 function choose({ listeners }: Configuration, name: string | undefined): ListenerConfiguration {

@@ -8,19 +8,10 @@ import {
   type Explanation,
 } from '../authentication/story/explanation.ts';
 import type { Plain } from '../authentication/story/plain.ts';
+import { describeFailure } from '../dns/failures.ts';
 import { wrap } from '../printable.ts';
 
 const width = 100;
-
-/** What an administrator calls the failures of DNS. */
-const failures: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'there is no such name (NXDOMAIN)',
-  ENODATA: 'the name has no record of this type (NODATA)',
-  ESERVFAIL: 'the name server failed (SERVFAIL)',
-  ETIMEOUT: 'no answer in time',
-  EREFUSED: 'the name server refused (REFUSED)',
-  EBADNAME: 'this is not a name that can be asked for',
-};
 
 /** @returns lines without their ends, safe for a terminal */
 export function explain(explanation: Explanation): string[] {
@@ -69,7 +60,7 @@ function explainCheck({ check, questions, facts, omitted, results }: CheckExplan
 }
 
 function explainQuestion({ name, type, milliseconds, answer = [], failure }: ExplainedQuestion): string[] {
-  const heard = failure === undefined ? answers(answer) : [failures[failure] ?? failure];
+  const heard = failure === undefined ? answers(answer) : [describeFailure(failure)];
   return [
     ...wrap('  asked ', `${type} ${name} (${milliseconds} ms)`, width),
     ...heard.flatMap((text) => wrap('    ', text, width)),
