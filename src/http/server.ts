@@ -3,8 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Log } from '../telemetry/log.ts';
 import type { Observatory } from '../telemetry/status.ts';
 import { accessRule } from './access.ts';
+import { apiRoutes } from './api.ts';
 import { health, metrics, readiness } from './probes.ts';
 import { type HttpAnswer, type Route, type RouteContext, textAnswer } from './route.ts';
+import { statusPage } from './status-page.ts';
 
 /** A running server. */
 export interface HttpServer {
@@ -51,7 +53,8 @@ export async function startHttp(options: {
   const { address, token, observatory, log } = options;
   const ending = new AbortController();
   const context: RouteContext = { observatory, signal: ending.signal };
-  const find = finder({ open: [health, readiness()], closed: [metrics], token });
+  const closed = [statusPage(), metrics, apiRoutes(observatory, ending.signal)];
+  const find = finder({ open: [health, readiness()], closed, token });
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -76,7 +79,12 @@ export async function startHttp(options: {
     },
   );
   server.maxConnections = limits.connections;
-  await listen(server, address);
+  try {
+    await listen(server, address);
+  } catch (error) {
+    ending.abort();
+    throw error;
+  }
   server.on('error', (error) => log.warn('HTTP server error', { error }));
   return {
     address: boundTo(server),

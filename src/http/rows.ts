@@ -1,0 +1,98 @@
+// A transaction's record, which is plain data of whatever shape, as a row of the list.
+import type { StorySummary } from '../telemetry/trace.ts';
+import type { TransactionRow } from './answers.ts';
+
+/** The fields of a transaction's line in the log. */
+export type TransactionFields = Readonly<Record<string, unknown>>;
+
+/** What a list shows of a text that a stranger chose. */
+const maxCharacters = 320;
+const maxResults = 50;
+
+/** @param time when it ended, ISO 8601 */
+export function rowOf(record: TransactionFields, time: string): TransactionRow {
+  const { recipients, client, sizeBytes } = record;
+  const asked = Array.isArray(recipients) ? recipients : [];
+  const to = asked.length > 0 ? text(fieldsOf(asked[0]).to) : undefined;
+  const reply = replyOf(record);
+  const milliseconds = fieldsOf(record.milliseconds).total;
+  return {
+    id: text(record.id),
+    time,
+    listener: text(record.listener),
+    from: text(record.from),
+    ...(to !== undefined && { to }),
+    recipients: asked.length,
+    client: clientOf(fieldsOf(client)),
+    results: resultsOf(record),
+    disposition: text(record.disposition),
+    ...(reply !== undefined && { reply }),
+    replyClass: replyClassOf(record),
+    ...(typeof sizeBytes === 'number' && { sizeBytes }),
+    ...(typeof milliseconds === 'number' && { milliseconds }),
+  };
+}
+
+/** As far as a summary knows it. */
+export function rowOfStory(summary: StorySummary): TransactionRow {
+  const { id, time, listener, from, recipients, results, disposition } = summary;
+  return { id, time, listener, from, recipients, results, disposition };
+}
+
+/** The gravest class of its replies: `4xx` before `5xx` before `2xx`; `none` where it ended without. */
+export function replyClassOf(record: TransactionFields): string {
+  const finals = textsOf(record.replies);
+  const said =
+    finals.length > 0 ? finals : repliesToRecipients(record).filter((reply) => !reply.startsWith('2'));
+  for (const digit of ['4', '5', '2']) if (said.some((reply) => reply.startsWith(digit))) return `${digit}xx`;
+  return 'none';
+}
+
+/** Method → values. */
+export function resultsOf(record: TransactionFields): Readonly<Record<string, string>> {
+  const results = Object.entries(fieldsOf(record.results)).slice(0, maxResults);
+  return Object.fromEntries(results.map(([method, values]) => [method, text(values)]));
+}
+
+/** Phase → milliseconds. */
+export function millisecondsOf(record: TransactionFields): [string, number][] {
+  return Object.entries(fieldsOf(record.milliseconds)).filter(
+    (entry): entry is [string, number] => typeof entry[1] === 'number' && entry[1] >= 0,
+  );
+}
+
+function replyOf(record: TransactionFields): string | undefined {
+  const [final] = textsOf(record.replies);
+  if (final !== undefined) return shorten(final);
+  const refused = repliesToRecipients(record).find((reply) => !reply.startsWith('2'));
+  if (refused !== undefined) return shorten(refused);
+  return typeof record.aborted === 'string' ? shorten(record.aborted) : undefined;
+}
+
+function repliesToRecipients({ recipients }: TransactionFields): string[] {
+  return Array.isArray(recipients) ? textsOf(recipients.map((each) => fieldsOf(each).reply)) : [];
+}
+
+function clientOf({ ip, name, helo }: TransactionFields): NonNullable<TransactionRow['client']> {
+  return {
+    ...(typeof ip === 'string' && { ip: shorten(ip) }),
+    ...(typeof name === 'string' && { name: shorten(name) }),
+    ...(typeof helo === 'string' && { helo: shorten(helo) }),
+  };
+}
+
+function fieldsOf(value: unknown): TransactionFields {
+  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? shorten(value) : '';
+}
+
+function shorten(value: string): string {
+  return value.length > maxCharacters ? `${value.slice(0, maxCharacters)}...` : value;
+}

@@ -1,0 +1,153 @@
+// The status page as a reader sees it: in a real browser, light and dark, wide and narrow.
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { startHttp } from '../../src/http/server.ts';
+import { silentLog } from '../../src/telemetry/log.ts';
+import { Browser, installedBrowser } from './browser.ts';
+import { BusyObservatory, record, story } from './busy-observatory.ts';
+
+const program = installedBrowser();
+const skip = program === undefined && 'no Chromium';
+const artefacts = join(import.meta.dirname, '../../test-artefacts');
+
+/** A page in a browser, with traffic behind it. */
+async function look(t: TestContext, { scheme, width }: { scheme: 'light' | 'dark'; width: number }) {
+  const busy = new BusyObservatory();
+  const server = await startHttp({
+    address: { host: '127.0.0.1', port: 0 },
+    observatory: busy.observatory,
+    log: silentLog,
+  });
+  t.after(() => server.close());
+  for (let i = 0; i < 60; i += 1) busy.tell(usual(i));
+  busy.tell(story.record);
+  const browser = await Browser.start(program ?? '');
+  t.after(() => browser[Symbol.asyncDispose]());
+  await browser.show({ scheme, width, height: 900 });
+  await browser.open(`http://${server.address}/`);
+  await browser.until(
+    `document.querySelector('#numbers dd') && document.querySelector('#transactions tbody tr')`,
+  );
+  const picture = async (name: string) => {
+    await mkdir(artefacts, { recursive: true });
+    const file = join(artefacts, `status-${name}-${scheme}-${width}.png`);
+    await browser.picture(file);
+    t.diagnostic(`screenshot: ${file}`);
+  };
+  return { browser, busy, picture, server };
+}
+
+function usual(i: number) {
+  const kinds = [
+    {},
+    { from: '', results: { iprev: 'pass', spf: 'none', dkim: 'none', arc: 'none', dmarc: 'none' } },
+    {
+      client: { ip: '2001:db8::4:17' },
+      results: { iprev: 'temperror', spf: 'temperror', dkim: 'pass', arc: 'none', dmarc: 'pass' },
+      disposition: 'tempfail',
+      replies: ['451 4.7.1 try again later'],
+    },
+    {
+      from: 'bounce+a-very-long-tag-with-a-number-0123456789@mailing.customers.newsletter.example.net',
+      recipients: [
+        { to: 'anna@example.com', reply: '250 ok' },
+        { to: 'bert@example.com', reply: '250 ok' },
+      ],
+    },
+  ];
+  const total = 20 + ((i * 37) % 400);
+  return record(`6f9c1e2a${i}.4XyZ1k2lMn${i}`, {
+    ...kinds[(i * 7) % 5 === 3 ? i % 4 : 0],
+    milliseconds: { envelope: 2, receive: total / 4, authenticate: total / 2, relay: total / 5, total },
+  });
+}
+
+const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+
+for (const scheme of ['light', 'dark'] as const) {
+  for (const width of [1280, 360]) {
+    test(`${scheme}, ${width} pixels wide: overview and explanation are there, and nothing is cut off`, {
+      skip,
+    }, async (t) => {
+      const { browser, picture } = await look(t, { scheme, width });
+      const text = async (selector: string) =>
+        String(await browser.ask(`document.querySelector('${selector}').innerText`));
+      assert.match(await text('#problems'), /mailboxes: no destination answers .* in 1 of 2 processes/);
+      assert.match(await text('#numbers'), /transactions a second/);
+      assert.match(await text('#checks'), /spf[\s\S]*pass \d+/);
+      assert.match(await text('#latency'), /authenticate/);
+      assert.match(await text('#pools'), /after-queue[\s\S]*smtp:\/\/127\.0\.0\.1:10026/);
+      assert.match(await text('#dns'), /12,240 answers in the cache/);
+      assert.equal(await browser.ask(`document.querySelectorAll('#transactions tbody tr').length`), 61);
+      assert.match(await text('#transactions tbody tr'), /203\.0\.113\.66/);
+      assert.equal(await browser.ask(overflow), 0);
+      const ground = String(await browser.ask('getComputedStyle(document.body).backgroundColor'));
+      const brightness = Number(/\d+/.exec(ground)?.[0]);
+      assert.equal(brightness > 128, scheme === 'light', ground);
+      await picture('overview');
+
+      await browser.ask(`document.querySelector('#transactions tbody a').click()`);
+      await browser.until(`document.querySelector('#story details')`);
+      assert.match(
+        await text('#story .timeline'),
+        /envelope[\s\S]*receive[\s\S]*authenticate[\s\S]*1412\.5 ms[\s\S]*relay/,
+      );
+      assert.match(await text('#story'), /66\.113\.0\.203\.in-addr\.arpa PTR/);
+      assert.match(await text('#story'), /no name of it leads back to 203\.0\.113\.66/);
+      await browser.ask(`for (const each of document.querySelectorAll('#story details')) each.open = true`);
+      assert.equal(await browser.ask(overflow), 0);
+      await picture('transaction');
+      assert.deepEqual(browser.complaints, []);
+    });
+  }
+}
+
+test('what strangers write is shown, and is never more than text', { skip }, async (t) => {
+  const { browser } = await look(t, { scheme: 'light', width: 1280 });
+  const row = String(await browser.ask(`document.querySelector('#transactions tbody tr').innerText`));
+  assert.ok(row.includes('<img src=x onerror="document.title=1">\\u202e\\u001b[31m"@evil.example'), row);
+  await browser.ask(`location.hash = '#${story.id}'`);
+  await browser.until(`document.querySelector('#story details')`);
+  assert.equal(
+    await browser.ask(`document.querySelectorAll('#story img, #story script, #story b[onmouseover]').length`),
+    0,
+  );
+  assert.ok(String(await browser.ask(`document.querySelector('#story').innerText`)).includes('</script>'));
+  assert.match(String(await browser.ask('document.title')), /^6f9c1e2a\.4XyZ1k2lMnz/);
+  assert.deepEqual(browser.complaints, []);
+});
+
+test('transactions appear while one looks, rest while paused, and can be found', { skip }, async (t) => {
+  const { browser, busy } = await look(t, { scheme: 'light', width: 1280 });
+  await browser.until(`document.querySelector('#live.good')`);
+  busy.tell(record('fresh.1', { from: 'fresh@example.org' }));
+  await browser.until(`document.querySelector('#transactions tbody tr a').innerText === 'fresh@example.org'`);
+  await browser.ask(`document.getElementById('pause').click()`);
+  busy.tell(record('fresh.2', { from: 'later@example.org' }));
+  await browser.ask(
+    `(async () => { const find = document.getElementById('find'); find.value = 'fresh'; find.dispatchEvent(new Event('input')); })()`,
+  );
+  assert.match(
+    String(await browser.ask(`document.querySelector('#transactions tbody tr').innerText`)),
+    /fresh@example\.org/,
+  );
+  await browser.ask(`document.getElementById('find').value = ''; document.getElementById('pause').click()`);
+  await browser.until(`document.querySelector('#transactions tbody tr a').innerText === 'later@example.org'`);
+  assert.deepEqual(browser.complaints, []);
+});
+
+test('a transaction that is not known any more says so', { skip }, async (t) => {
+  const { browser, server } = await look(t, { scheme: 'light', width: 1280 });
+  await browser.open(`http://${server.address}/#gone%2Fsomewhere`);
+  await browser.until(`document.querySelector('#story .notice')`);
+  assert.match(String(await browser.ask(`document.querySelector('#story').innerText`)), /it is forgotten/);
+});
+
+test('the page says when the server is away', { skip }, async (t) => {
+  const { browser, server } = await look(t, { scheme: 'light', width: 1280 });
+  await browser.until(`document.querySelector('#live.good')`);
+  await server.close();
+  await browser.until(`document.querySelector('#live.bad')?.innerText === 'no connection'`);
+});
