@@ -58,6 +58,8 @@ export interface Outcome {
   readonly results: readonly Result[];
   /** Complete fields to add, newest (top) first: latin1 strings, folded, each ends with CRLF. */
   readonly fields: readonly string[];
+  /** Whether an ARC set is among them. */
+  readonly sealed: boolean;
   /** The client as the checks saw it. */
   readonly client: Client;
   readonly clientClass: ClientClass;
@@ -165,9 +167,11 @@ export class Authentication {
     const trusted = this.#trust.classOf(run.context.client) === 'trusted';
     const rewrite: Outcome['rewrite'] = (_name, raw) => (trusted ? undefined : this.#removal.rewrite(raw));
     const added = this.#fields(run, findings, smtputf8);
+    const set = await this.#seal(run, findings, { added, rewrite });
     return {
       results,
-      fields: [...(await this.#seal(run, findings, { added, rewrite })), ...added],
+      fields: [...set, ...added],
+      sealed: set.length > 0,
       client: run.context.client,
       clientClass: run.clientClass,
       listMail: run.listMail,

@@ -64,6 +64,9 @@ export interface DnsCounts {
   readonly failed: number;
 }
 
+/** Is told how long a name server took, whether it answered or not. */
+export type MeasureQuestion = (milliseconds: number) => void;
+
 type Entry = { readonly answer: Answer } | { readonly failure: string };
 
 /** A server in trouble is asked again soon, but not by every message. */
@@ -75,13 +78,15 @@ export class Resolver {
   /** How long one transaction may wait for names altogether. */
   readonly transactionMs: number;
   readonly #options: DnsOptions;
+  readonly #measure: MeasureQuestion | undefined;
   readonly #network: dns.Resolver;
   readonly #cache: LRUCache<string, Entry>;
   readonly #inFlight = new Map<string, Promise<Entry>>();
   readonly #counts = { zone: 0, cached: 0, joined: 0, network: 0, failed: 0 };
 
-  constructor(options: DnsOptions) {
+  constructor(options: DnsOptions, measure?: MeasureQuestion) {
     this.#options = options;
+    this.#measure = measure;
     this.transactionMs = options.transactionMs;
     this.#network = new dns.Resolver({ timeout: options.timeoutMs, tries: options.tries });
     if (options.servers && options.servers.length > 0) this.#network.setServers(options.servers);
@@ -95,6 +100,11 @@ export class Resolver {
 
   get counts(): DnsCounts {
     return { ...this.#counts };
+  }
+
+  /** Answers and failures in the cache. */
+  get entries(): number {
+    return this.#cache.size;
   }
 
   /** Asks for a name. Bounded by timeout and tries only; transactions use {@link forTransaction}. */
@@ -192,6 +202,15 @@ export class Resolver {
   /** node:dns asks for exactly the name it is given: search lists and the hosts file are not used by it. */
   async #query(name: string, type: string): Promise<{ answer: Answer; ageMs: number }> {
     if (!canBeAsked(name)) throw new DnsError('EBADNAME', name, type);
+    const begun = performance.now();
+    try {
+      return await this.#askServers(name, type);
+    } finally {
+      this.#measure?.(performance.now() - begun);
+    }
+  }
+
+  async #askServers(name: string, type: string): Promise<{ answer: Answer; ageMs: number }> {
     if (type === 'A' || type === 'AAAA') {
       const records = await (type === 'A'
         ? this.#network.resolve4(name, { ttl: true })

@@ -113,6 +113,10 @@ export class Metrics {
     if (!ofProcess) return;
     this.#lag = new EventLoopLag(this.#registry);
     collectDefaultMetrics({ register: this.#registry });
+    // We have our own, for which the worst process counts, and not the mean of all.
+    for (const name of this.#registry.getMetricsAsArray().map((metric) => metric.name)) {
+      if (name.startsWith('nodejs_eventloop_lag')) this.#registry.removeSingleMetric(name);
+    }
   }
 
   /** Upstream connected. */

@@ -3,7 +3,10 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import type { WorkerStatus } from './status.ts';
 
 /** What is read. */
-export type ObservedStatus = Pick<WorkerStatus, 'listeners' | 'dns' | 'spool'>;
+export interface ObservedStatus extends Pick<WorkerStatus, 'listeners' | 'dns' | 'spool'> {
+  /** What the spool may take, in memory and on disk. */
+  readonly spoolLimitBytes: number;
+}
 
 /** One whose status is read, and what it had counted when it was read last. */
 interface Source {
@@ -26,6 +29,7 @@ export class StatusMetrics {
   readonly #dnsEntries: Gauge;
   readonly #spoolBytes: Gauge<'where'>;
   readonly #spoolMessages: Gauge;
+  readonly #spoolLimit: Gauge;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -59,6 +63,7 @@ export class StatusMetrics {
     });
     this.#dnsEntries = gauge('dns_cache_entries', 'Answers in the cache.', []);
     this.#spoolBytes = gauge('spool_bytes', 'Bytes of messages that are being handled.', ['where']);
+    this.#spoolLimit = gauge('spool_limit_bytes', 'What messages may take, in memory and on disk.', []);
     this.#spoolMessages = gauge('spool_messages', 'Messages that are being handled.', []);
   }
 
@@ -76,7 +81,7 @@ export class StatusMetrics {
   collect(): void {
     for (const each of [this.#open, this.#pool, this.#poolSize, this.#poolWaiting, this.#reachable])
       each.reset();
-    let [entries, memoryBytes, diskBytes, messages] = [0, 0, 0, 0];
+    let [entries, memoryBytes, diskBytes, messages, limitBytes] = [0, 0, 0, 0, 0];
     for (const source of this.#sources) {
       const status = source.read();
       this.#count(source, status);
@@ -93,11 +98,13 @@ export class StatusMetrics {
       memoryBytes += status.spool.memoryBytes;
       diskBytes += status.spool.diskBytes;
       messages += status.spool.messages;
+      limitBytes += status.spoolLimitBytes;
     }
     this.#dnsEntries.set(entries);
     this.#spoolBytes.set({ where: 'memory' }, memoryBytes);
     this.#spoolBytes.set({ where: 'disk' }, diskBytes);
     this.#spoolMessages.set(messages);
+    this.#spoolLimit.set(limitBytes);
   }
 
   /** What the source has counted since it was read last. */

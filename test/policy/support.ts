@@ -37,6 +37,7 @@ export function inputOf({ results = [], signedBy = [], outcome, header = [], ...
     outcome: {
       results: [...plain, ...signed],
       fields: [],
+      sealed: false,
       client: { ip: '192.0.2.10', helo: 'mail.example.com' },
       clientClass: 'stranger',
       listMail: false,

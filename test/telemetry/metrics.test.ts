@@ -32,6 +32,7 @@ function status(changes: { failures?: number; cached?: number; open?: number } =
     ],
     dns: { zone: 1, cached, joined: 2, network: 5, failed: 2, entries: 7 },
     spool: { memoryBytes: 100, diskBytes: 200, messages: 3 },
+    spoolLimitBytes: 1000,
   };
 }
 
@@ -147,6 +148,7 @@ test('gauges are read when somebody asks, counters are what was added since', as
   assert.equal(found.get('postern_spool_bytes{where="memory"}'), 100);
   assert.equal(found.get('postern_spool_bytes{where="disk"}'), 200);
   assert.equal(found.get('postern_spool_messages'), 3);
+  assert.equal(found.get('postern_spool_limit_bytes'), 1000);
 });
 
 test('a source that is over takes its gauges along, and leaves what it counted', async () => {
