@@ -17,10 +17,14 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'printable.ts',
     'proxy.ts',
     'send',
+    'supervisor',
     'telemetry',
+    'top',
     'units.ts',
     'verify',
   ],
+  library: ['authentication', 'config', 'policy', 'proxy.ts', 'telemetry', 'verify'],
+  supervisor: ['config', 'exits.ts', 'http', 'listener', 'proxy.ts', 'smtp', 'telemetry', 'version.ts'],
   demo: ['config', 'proxy.ts', 'message', 'smtp', 'telemetry'],
   'proxy.ts': [
     'authentication',
@@ -45,6 +49,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'smtp',
   ],
   lookup: ['authentication', 'dns', 'printable.ts'],
+  top: ['printable.ts', 'progress.ts'],
   send: ['input.ts', 'printable.ts', 'progress.ts', 'relay', 'smtp', 'units.ts'],
   'pipeline.ts': ['authentication', 'config', 'policy', 'telemetry'],
   config: ['authentication', 'policy', 'relay', 'smtp', 'dns', 'telemetry', 'units.ts'],
@@ -63,6 +68,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'progress.ts': ['printable.ts'],
   'printable.ts': [],
   'units.ts': [],
+  'version.ts': [],
 };
 
 const files = globSync('**/*.ts', { cwd: source });

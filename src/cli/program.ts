@@ -7,6 +7,7 @@ import { addDemo } from './demo.ts';
 import { addDns } from './dns.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
+import { addTop } from './top.ts';
 import { addVerify } from './verify.ts';
 
 /** The program, ready to parse a command line; a wrong one ends the process with status 64. */
@@ -20,6 +21,7 @@ export function postern(): Command {
   addVerify(program);
   addSend(program);
   addDns(program);
+  addTop(program);
   addDemo(program);
   addConfig(program);
   return program;
