@@ -1,8 +1,9 @@
-// `postern serve`: the proxy, until a signal ends it.
-import { accessSync, constants } from 'node:fs';
+// `postern serve`: the primary process, until a signal ends it.
 import type { Command } from 'commander';
 import type { Configuration } from '../config/configuration.ts';
+import { loadConfiguration } from '../config/load.ts';
 import { exits } from '../exits.ts';
+import type { Supervisor } from '../supervisor/supervisor.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { load } from './load.ts';
 
@@ -10,28 +11,38 @@ import { load } from './load.ts';
 export function addServe(program: Command): void {
   program
     .command('serve')
-    .description('run the proxy until SIGTERM or SIGINT')
+    .description('run the proxy until SIGTERM or SIGINT; SIGHUP reads the configuration again')
     .option('-c, --config <file>', 'configuration file; default: the environment, /etc/postern/postern.yaml')
-    .action(async ({ config }: { config?: string }) => serve(load(config)));
+    .action(async ({ config }: { config?: string }) => serve(config));
 }
 
 /** Runs the proxy; the process ends with it. */
-async function serve(configuration: Configuration): Promise<void> {
+async function serve(file: string | undefined): Promise<void> {
+  const configuration = load(file);
   const log = createLog(configuration.log);
+  const { Supervisor: MailSupervisor } = await import('../supervisor/supervisor.ts');
+  const { startFailure, startStatus } = await import('../supervisor/start-failure.ts');
+  const { surviveMistakes } = await import('../supervisor/survive.ts');
+  const { Systemd } = await import('../supervisor/systemd.ts');
   surviveMistakes(log);
-  const signalled = untilSignal(log);
-  const { Proxy: MailProxy } = await import('../proxy.ts');
-  const proxy = new MailProxy(configuration, log);
+  const supervisor = new MailSupervisor({
+    configuration,
+    load: () => loadConfiguration({ ...(file !== undefined && { file }), environment: process.env }),
+    log,
+    systemd: new Systemd(process.env, log),
+  });
+  const signalled = untilSignal(supervisor, log);
   try {
-    await proxy.start();
+    await Promise.race([supervisor.start(), signalled]);
   } catch (error) {
     process.stderr.write(`postern: ${startFailure(error)}\n`);
     process.exit(startStatus(error));
   }
-  console.log(`postern: listening on ${describeListeners(configuration, proxy.addresses)}`);
-  warnAboutSpool(configuration, log);
+  if (supervisor.addresses.size > 0) {
+    console.log(`postern: listening on ${describeListeners(configuration, supervisor.addresses)}`);
+  }
   await signalled;
-  await proxy.stop();
+  await supervisor.stop();
   log.info('stopped');
   process.exit(exits.ok);
 }
@@ -41,60 +52,23 @@ function describeListeners(configuration: Configuration, addresses: ReadonlyMap<
 }
 
 /** The first signal asks for an orderly end, which is bounded; whoever sends a second one will not wait. */
-function untilSignal(log: Log): Promise<void> {
+function untilSignal(supervisor: Supervisor, log: Log): Promise<void> {
+  process.on('SIGHUP', () => {
+    log.info('reloading', { signal: 'SIGHUP' });
+    supervisor.reload();
+  });
   return new Promise((resolve) => {
     let signals = 0;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
         signals += 1;
-        if (signals > 1) process.exit(128 + (signal === 'SIGTERM' ? 15 : 2));
+        if (signals > 1) {
+          supervisor.kill();
+          process.exit(128 + (signal === 'SIGTERM' ? 15 : 2));
+        }
         log.info('stopping', { signal });
         resolve();
       });
     }
   });
-}
-
-/** What comes up to here is a mistake of ours in one transaction; all the others still go on. */
-function surviveMistakes(log: Log): void {
-  const report = (event: string) => (error: unknown) => {
-    log.error(event, { error, stack: error instanceof Error ? error.stack : undefined });
-  };
-  process.on('unhandledRejection', report('unhandled rejection'));
-  process.on('uncaughtException', report('uncaught exception'));
-}
-
-function startFailure(error: unknown): string {
-  if (!(error instanceof Error)) return `cannot start: ${String(error)}`;
-  const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  if (address === undefined) return `cannot start: ${error.message}`;
-  const host = address.includes(':') ? `[${address}]` : address;
-  const isPath = port === undefined || port < 0;
-  const where = isPath ? `unix:${address}` : `${host}:${port}`;
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another program listens there',
-    EADDRNOTAVAIL: 'this host does not have that address',
-    // For the path of a UNIX socket, Node.js says the same of a directory that is not there.
-    EACCES: isPath ? 'permission denied, or no such directory' : 'permission denied',
-    ENOTFOUND: 'there is no such host',
-  };
-  return `cannot listen on ${where}: ${reasons[code ?? ''] ?? error.message} (${code})`;
-}
-
-function startStatus(error: unknown): number {
-  const { code, syscall } = error as Partial<NodeJS.ErrnoException>;
-  if (code === 'EACCES' || code === 'EPERM') return exits.permission;
-  return syscall === undefined ? exits.software : exits.system;
-}
-
-/** Only large messages need the directory, so that mail passes without it; but who runs this should know. */
-function warnAboutSpool({ spool }: Configuration, log: Log): void {
-  try {
-    accessSync(spool.directory, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    log.warn('large messages will be put off with 452: the spool directory cannot be written', {
-      directory: spool.directory,
-      error,
-    });
-  }
 }

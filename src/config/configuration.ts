@@ -8,6 +8,7 @@ import type { DnsOptions } from '../dns/resolver.ts';
 import type { PolicyOptions } from '../policy/schema.ts';
 import type { Destination } from '../relay/destination.ts';
 import type { PoolOptions } from '../relay/pool.ts';
+import type { LogOptions } from '../telemetry/log-options.ts';
 import type { RuleFileConfiguration } from './rules.ts';
 
 /** Where a server listens on TCP; port 0 is any free port. */
@@ -56,10 +57,20 @@ export interface TlsConfiguration {
   readonly mode: 'starttls' | 'implicit';
 }
 
+/** Who may connect to a UNIX socket; what is not named is as the system makes it. */
+export interface SocketConfiguration {
+  readonly mode?: number;
+  /** A name or a number. */
+  readonly owner?: string | number;
+  readonly group?: string | number;
+}
+
 /** One front door and the back door that belongs to it. */
 export interface ListenerConfiguration {
   readonly name: string;
   readonly listen: SocketAddress;
+  /** Who may connect to a UNIX socket. */
+  readonly socket?: SocketConfiguration;
   readonly mode: Mode;
   /** Networks that may connect and are believed (XFORWARD). */
   readonly clients: readonly string[];
@@ -83,12 +94,8 @@ export interface SpoolConfiguration {
   readonly memoryBytes: number;
   readonly directory: string;
   readonly messageLimitBytes: number;
-}
-
-/** What is logged, and how. */
-export interface LogConfiguration {
-  readonly level: 'error' | 'warn' | 'info' | 'debug';
-  readonly format: 'json' | 'text';
+  /** What all messages at work take together at most, in memory and on disk. */
+  readonly limitBytes: number;
 }
 
 /** A whole configuration. */
@@ -118,5 +125,11 @@ export interface Configuration {
   readonly http: TcpAddress | false;
   /** Processes. */
   readonly workers: number;
-  readonly log: LogConfiguration;
+  /** Who the workers run as, when the program is started as root: names or numbers. */
+  readonly user?: string | number;
+  readonly group?: string | number;
+  /** How long open transactions may take when the program stops. */
+  readonly stopMs: number;
+  /** What is logged, how and where. */
+  readonly log: Required<LogOptions>;
 }

@@ -1,7 +1,8 @@
 // The modules that the configuration names as checks: found beside it, loaded, and blamed by line.
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { CustomCheckError, type CustomEntry, loadCustomCheck } from '../authentication/custom.ts';
+import type { Configuration } from './configuration.ts';
 import { printable } from './mistakes.ts';
 import type { Source } from './source.ts';
 
@@ -34,4 +35,19 @@ export function readCustomChecks(
       return [];
     }
   });
+}
+
+/**
+ * Loads those of a configuration that another process has read and found good.
+ *
+ * @throws {CustomCheckError} when a module has changed since, and cannot be used any more
+ */
+export function reloadCustomChecks(
+  configuration: Pick<Configuration, 'file' | 'checks'>,
+): readonly ConfiguredCheck[] {
+  const { file, checks } = configuration;
+  const directory = file === undefined ? process.cwd() : dirname(resolve(file));
+  return checks.custom.map((entry) =>
+    loadCustomCheck({ ...entry, module: resolve(directory, entry.module) }),
+  );
 }

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { type Destination, parseDestination } from '../relay/destination.ts';
 import { Networks } from '../smtp/networks.ts';
+import type { LogOutput } from '../telemetry/log-output.ts';
 import { parseSize, parseTime, sizeForm, timeForm } from '../units.ts';
 import type { SocketAddress, TcpAddress } from './configuration.ts';
 import { show, wrong } from './mistakes.ts';
@@ -34,7 +35,7 @@ const tcpPattern = /^(?:\[[^\]]+\]|[^:[\]]+):[0-9]{1,5}$/;
 export function size(least = 1, most = Number.MAX_SAFE_INTEGER) {
   const error = (issue: { readonly input?: unknown }) => wrong(issue.input, 'a size', sizeForm);
   return z
-    .union([z.string().meta({ pattern: sizePattern.source }), z.number()], { error })
+    .union([z.string().meta({ pattern: sizePattern.source }), z.number().meta({ unit: 'bytes' })], { error })
     .transform((value, context): number => {
       const bytes = parseSize(value);
       if (bytes !== undefined && bytes >= least && bytes <= most) return bytes;
@@ -109,6 +110,33 @@ export const authservId = text('an authserv-id', 'a name such as example.com', t
   tokenPattern.test(value) ? value : undefined,
 );
 
+const accountForm = 'a name or a number';
+const accountError = (issue: { readonly input?: unknown }) => wrong(issue.input, 'a name', accountForm);
+
+/** A user or a group of the system; whether there is one is seen when it is needed. */
+export const account = z.union(
+  [
+    z.int().min(0).max(0xffff_fffe),
+    z.string().regex(/^(?!-)[A-Za-z0-9._-]{1,32}\$?$/, { error: accountError }),
+  ],
+  { error: accountError },
+);
+
+const modeForm = 'three octal digits for owner, group and others such as "0660", the owner’s 6 or 7';
+
+/**
+ * Permissions, to their number. YAML reads 0660 as 660 and 0o660 as 432: digits are taken as octal ones, and
+ * what would take the right to connect from the owner, as the second does, is refused.
+ */
+export const fileMode = z
+  .union([z.string(), z.number()], { error: (issue) => wrong(issue.input, 'a mode', modeForm) })
+  .transform((value, context): number => {
+    const digits = /^(?:0o?)?([67][0-7]{2})$/.exec(String(value))?.[1];
+    if (digits !== undefined) return Number.parseInt(digits, 8);
+    context.addIssue({ code: 'custom', message: wrong(value, 'a mode', modeForm) });
+    return z.NEVER;
+  });
+
 /** Where to listen on TCP. */
 export const tcpAddress = text('an address', 'host:port or "[v6]:port"', tcpPattern, parseTcp);
 
@@ -144,6 +172,23 @@ export const nameServer = text(
     if (isIP(value) !== 0) return value;
     const address = parseTcp(value);
     return address && isIP(address.host) !== 0 && address.port > 0 ? value : undefined;
+  },
+);
+
+/** Where the log goes: a stream of the process, a file, or a syslog server by its address. */
+export const logOutput = text(
+  'a place for the log',
+  'stdout, stderr, /path/of/a/file or syslog://address:port',
+  /^(?:stdout|stderr|\/.+|syslog:\/\/.+)$/,
+  (value): LogOutput | undefined => {
+    if (value === 'stdout' || value === 'stderr') return { kind: value };
+    if (/^\/.*[^/]$/.test(value) && !value.includes('\0')) return { kind: 'file', path: value };
+    const server = /^syslog:\/\/(.+)$/.exec(value)?.[1] ?? '';
+    const bare = isIP(server) === 4 || /^\[.*\]$/.test(server) ? `${server}:514` : server;
+    const address = parseTcp(bare);
+    return address && isIP(address.host) !== 0 && address.port > 0
+      ? { kind: 'syslog', ...address }
+      : undefined;
   },
 );
 

@@ -2,10 +2,12 @@
 import { z } from 'zod';
 import type { LimitConfiguration, PoolConfiguration, TimeoutConfiguration } from './configuration.ts';
 import {
+  account,
   authservId,
   count,
   destination,
   destinationForm,
+  fileMode,
   network,
   size,
   socketAddress,
@@ -139,6 +141,14 @@ const tls = z.strictObject({
     .describe('`starttls`: offered in EHLO; `implicit`: TLS from the first byte'),
 });
 
+const socket = z.strictObject({
+  mode: fileMode
+    .optional()
+    .describe('permissions such as `"0660"`; who may write may connect. Default: the umask’s'),
+  owner: account.optional().describe('its user: a name or a number. Default: who starts Postern'),
+  group: account.optional().describe('its group: a name or a number. Default: that of who starts Postern'),
+});
+
 const nameForm = 'letters, digits, ".", "_" and "-", at most 64';
 const nameError = (issue: { readonly input?: unknown }) => wrong(issue.input, 'a name', nameForm);
 
@@ -149,6 +159,7 @@ export const listenerSchema = z.strictObject({
     .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: nameError })
     .describe('its name in logs and metrics'),
   listen: socketAddress.describe('`host:port`, `"[v6]:port"` or `unix:/path`; port 0 is any free port'),
+  socket: socket.optional().describe('who may connect to a UNIX socket; on TCP it means nothing'),
   mode: z
     .enum(['before-queue', 'after-queue'])
     .describe(

@@ -6,7 +6,12 @@ import { createSecureContext } from 'node:tls';
 import type { SealOptions } from '../authentication/arc/seal.ts';
 import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { parseZone, type Zone } from '../dns/zone.ts';
-import type { Configuration, ListenerConfiguration, TlsConfiguration } from './configuration.ts';
+import type {
+  Configuration,
+  ListenerConfiguration,
+  SocketConfiguration,
+  TlsConfiguration,
+} from './configuration.ts';
 import { contradictions } from './contradictions.ts';
 import { readCustomChecks } from './custom-checks.ts';
 import { type ConfigurationPlace, findSource } from './find.ts';
@@ -151,7 +156,17 @@ function complete(
   parsed: ParsedConfiguration,
   { file, directory, zone, tls, customChecks, ruleFile, seal }: Found,
 ): Configuration {
-  const { hostname, authservId = hostname, listeners, dns, spool, ...rest } = parsed;
+  const {
+    hostname,
+    authservId = hostname,
+    listeners,
+    dns,
+    spool,
+    user,
+    group,
+    stopTimeout,
+    ...rest
+  } = parsed;
   const { zoneFile: _, ...dnsRest } = dns;
   return {
     ...(file !== undefined && { file }),
@@ -162,6 +177,9 @@ function complete(
     customChecks,
     ...(ruleFile && { ruleFile }),
     ...(seal && { seal }),
+    ...(user !== undefined && { user }),
+    ...(group !== undefined && { group }),
+    stopMs: stopTimeout,
     spool: {
       ...spool,
       directory: spool.directory === undefined ? findSpool() : resolve(directory, spool.directory),
@@ -178,12 +196,22 @@ function completeListener(
   pem: TlsConfiguration | undefined,
   above: { readonly hostname: string; readonly authservId: string },
 ): ListenerConfiguration {
-  const { tls: _, limits, authservId = above.authservId, ...rest } = listener;
+  const { tls: _, limits, socket, authservId = above.authservId, ...rest } = listener;
   return {
     ...rest,
     hostname: above.hostname,
     authservId,
     limits: { ...limits, answerMs: limits.answerMs ?? answerMs[listener.mode] },
     ...(pem && { tls: pem }),
+    ...(socket && { socket: definedOf(socket) }),
+  };
+}
+
+/** Without the keys that are undefined. */
+function definedOf({ mode, owner, group }: NonNullable<ParsedListener['socket']>): SocketConfiguration {
+  return {
+    ...(mode !== undefined && { mode }),
+    ...(owner !== undefined && { owner }),
+    ...(group !== undefined && { group }),
   };
 }

@@ -5,12 +5,16 @@ import { checksSchema } from '../authentication/checks.ts';
 import { isResultsName, resultsNameForm } from '../authentication/header/results-name.ts';
 import type { DnsOptions } from '../dns/resolver.ts';
 import { policySchema } from '../policy/schema.ts';
+import { logFormats, logLevels } from '../telemetry/log-options.ts';
+import { privacies } from '../telemetry/privacy.ts';
 import type { SpoolConfiguration } from './configuration.ts';
 import {
+  account,
   address,
   authservId,
   count,
   hostName,
+  logOutput,
   nameServer,
   network,
   size,
@@ -168,12 +172,18 @@ const spool = z
     messageLimit: size()
       .prefault('50MiB')
       .describe('largest message; also what SIZE says in EHLO when the downstream has no smaller limit'),
+    limit: size()
+      .prefault('4GiB')
+      .describe(
+        'all messages at work together, in memory and on disk; what would be more gets 452 4.3.1. Each process may always hold one message',
+      ),
   })
   .transform(
-    ({ memory, directory, messageLimit }): Spool => ({
+    ({ memory, directory, messageLimit, limit }): Spool => ({
       memoryBytes: memory,
       directory,
       messageLimitBytes: messageLimit,
+      limitBytes: limit,
     }),
   );
 
@@ -184,7 +194,7 @@ const http = z
   })
   .prefault('127.0.0.1:8025')
   .describe(
-    'where metrics, health and status are; loopback, since they say who writes to whom; `false`: off. Checked, but not served yet',
+    'where metrics, health and status are; loopback, since they say who writes to whom; `false`: off',
   );
 
 const mostWorkers = 1024;
@@ -194,8 +204,30 @@ const workers = z
     error: (issue) => wrong(issue.input, 'a number of processes', workersForm),
   })
   .prefault('auto')
-  .describe('processes; `auto`: one per core. Checked, but one process does all the work for now')
+  .describe('processes; `auto`: one per core. Limits, pools and the spool are shared out among them')
   .transform((value) => (value === 'auto' ? availableParallelism() : value));
+
+const log = z.strictObject({
+  level: z
+    .enum(logLevels)
+    .prefault('info')
+    .describe('`info`: one line for each message, and what goes wrong; `debug`: each connection too'),
+  format: z
+    .enum(logFormats)
+    .prefault('json')
+    .describe('for machines, for people, or for people with a priority before each line (`<6>`, journald)'),
+  output: logOutput
+    .prefault('stdout')
+    .describe(
+      '`stdout`, `stderr`, the absolute path of a file (it may be rotated at any time), or `syslog://address:514` (RFC 5424 over UDP)',
+    ),
+  privacy: z
+    .enum(privacies)
+    .prefault('none')
+    .describe(
+      'what is masked, in the log, the stories and the status page: nothing; local parts of mail `addresses`; or `all`, clients’ addresses and names too',
+    ),
+});
 
 /** A configuration as it stands in the file. */
 export const configurationSchema = z.strictObject({
@@ -219,16 +251,16 @@ export const configurationSchema = z.strictObject({
   spool: spool.prefault({}).describe('where messages stay while they are judged'),
   http,
   workers,
-  log: z
-    .strictObject({
-      level: z
-        .enum(['error', 'warn', 'info', 'debug'])
-        .prefault('info')
-        .describe('`info`: one line for each message; `debug`: the whole story'),
-      format: z.enum(['json', 'text']).prefault('json').describe('for machines, or for people'),
-    })
-    .prefault({})
-    .describe('what is written to standard output'),
+  user: account
+    .optional()
+    .describe(
+      'who the workers run as, a name or a number; only root can become somebody else. Default: who starts Postern',
+    ),
+  group: account.optional().describe('their group. Default: that of `user`'),
+  stopTimeout: time()
+    .prefault('30s')
+    .describe('how long open transactions may take when Postern stops; below the 90 s of systemd'),
+  log: log.prefault({}).describe('what is told of each message and of what goes wrong'),
 });
 
 /** What the schema makes of a file, before names of files in it are followed. */

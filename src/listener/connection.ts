@@ -27,6 +27,9 @@ export interface ConnectionServer extends SMTPServer {
 const longestHoldMs = 100;
 const mostHeldCharacters = 4096;
 
+/** A client that has been silent for so long is not just about to say something. */
+const quietMs = 1000;
+
 /**
  * A connection. What is smtp-server's: TLS, the idle timeout, the half-close, the end. What is not:
  * its 100 ms before the greeting, its parser, its replies, and all it knows of verbs.
@@ -37,7 +40,11 @@ export class Connection extends SMTPConnection {
   #held = '';
   #holdTimer: NodeJS.Timeout | undefined;
   #transactionTimer: NodeJS.Timeout | undefined;
+  #quietTimer: NodeJS.Timeout | undefined;
   #draining = false;
+  #retiring = false;
+  /** Whether a transaction has ended. */
+  #served = false;
 
   /** Admits or refuses the connection, and greets at once. */
   override init(): void {
@@ -69,6 +76,21 @@ export class Connection extends SMTPConnection {
     if (!this.#dialogue?.inTransaction && !this._handlerPending) this.#goodbye();
   }
 
+  /**
+   * Ends in a quiet moment: when nothing was said for a while after a transaction. Until then it is served, so
+   * that nobody gets 421 in place of the answer to a command that was on its way.
+   */
+  retire(): void {
+    this.#retiring = true;
+    this.#waitForQuiet();
+  }
+
+  /** The time is over: 421, whatever is going on. */
+  cutOff(): void {
+    this.#dialogue?.end('the service is shutting down');
+    this.#goodbye();
+  }
+
   // The super constructor calls this before our fields are there: they are touched only inside the events.
   override _createParser(): Parser {
     const parser: Parser = new Parser(
@@ -92,6 +114,7 @@ export class Connection extends SMTPConnection {
     super._onClose();
     clearTimeout(this.#transactionTimer);
     clearTimeout(this.#holdTimer);
+    clearTimeout(this.#quietTimer);
     this.#dialogue?.end('upstream closed the connection');
   }
 
@@ -115,6 +138,7 @@ export class Connection extends SMTPConnection {
     const dialogue = this.#dialogue;
     // Bytes of before a TLS handshake, or after the end, are nobody's commands (RFC 3207 §5).
     if (!dialogue || this._upgrading || this._closing) return;
+    clearTimeout(this.#quietTimer);
     this._handlerPending = true;
     try {
       const { reply, next } = await dialogue.command(line);
@@ -150,9 +174,11 @@ export class Connection extends SMTPConnection {
   /** One transaction has so long from MAIL to its final reply; afterwards the connection ends. */
   #watchTransaction(dialogue: Dialogue): void {
     if (!dialogue.inTransaction) {
+      this.#served ||= this.#transactionTimer !== undefined;
       clearTimeout(this.#transactionTimer);
       this.#transactionTimer = undefined;
       if (this.#draining) this.#goodbye();
+      else this.#waitForQuiet();
       return;
     }
     this.#transactionTimer ??= setTimeout(() => {
@@ -160,6 +186,14 @@ export class Connection extends SMTPConnection {
       this.#flush();
       this.send(421, 'transaction took too long');
     }, this._server.connectionSettings.limits.transactionMs).unref();
+  }
+
+  #waitForQuiet(): void {
+    clearTimeout(this.#quietTimer);
+    if (!this.#retiring || !this.#served || this.#dialogue?.inTransaction) return;
+    this.#quietTimer = setTimeout(() => {
+      if (!this.#dialogue?.inTransaction && !this._handlerPending) this.#goodbye();
+    }, quietMs);
   }
 
   #startTls(reply: Reply): void {

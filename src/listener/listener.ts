@@ -1,20 +1,20 @@
 // A listener: one place where upstream connects, with its pool, its checks and its transactions.
 import { randomBytes } from 'node:crypto';
-import { lstat, unlink } from 'node:fs/promises';
-import { connect, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { Extensions } from '../smtp/extensions.ts';
 import { Networks } from '../smtp/networks.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
 import { Transaction, type TransactionSettings } from '../transaction/transaction.ts';
+import { bind, type ListenAddress } from './bind.ts';
 import { Connection, type ConnectionServer, type ConnectionSettings } from './connection.ts';
 import type { Peer } from './dialogue.ts';
 
 /** What a listener is made from. */
 export interface ListenerOptions {
   readonly name: string;
-  readonly listen: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly listen: ListenAddress;
   /** Who may connect, and is believed. */
   readonly clients: readonly string[];
   /** Whose connections begin with a PROXY header. */
@@ -31,13 +31,23 @@ export interface ListenerOptions {
   readonly transaction: TransactionSettings;
   /** What the downstream offers, as far as it can be learned. */
   offers(): Promise<Extensions | undefined>;
+  /** Upstream has connected. */
+  connected?(): void;
   log(level: 'debug' | 'info' | 'warn' | 'error', event: string, fields: Record<string, unknown>): void;
 }
 
-/** A process on this machine accepts in much less, or is stuck and has the address still. */
-const probeMs = 1000;
+/** How a listener ends. */
+export interface Ending {
+  /** How long connections may go on with one transaction after another; 0: only open ones may end. */
+  readonly patienceMs: number;
+  /** How long open transactions may take; what is left then gets 421. */
+  readonly graceMs: number;
+}
 
-/** A front door. `open` binds it, `close` lets what is running end and then closes it. */
+/** What is on its way to a peer when its connection is cut off may take so long. */
+const lingerMs = 500;
+
+/** A front door. `open` binds it, or others `accept` for it; `close` lets what is running end and then closes it. */
 export class Listener {
   readonly name: string;
   readonly #options: ListenerOptions;
@@ -58,63 +68,35 @@ export class Listener {
    * @throws {Error} of node:net when it cannot be bound
    */
   async open(): Promise<string> {
-    const { listen } = this.#options;
-    const server = this.#server.server;
-    if ('path' in listen) await removeLeftover(listen.path);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.once('listening', () => {
-        server.off('error', reject);
-        resolve();
-      });
-      this.#server.listen(
-        'path' in listen ? { path: listen.path } : { host: listen.host, port: listen.port },
-      );
-    });
-    return addressOf(server);
+    return bind(this.#server.server, this.#options.listen);
   }
 
-  /**
-   * Stops accepting, lets open transactions end, and closes what is left when the time is over.
-   *
-   * @param graceMs how long transactions may take
-   */
-  async close(graceMs: number): Promise<void> {
-    await this.#server.drain(graceMs);
+  /** Takes a connection that another process has accepted. */
+  accept(socket: Socket): void {
+    this.#server.server.emit('connection', socket);
   }
-}
 
-/** A socket that nobody listens on any more, left by a process that was killed, would be in the way for ever. */
-async function removeLeftover(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (!found?.isSocket()) return;
-  const probe = connect({ path });
-  const refused = await new Promise<boolean>((resolve) => {
-    probe.once('connect', () => resolve(false));
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
-    probe.once('close', () => resolve(false));
-    probe.setTimeout(probeMs, () => probe.destroy());
-  });
-  probe.destroy();
-  if (refused) await unlink(path);
-}
+  /** Open connections from upstream. */
+  get connections(): number {
+    return this.#server.open;
+  }
 
-function addressOf(server: Server): string {
-  const address = server.address();
-  if (address === null) return '';
-  if (typeof address === 'string') return `unix:${address}`;
-  return address.family === 'IPv6'
-    ? `[${address.address}]:${address.port}`
-    : `${address.address}:${address.port}`;
+  /** Stops accepting and ends as it is told; a second call may be less patient than the first. */
+  async close(ending: Ending): Promise<void> {
+    await this.#server.drain(ending);
+  }
 }
 
 /** smtp-server with connections of ours. */
 class UpstreamServer extends SMTPServer implements ConnectionServer {
   readonly connectionSettings: ConnectionSettings;
   readonly #proxies: Networks;
+  readonly #connected: ListenerOptions['connected'];
   readonly #open = new Set<Connection>();
   readonly #unix: boolean;
-  #draining = false;
+  #ending: 'gently' | 'now' | undefined;
+  #timers: NodeJS.Timeout[] = [];
+  #emptied = Promise.withResolvers<void>();
 
   constructor(options: ListenerOptions) {
     const { tls, limits } = options;
@@ -130,6 +112,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
       secure: tls?.mode === 'implicit',
       ...(tls ? { cert: tls.certificate, key: tls.key } : {}),
     });
+    this.#connected = options.connected;
     this.#unix = 'path' in options.listen;
     this.#proxies = new Networks(options.proxyProtocol);
     const clients = new Networks(options.clients);
@@ -147,30 +130,69 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
     };
   }
 
+  /** Connections, those whose PROXY header or handshake is missing included. */
+  get open(): number {
+    return this.#open.size + this._pendingSockets.size;
+  }
+
   override connect(socket: Socket, socketOptions: SMTPConnectionOptions): void {
     const connection = new Connection(this, socket, socketOptions);
     this.connections.add(connection);
     this.#open.add(connection);
-    socket.once('close', () => this.#open.delete(connection));
+    this.#connected?.();
+    socket.once('close', () => {
+      this.#open.delete(connection);
+      this.#checkEmpty();
+    });
     connection.init();
-    if (this.#draining) connection.drain();
+    if (this.#ending === 'gently') connection.retire();
+    if (this.#ending === 'now') connection.drain();
   }
 
   override _expectsProxyHeader(socket: Socket): boolean {
     return this.#proxies.includes(socket.remoteAddress ?? '');
   }
 
+  async drain({ patienceMs, graceMs }: Ending): Promise<void> {
+    this.server.close();
+    for (const timer of this.#timers) clearTimeout(timer);
+    if (patienceMs > 0 && this.#ending !== 'now') {
+      this.#ending = 'gently';
+      for (const connection of this.#open) connection.retire();
+    } else {
+      this.#endNow();
+    }
+    this.#timers = [
+      setTimeout(() => this.#endNow(), patienceMs),
+      setTimeout(() => this.#cutOff(), graceMs),
+      setTimeout(() => this.#destroyAll(), graceMs + lingerMs),
+    ];
+    this.#checkEmpty();
+    await this.#emptied.promise;
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
   /** Ends every connection, at once where no transaction is open. */
-  async drain(graceMs: number): Promise<void> {
-    this.#draining = true;
-    const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
+  #endNow(): void {
+    this.#ending = 'now';
     for (const connection of this.#open) connection.drain();
-    const deadline = setTimeout(() => {
-      for (const connection of this.#open) connection._socket.destroy();
-    }, graceMs);
+    // No dialogue has begun there: nothing is lost.
     for (const socket of this._pendingSockets.values()) socket.destroy();
-    await closed;
-    clearTimeout(deadline);
+    this.#checkEmpty();
+  }
+
+  #cutOff(): void {
+    for (const connection of this.#open) connection.cutOff();
+  }
+
+  #destroyAll(): void {
+    for (const connection of this.#open) connection._socket.destroy();
+  }
+
+  #checkEmpty(): void {
+    // The end of a socket that is still pending is heard of here no more, once all of them are destroyed.
+    const pending = this.#ending === 'gently' ? this._pendingSockets.size : 0;
+    if (this.#ending && this.#open.size + pending === 0) this.#emptied.resolve();
   }
 
   #admit(

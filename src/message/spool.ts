@@ -2,15 +2,18 @@
 import { randomBytes } from 'node:crypto';
 import { constants, type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SpoolBudget } from './budget.ts';
 
 export interface SpoolOptions {
   /** How many bytes are kept in memory; a message that has more goes to a file as a whole. */
   readonly memoryBytes: number;
   /** Where that file is made. It needs room for the largest message times the transactions at work. */
   readonly directory: string;
+  /** What all messages together may take. Default: no limit. */
+  readonly budget?: SpoolBudget;
 }
 
-/** The spool cannot be written or read: disk full, no permission, directory gone. */
+/** The spool cannot be written or read: budget used up, disk full, no permission, directory gone. */
 export class SpoolError extends Error {
   override readonly name = 'SpoolError';
 }
@@ -61,11 +64,16 @@ export class Spool {
    * Takes the next bytes of the message; the chunk must not be changed afterwards.
    *
    * @returns undefined when they are kept in memory, else a promise to await before the next append
-   * @throws {SpoolError} (as a rejection) when the file cannot be made or written; every later append
-   *   that writes fails then as well
+   * @throws {SpoolError} (as a rejection) when the budget is used up, or when the file cannot be made or
+   *   written; every later append that writes fails then as well
    */
   append(chunk: Buffer): Promise<void> | undefined {
     if (this.#disposed) return Promise.reject(new SpoolError('spool is disposed of'));
+    const { budget } = this.#options;
+    if (budget && !budget.take(chunk.length)) {
+      return Promise.reject(new SpoolError('spool is full: messages at work take spool.limit together'));
+    }
+    if (this.#sizeBytes === 0) budget?.messageBegun();
     this.#sizeBytes += chunk.length;
     this.#keep(chunk);
     const limit = this.#written === undefined ? this.#options.memoryBytes : pieceBytes;
@@ -121,6 +129,7 @@ export class Spool {
           if (bytesWritten === 0) throw new Error('nothing written');
           offset += bytesWritten;
           this.#fileBytes += bytesWritten;
+          this.#options.budget?.moveToDisk(bytesWritten);
         }
       }
     } catch (error) {
@@ -194,6 +203,15 @@ export class Spool {
     this.#file = undefined;
     // The file has no name any more: what closing it could still fail at concerns nobody.
     await file?.close().catch(() => undefined);
+    this.#settle();
+  }
+
+  #settle(): void {
+    const { budget } = this.#options;
+    if (!budget || this.#sizeBytes === 0) return;
+    budget.giveBack('disk', this.#fileBytes);
+    budget.giveBack('memory', this.#sizeBytes - this.#fileBytes);
+    budget.messageEnded();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -7,6 +7,8 @@ interface Candidate {
   readonly destination: Destination;
   /** Attempts that failed since the last one that did not; 0 = believed alive. */
   failures: number;
+  /** Whether the last attempt did not fail; false before the first. */
+  answered: boolean;
   /** On the clock of `performance.now()`. */
   restsUntil: number;
   /** The one attempt at a dead destination; it settles without error. */
@@ -34,6 +36,7 @@ export class Failover {
     this.#candidates = options.destinations.map((destination) => ({
       destination,
       failures: 0,
+      answered: false,
       restsUntil: 0,
       trial: undefined,
     }));
@@ -48,6 +51,11 @@ export class Failover {
   get bestRank(): number {
     const alive = this.#candidates.findIndex((candidate) => candidate.failures === 0);
     return alive < 0 ? this.#candidates.length - 1 : alive;
+  }
+
+  /** Whether one of the destinations answered when it was last tried. */
+  get reachable(): boolean {
+    return this.#candidates.some(({ answered }) => answered);
   }
 
   /** Whether every destination is dead and in its back-off. */
@@ -117,6 +125,7 @@ export class Failover {
     try {
       const session = await DownstreamSession.open(candidate.destination, this.#options.session, signal);
       candidate.failures = 0;
+      candidate.answered = true;
       return session;
     } catch (error) {
       // Whoever gives up early says nothing about the destination.
@@ -128,6 +137,7 @@ export class Failover {
   #rest(candidate: Candidate): void {
     const { backoffMs, backoffMaxMs } = this.#options;
     this.failures += 1;
+    candidate.answered = false;
     // Attempts that began together fail together, and count once.
     if (isResting(candidate) && !candidate.trial) return;
     candidate.restsUntil = performance.now() + Math.min(backoffMs * 2 ** candidate.failures, backoffMaxMs);

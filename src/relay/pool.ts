@@ -74,6 +74,11 @@ export class Pool {
     return this.#options.destinations[0]?.protocol ?? 'smtp';
   }
 
+  /** Whether one of the destinations answered when it was last tried. */
+  get reachable(): boolean {
+    return this.#failover.reachable;
+  }
+
   /** For metrics; `failures` are the connections that could not be had since the start. */
   get counts(): { idle: number; busy: number; waiting: number; failures: number } {
     return {

@@ -1,6 +1,11 @@
 // The log: one line for each event, as JSON for machines or as text for people (winston).
+import { hostname } from 'node:os';
 import type { Writable } from 'node:stream';
 import winston from 'winston';
+import { lineWriter, syslogWriter } from './log-line.ts';
+import type { LogLevel, LogOptions } from './log-options.ts';
+import { openOutput } from './log-output.ts';
+import { Masker } from './privacy.ts';
 
 /** What an event tells besides its name; values may be anything, also errors and bigints. */
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -13,27 +18,24 @@ export interface Log {
   debug(event: string, fields?: LogFields): void;
 }
 
-/** From the gravest on: a log of one level tells that level and those before it. */
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
-
 /** A log that tells nothing. */
 export const silentLog: Log = { error() {}, warn() {}, info() {}, debug() {} };
 
+/** What may wait to be written, in bytes: from the first on what an administrator can do without is dropped, from the second on everything. */
+const fewWaitBytes = 1024 * 1024;
+const mostWaitBytes = 4 * 1024 * 1024;
+
 /**
- * A log.
+ * A log. Nobody ever waits for it: where its output does not take lines as fast as they come, they are
+ * dropped and counted, those of warnings last.
  *
- * @param options.level what is graver or as grave is written
- * @param options.format `json`: one object per line with `time`, `level`, `event` and the fields;
- *   `text`: the same as `time LEVEL event key=value ...`
- * @param options.stream where lines go; standard output by default
+ * @param options.stream where lines go instead of the output
  */
-export function createLog(options: {
-  readonly level: LogLevel;
-  readonly format: 'json' | 'text';
-  readonly stream?: Writable;
-}): Log {
-  const { level, format, stream = process.stdout } = options;
-  const writeLine = format === 'json' ? jsonLine : textLine;
+export function createLog(options: LogOptions & { readonly stream?: Writable }): Log {
+  const { level, format, output = { kind: 'stdout' } } = options;
+  const stream = options.stream ?? openOutput(output, (text) => process.stderr.write(text));
+  const writeLine = output.kind === 'syslog' ? syslogWriter(format, hostname()) : lineWriter(format);
+  const masker = new Masker(options.privacy ?? 'none');
   const logger = winston.createLogger({
     level,
     levels: { error: 0, warn: 1, info: 2, debug: 3 },
@@ -41,47 +43,36 @@ export function createLog(options: {
     transports: [new winston.transports.Stream({ stream, eol: '\n' })],
   });
   const withStacks = level === 'debug';
-  const tell =
-    (of: LogLevel) =>
-    (event: string, fields: LogFields = {}) => {
+  let dropped = 0;
+  const tell = (of: LogLevel) => {
+    const mostWaiting = of === 'error' || of === 'warn' ? mostWaitBytes : fewWaitBytes;
+    // The line is made here: winston gives some field names (message, level, splat) meanings of its own.
+    const write = (at: LogLevel, event: string, fields: LogFields) =>
+      logger.log(at, writeLine(at, event, masked(masker, plainFields(fields, withStacks))));
+    return (event: string, fields: LogFields = {}) => {
       if (!logger.isLevelEnabled(of)) return;
-      // The line is made here: winston gives some field names (message, level, splat) meanings of its own.
-      logger.log(of, escapeControls(writeLine(of, event, plainFields(fields, withStacks))));
+      if (stream.writableLength > mostWaiting) {
+        dropped += 1;
+        return;
+      }
+      if (dropped > 0 && stream.writableLength < fewWaitBytes) {
+        const lines = dropped;
+        dropped = 0;
+        if (logger.isLevelEnabled('warn')) write('warn', 'log lines dropped', { lines });
+      }
+      write(of, event, fields);
     };
+  };
   return { error: tell('error'), warn: tell('warn'), info: tell('info'), debug: tell('debug') };
 }
 
-function jsonLine(level: LogLevel, event: string, fields: LogFields): string {
-  // Ours come last, so that no field can pass for them, and first, so that they are read first.
-  const own = { time: new Date().toISOString(), level, event };
-  return JSON.stringify({ ...own, ...fields, ...own });
-}
-
-function textLine(level: LogLevel, event: string, fields: LogFields): string {
-  const words = Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => `${textWord(key)}=${textWord(value)}`);
-  const parts = [new Date().toISOString(), level.toUpperCase().padEnd(5), textEvent(event), ...words];
-  return parts.join(' ');
-}
-
-/** An event's name is a few words of ours; it is quoted only where it would end its line. */
-function textEvent(event: string): string {
-  return JSON.stringify(event).slice(1, -1);
-}
-
-/** A value as one word: plain where nothing in it could be taken for something else. */
-function textWord(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return /^[^\s"=\\\p{Cc}]+$/u.test(text) ? text : JSON.stringify(text);
-}
-
-/** JSON leaves some controls as they are; a terminal or a line reader would act on them. */
-function escapeControls(line: string): string {
-  return line.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
-    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+/** What cannot be masked is not told. */
+function masked(masker: Masker, fields: LogFields): LogFields {
+  try {
+    return masker.fields(fields);
+  } catch (error) {
+    return { unreadable: error instanceof Error ? error.name : 'error' };
+  }
 }
 
 /** The fields as plain values that JSON can hold. */

@@ -1,10 +1,19 @@
 // What a transaction leaves: one line in the log (who, what, what was found, where it went), and its story in the trace.
-import type { Client, DmarcOutcome, Explanation, Outcome } from '../authentication/authentication.ts';
+import type {
+  Client,
+  DmarcOutcome,
+  Explanation,
+  Outcome,
+  Upstream,
+} from '../authentication/authentication.ts';
 import type { Decision, Refusal } from '../policy/policy.ts';
 import { DownstreamError } from '../relay/error.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import { describeReply, type Reply } from '../smtp/reply.ts';
+import type { MeasuredTransaction } from '../telemetry/metrics.ts';
+import type { Masker, People } from '../telemetry/privacy.ts';
 import type { Trace } from '../telemetry/trace.ts';
+import { downstreamId } from './downstream-id.ts';
 
 /** Writes one record; `warn` where an administrator should look at it. */
 export type WriteRecord = (level: 'info' | 'warn', event: string, fields: Record<string, unknown>) => void;
@@ -14,59 +23,72 @@ type Phase = 'envelope' | 'receive' | 'authenticate' | 'relay';
 /** A reply to MAIL or RCPT; with kind and reason it is the policy that refuses. */
 export type EnvelopeAnswer = Pick<Refusal, 'reply'> & Partial<Refusal>;
 
-/** What is known from the beginning, and what comes later. */
-interface Fields extends Record<string, unknown> {
+/** What is known from the beginning. */
+interface Start {
   readonly id: string;
+  /** The upstream connection's id. */
+  readonly connection?: string;
+  readonly client: Client;
+  readonly upstream?: Upstream;
+}
+
+/** Of so many recipients the line tells each, and of so many replies; of the others it tells how many they are. */
+const mostTold = 10;
+/** Of one reply; a few downstreams write letters. */
+const mostReplyCharacters = 500;
+
+interface RecordSettings {
   readonly listener: string;
-  from: string;
-  results?: Readonly<Record<string, string>>;
+  readonly mode: string;
+  readonly writeRecord: WriteRecord;
+  /** Is told of it when it has ended. */
+  readonly measure?: (transaction: MeasuredTransaction) => void;
+  readonly trace?: Trace;
+  /** Default: nothing is masked. */
+  readonly masker?: Masker;
 }
 
 /** Collects what one transaction's log line says. */
 export class TransactionRecord {
-  readonly #write: WriteRecord;
-  readonly #fields: Fields;
+  readonly #settings: RecordSettings;
+  readonly #start: Start;
+  /** Why the disposition is what it is, or why there is none. */
+  readonly #why: Record<string, unknown> = {};
+  readonly #fields: Record<string, unknown> = {};
   readonly #recipients: { to: string; reply: string; reason?: string }[] = [];
   readonly #milliseconds: Partial<Record<Phase, number>> = {};
   readonly #begun = performance.now();
   #phase: Phase = 'envelope';
   #phaseBegun = this.#begun;
-  readonly #trace: Trace | undefined;
+  #from = '';
+  #results: Readonly<Record<string, string>> | undefined;
+  #rule: string | undefined;
+  #rewritten = { removedFields: 0, sealed: false };
   #explanation: Explanation | undefined;
   #disposition = 'none';
   sizeBytes = 0;
 
-  constructor(
-    settings: {
-      readonly listener: string;
-      readonly mode: string;
-      readonly writeRecord: WriteRecord;
-      readonly trace?: Trace;
-    },
-    start: { readonly id: string; readonly client: Client },
-  ) {
-    this.#write = settings.writeRecord;
-    this.#trace = settings.trace;
-    const { listener, mode } = settings;
-    this.#fields = { id: start.id, listener, mode, client: start.client, from: '' };
+  constructor(settings: RecordSettings, start: Start) {
+    this.#settings = settings;
+    this.#start = start;
   }
 
   mail(path: PathArgument): void {
-    this.#fields.from = path.address;
+    this.#from = readable(path.address);
   }
 
   /** It ends before there is a message. */
   refusedMail({ kind, reason }: EnvelopeAnswer): void {
     if (kind === undefined) return;
     this.#disposition = kind;
-    this.#fields.reason = reason;
+    this.#why.reason = reason;
   }
 
   /** Told with the reason where the policy refused it; where there is none, the downstream or a limit did. */
   rcpt(path: PathArgument, { reply, reason }: EnvelopeAnswer): void {
     this.#recipients.push({
-      to: path.address,
-      reply: describeReply(reply),
+      to: readable(path.address),
+      reply: told(reply),
       ...(reason !== undefined && { reason }),
     });
   }
@@ -85,27 +107,32 @@ export class TransactionRecord {
       results[method] = results[method] === undefined ? value : `${results[method]},${value}`;
     }
     const { clientClass, listMail, dmarc, explanation } = outcome;
-    Object.assign(this.#fields, { clientClass, listMail, results });
-    if (dmarc) this.#fields.dmarc = told(dmarc);
+    this.#results = results;
+    this.#rule = rule;
+    Object.assign(this.#fields, { clientClass, listMail });
+    if (dmarc) this.#fields.dmarc = author(dmarc);
     this.#explanation = explanation;
     this.#disposition = disposition.kind;
     const { reason } = dry ?? disposition;
     const why = { ...(reason !== undefined && { reason }), ...(rule !== undefined && { rule }) };
-    if (dry) this.#fields.dryRun = { disposition: dry.kind, ...why };
-    else Object.assign(this.#fields, why);
+    if (dry) this.#why.dryRun = { disposition: dry.kind, ...why };
+    else Object.assign(this.#why, why);
   }
 
-  removed(count: number): void {
-    if (count > 0) this.#fields.removedFields = count;
+  /** It is sent on, without some fields that it came with, and perhaps with a seal. */
+  rewritten(removedFields: number, sealed: boolean): void {
+    this.#rewritten = { removedFields, sealed };
+    if (removedFields > 0) this.#fields.removedFields = removedFields;
+    if (sealed) this.#fields.sealed = true;
   }
 
   /** Something went wrong; a line of its own, since it may come when the transaction's line is out. */
   failure(stage: string, error: unknown): void {
     // Whoever ended the transaction cut off its command downstream as well: that is no failure of its own.
-    if (this.#fields.aborted !== undefined && error instanceof DownstreamError) return;
-    const reply = error instanceof DownstreamError && error.reply ? describeReply(error.reply) : undefined;
-    this.#write('warn', 'transaction failure', {
-      id: this.#fields.id,
+    if (this.#why.aborted !== undefined && error instanceof DownstreamError) return;
+    const reply = error instanceof DownstreamError && error.reply ? told(error.reply) : undefined;
+    this.#tell('warn', 'transaction failure', {
+      id: this.#start.id,
       stage,
       error,
       ...(reply ? { reply } : {}),
@@ -114,7 +141,7 @@ export class TransactionRecord {
 
   /** It ended before its final reply. */
   aborted(reason: string): void {
-    this.#fields.aborted = reason;
+    this.#why.aborted = reason;
   }
 
   /**
@@ -125,30 +152,94 @@ export class TransactionRecord {
    */
   write(replies: readonly Reply[], destination: string | undefined): void {
     this.phase(this.#phase);
-    const texts = replies.map(describeReply);
+    const { id, connection, client, upstream } = this.#start;
+    const { listener, mode, measure, trace, masker } = this.#settings;
+    const ids = [...new Set(replies.map(downstreamId).filter((one) => one !== undefined))];
+    const texts = replies.map(told);
+    // Who and where to come first: this is what somebody looks for who reads it.
     const record = {
-      ...this.#fields,
+      id,
+      ...(upstream?.queueId !== undefined && { queueId: upstream.queueId }),
+      client,
+      from: this.#from,
       recipients: this.#recipients,
-      sizeBytes: this.sizeBytes,
       disposition: this.#disposition,
-      ...(destination === undefined ? {} : { destination }),
+      ...this.#why,
       replies: new Set(texts).size === 1 ? texts.slice(0, 1) : texts,
+      ...(destination !== undefined && { destination }),
+      ...(ids.length > 0 && { downstreamId: ids.length === 1 ? ids[0] : ids }),
+      ...(this.#results && { results: this.#results }),
+      ...this.#fields,
+      sizeBytes: this.sizeBytes,
+      listener,
+      mode,
+      ...(connection !== undefined && { connection }),
       milliseconds: { ...this.#milliseconds, total: milliseconds(performance.now() - this.#begun) },
     };
-    this.#write('info', 'transaction', record);
-    // What was not judged has no story.
-    if (!this.#trace || !this.#explanation) return;
-    this.#trace.add({
-      id: record.id,
-      time: new Date().toISOString(),
-      record: { ...record, results: record.results ?? {} },
-      explanation: this.#explanation,
+    this.#tell('info', 'transaction', { ...record, ...summary(record) });
+    measure?.({
+      ...record,
+      ...this.#rewritten,
+      ...(this.#results && { results: this.#results }),
+      ...(this.#rule !== undefined && { rule: this.#rule }),
     });
+    // What was not judged has no story.
+    if (!trace || !this.#explanation) return;
+    const people = this.#people();
+    const masked = (masker?.fields(record, people) ?? record) as typeof record;
+    trace.add({
+      id,
+      time: new Date().toISOString(),
+      record: { ...masked, results: this.#results ?? {} },
+      explanation: masker?.data(this.#explanation, people) ?? this.#explanation,
+    });
+  }
+
+  #tell(level: 'info' | 'warn', event: string, fields: Record<string, unknown>): void {
+    const { writeRecord, masker } = this.#settings;
+    writeRecord(level, event, masker ? { ...masker.fields(fields, this.#people()) } : fields);
+  }
+
+  #people(): People {
+    return { client: this.#start.client, addresses: [this.#from, ...this.#recipients.map(({ to }) => to)] };
   }
 }
 
+/** Long lists cut, and how many more there are. */
+function summary({
+  recipients,
+  replies,
+  downstreamId: ids,
+}: {
+  readonly recipients: readonly unknown[];
+  readonly replies: readonly unknown[];
+  readonly downstreamId?: string | readonly (string | undefined)[] | undefined;
+}): Record<string, unknown> {
+  return {
+    recipients: recipients.slice(0, mostTold),
+    ...(recipients.length > mostTold && { moreRecipients: recipients.length - mostTold }),
+    replies: replies.slice(0, mostTold),
+    ...(replies.length > mostTold && { moreReplies: replies.length - mostTold }),
+    ...(Array.isArray(ids) && { downstreamId: ids.slice(0, mostTold) }),
+  };
+}
+
+/** A reply as the line has it. */
+function told(reply: Reply): string {
+  const text = readable(describeReply(reply));
+  return text.length > mostReplyCharacters ? `${text.slice(0, mostReplyCharacters)}...` : text;
+}
+
+/** Bytes of an SMTP dialogue as characters, where they are UTF-8 (RFC 6531); else as they are. */
+function readable(latin1: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is looked for
+  if (/^[\x00-\x7f]*$/.test(latin1)) return latin1;
+  const text = Buffer.from(latin1, 'latin1').toString('utf8');
+  return text.includes('\ufffd') ? latin1 : text;
+}
+
 /** Whom the message says it is from, what they ask for, and why that is not followed. */
-function told({ domain, policy, override }: DmarcOutcome): Record<string, unknown> {
+function author({ domain, policy, override }: DmarcOutcome): Record<string, unknown> {
   return { domain, policy, ...(override && { override: override.text }) };
 }
 

@@ -21,6 +21,8 @@ import { type BareNewlines, Newlines } from '../smtp/newlines.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
 import type { XforwardAttributes } from '../smtp/xforward.ts';
+import type { MeasuredTransaction } from '../telemetry/metrics.ts';
+import type { Masker } from '../telemetry/privacy.ts';
 import type { Trace } from '../telemetry/trace.ts';
 import { Delivery } from './delivery.ts';
 import { type DownstreamPool, failureReply } from './downstream.ts';
@@ -46,13 +48,19 @@ export interface TransactionSettings {
   readonly authentication: Authentication;
   readonly policy: Policy;
   readonly writeRecord: WriteRecord;
+  /** Is told of each transaction when it has ended. */
+  readonly measure?: (transaction: MeasuredTransaction) => void;
   /** Where the story of each judged message is kept. */
   readonly trace?: Trace;
+  /** What log and story do not say of people. Default: nothing is masked. */
+  readonly masker?: Masker;
 }
 
 /** What is known of a message before its MAIL. */
 export interface TransactionStart {
   readonly id: string;
+  /** The upstream connection's id, for the log. */
+  readonly connection?: string;
   /** How upstream hands the message over; LHLO makes it lmtp. */
   readonly protocol: 'smtp' | 'lmtp';
   /** Whether it said EHLO or LHLO, and whether the connection is encrypted: both show in Received. */
@@ -195,6 +203,7 @@ export class Transaction {
   data(): Reply {
     if (this.#recipients.length === 0) return makeReply(554, '5.5.1', 'no valid recipients');
     if (this.#delivery.broken) return this.#delivery.broken;
+    if (this.#settings.spool.budget?.full) return notStored;
     this.#state = { name: 'content' };
     this.#record.phase('receive');
     return makeReply(354, '', 'End data with <CR><LF>.<CR><LF>');
@@ -316,7 +325,7 @@ export class Transaction {
     const quarantine = disposition.kind === 'quarantine' ? disposition.fields : [];
     const added = [...outcome.fields, ...quarantine, this.#received()];
     const { chunks, rewritten } = relayed(this.#spool, section, added, outcome.rewrite);
-    this.#record.removed(rewritten.length);
+    this.#record.rewritten(rewritten.length, outcome.sealed);
     const lmtpOut = this.#settings.pool.protocol === 'lmtp';
     if (this.#settings.envelope === 'passthrough') {
       const answers = await this.#delivery.send(chunks, lmtpOut ? this.#recipients.length : 1);
@@ -378,10 +387,11 @@ export class Transaction {
     return reply;
   }
 
-  /** The rest of the content is read and thrown away. */
+  /** The rest of the content is read and thrown away, as is what came before. */
   #refuseContent(reply: Reply): undefined {
     if (this.#state.name === 'content') this.#state.refusal ??= reply;
     this.#run?.abort();
+    this.#disposeOfSpool();
     return undefined;
   }
 
@@ -402,6 +412,10 @@ export class Transaction {
   #free(): void {
     this.#run?.abort();
     this.#delivery.end();
+    this.#disposeOfSpool();
+  }
+
+  #disposeOfSpool(): void {
     this.#spool.dispose().catch((error: unknown) => this.#record.failure('spool', error));
   }
 

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { createLog, type Log, type LogLevel, silentLog } from '../../src/telemetry/log.ts';
+import { createLog, type Log, silentLog } from '../../src/telemetry/log.ts';
+import type { LogLevel } from '../../src/telemetry/log-options.ts';
 
 /** The lines that a log writes while `tell` uses it. */
 function linesOf(

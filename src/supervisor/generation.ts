@@ -1,0 +1,159 @@
+// The workers of one configuration: started together, each replaced when it dies, ended together.
+import cluster from 'node:cluster';
+import { fileURLToPath } from 'node:url';
+import type { Configuration } from '../config/configuration.ts';
+import type { Ending } from '../listener/listener.ts';
+import type { Log } from '../telemetry/log.ts';
+import type { MetricsSnapshot } from '../telemetry/metrics-total.ts';
+import type { Account } from './accounts.ts';
+import { Backoff } from './backoff.ts';
+import type { SentConfiguration } from './messages.ts';
+import { type Exit, WorkerProcess } from './worker-process.ts';
+
+/** What a generation is made from, and whom it tells. */
+export interface GenerationOptions {
+  readonly configuration: Configuration;
+  /** Where the listeners are bound, by name. */
+  readonly addresses: ReadonlyMap<string, string>;
+  /** Who its workers run as; default: who we are. */
+  readonly account: Account | undefined;
+  readonly log: Log;
+  /** Whether workers shall tell of transactions. */
+  following(): boolean;
+  /** A worker can take a connection. */
+  free(): void;
+  /** A worker's transaction ended. */
+  record(record: Readonly<Record<string, unknown>>): void;
+  /** A worker died, and will be replaced. */
+  died(): void;
+  /** What a worker that is gone had counted. */
+  gone(metrics: MetricsSnapshot): void;
+}
+
+/** The entry of a worker process: beside this file, under the same extension. */
+const entry = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url),
+);
+
+/** `start` once, `end` in the end. */
+export class Generation {
+  readonly configuration: Configuration;
+  readonly #options: GenerationOptions;
+  readonly #sent: SentConfiguration;
+  readonly #workers = new Set<WorkerProcess>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #running = false;
+  #emptied = Promise.withResolvers<void>();
+
+  constructor(options: GenerationOptions) {
+    this.#options = options;
+    this.configuration = options.configuration;
+    const { customChecks: _, ...sent } = options.configuration;
+    this.#sent = sent;
+  }
+
+  /** Processes that are there, also those that do not serve yet. */
+  get workers(): readonly WorkerProcess[] {
+    return [...this.#workers];
+  }
+
+  /**
+   * Starts its workers; they take connections when all of them are ready.
+   *
+   * @throws {Error} when one of them cannot start; none is left then
+   */
+  async start(): Promise<void> {
+    const { workers: count } = this.configuration;
+    const workers = Array.from({ length: count }, (_, i) => this.#fork(i + 1));
+    try {
+      await Promise.all(workers.map(({ ready }) => ready));
+    } catch (error) {
+      for (const worker of workers) worker.kill();
+      await Promise.all(workers.map(({ exited }) => exited));
+      throw error;
+    }
+    this.#running = true;
+    for (const worker of workers) this.#watch(worker, new Backoff());
+  }
+
+  /** Whether its workers shall tell of transactions. */
+  follow(on: boolean): void {
+    for (const worker of this.#workers) worker.follow(on);
+  }
+
+  /** Ends its workers; may be called again, to be less patient. */
+  async end(ending: Ending): Promise<void> {
+    this.#running = false;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    for (const worker of this.#workers) worker.end(ending);
+    this.#checkEmpty();
+    await this.#emptied.promise;
+  }
+
+  kill(): void {
+    this.#running = false;
+    for (const worker of this.#workers) worker.kill();
+  }
+
+  #fork(number: number): WorkerProcess {
+    const { addresses, account, free, record } = this.#options;
+    cluster.setupPrimary({
+      exec: entry,
+      args: [],
+      serialization: 'advanced',
+      ...account,
+    });
+    const worker = new WorkerProcess({
+      worker: cluster.fork(),
+      number,
+      start: { kind: 'start', number, configuration: this.#sent, addresses },
+      free,
+      record,
+    });
+    this.#workers.add(worker);
+    void worker.exited.then(() => {
+      this.#workers.delete(worker);
+      this.#options.gone(worker.lastMetrics);
+      this.#checkEmpty();
+    });
+    void worker.ready.then(
+      () => worker.follow(this.#options.following()),
+      () => undefined,
+    );
+    return worker;
+  }
+
+  /** Replaces a worker when it dies. */
+  #watch(worker: WorkerProcess, backoff: Backoff): void {
+    void worker.exited.then((exit) => {
+      if (this.#running) this.#replace(worker, exit, backoff);
+    });
+  }
+
+  #replace(worker: WorkerProcess, { code, signal }: Exit, backoff: Backoff): void {
+    const { log, died } = this.#options;
+    const delayMs = backoff.died(performance.now() - worker.startedAt);
+    log.error('worker died', {
+      worker: worker.number,
+      pid: worker.pid,
+      ...(signal === null ? { status: code } : { signal }),
+      replacedAfterMs: delayMs,
+    });
+    died();
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      const next = this.#fork(worker.number);
+      this.#watch(next, backoff);
+      next.ready.then(
+        () => log.info('worker replaced', { worker: next.number, pid: next.pid }),
+        (error: unknown) => log.error('worker cannot start', { worker: next.number, pid: next.pid, error }),
+      );
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+
+  #checkEmpty(): void {
+    if (!this.#running && this.#workers.size === 0) this.#emptied.resolve();
+  }
+}

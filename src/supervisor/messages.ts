@@ -1,0 +1,55 @@
+// What the primary process and its workers say to each other.
+import type { Configuration } from '../config/configuration.ts';
+import type { MetricsSnapshot } from '../telemetry/metrics-total.ts';
+import type { Readiness, WorkerStatus } from '../telemetry/status.ts';
+import type { Story, StorySummary } from '../telemetry/trace.ts';
+
+/** A configuration that can pass between processes: the modules of `checks.custom` are loaded by who gets it. */
+export type SentConfiguration = Omit<Configuration, 'customChecks'>;
+
+/** What a worker can be asked, and what it answers. */
+export interface Answers {
+  readonly status: WorkerStatus;
+  readonly metrics: MetricsSnapshot;
+  readonly readiness: Readiness;
+  readonly stories: readonly StorySummary[];
+  readonly story: Story | undefined;
+}
+
+/** One of the things that a worker can be asked. */
+export type Question = {
+  [What in keyof Answers]: { readonly what: What } & (What extends 'story'
+    ? { readonly id: string }
+    : unknown);
+}[keyof Answers];
+
+/** From the primary. */
+export type ToWorker =
+  | {
+      readonly kind: 'start';
+      /** Counts from 1, and says whose share of the totals this is. */
+      readonly number: number;
+      readonly configuration: SentConfiguration;
+      /** Where the listeners are bound, by name. */
+      readonly addresses: ReadonlyMap<string, string>;
+    }
+  /** Comes with a socket. */
+  | { readonly kind: 'connection'; readonly listener: string }
+  | { readonly kind: 'end'; readonly patienceMs: number; readonly graceMs: number }
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  /** Whether anybody wants to hear of transactions. */
+  | { readonly kind: 'follow'; readonly on: boolean };
+
+/** From a worker. */
+export type FromWorker =
+  /** It listens to messages now. */
+  | { readonly kind: 'hello' }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'failed'; readonly message: string }
+  /** The connection it was given last is its own now. */
+  | { readonly kind: 'taken' }
+  | { readonly kind: 'connections'; readonly count: number }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
+  | { readonly kind: 'record'; readonly record: Readonly<Record<string, unknown>> }
+  /** What it had counted before it ends. */
+  | { readonly kind: 'last'; readonly metrics: MetricsSnapshot };

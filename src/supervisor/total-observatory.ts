@@ -1,0 +1,103 @@
+// What all workers together tell: each is asked, and who does not answer in time is left out.
+import type { Metrics } from '../telemetry/metrics.ts';
+import { EndedProcesses, type MetricsSnapshot, metricsText } from '../telemetry/metrics-total.ts';
+import type { Observatory, Readiness, WorkerStatus } from '../telemetry/status.ts';
+import type { Story, StorySummary } from '../telemetry/trace.ts';
+import type { WorkerProcess } from './worker-process.ts';
+
+/** Who is asked. */
+export interface Asked {
+  /** Every process that passes mail, also those that only let their connections end. */
+  all(): readonly WorkerProcess[];
+  /** Those that new connections are for. */
+  current(): readonly WorkerProcess[];
+  /** Why no mail can pass, whatever the workers say. */
+  readonly stopping: boolean;
+  /** Whether workers shall tell of transactions. */
+  follow(on: boolean): void;
+}
+
+/** Hears what one worker says of a transaction. */
+type Hear = (record: Readonly<Record<string, unknown>>) => void;
+
+/** The primary's. */
+export class TotalObservatory implements Observatory {
+  readonly #asked: Asked;
+  readonly #metrics: Metrics;
+  readonly #ended = new EndedProcesses();
+  readonly #hearers = new Set<{ readonly hear: Hear }>();
+
+  /** @param metrics the primary's own */
+  constructor(asked: Asked, metrics: Metrics) {
+    this.#asked = asked;
+    this.#metrics = metrics;
+  }
+
+  async status(): Promise<readonly WorkerStatus[]> {
+    return known(await Promise.all(this.#asked.all().map((worker) => worker.ask({ what: 'status' }))));
+  }
+
+  async metrics(): Promise<string> {
+    const workers = this.#asked.all();
+    // Who does not answer now counts as when it answered last: a sum must not fall.
+    const answers = workers.map(
+      async (worker) => (await worker.ask({ what: 'metrics' })) ?? worker.lastMetrics,
+    );
+    const snapshots = await Promise.all([this.#metrics.snapshot(), this.#ended.snapshot(), ...answers]);
+    return metricsText(snapshots.filter(({ length }) => length > 0));
+  }
+
+  async readiness(): Promise<Readiness> {
+    if (this.#asked.stopping) return { ready: false, reasons: ['Postern is stopping'] };
+    const answers = known(
+      await Promise.all(this.#asked.current().map((worker) => worker.ask({ what: 'readiness' }))),
+    );
+    if (answers.length === 0) return { ready: false, reasons: ['no worker answers'] };
+    // One worker that has a connection proves that there is one to be had.
+    const best = answers.find(({ ready }) => ready);
+    const reasons = best ? [] : [...new Set(answers.flatMap((answer) => answer.reasons))];
+    return { ready: best !== undefined, reasons };
+  }
+
+  async stories(): Promise<readonly StorySummary[]> {
+    const lists = await Promise.all(this.#asked.all().map((worker) => worker.ask({ what: 'stories' })));
+    return known(lists)
+      .flat()
+      .sort((one, other) => (one.time < other.time ? 1 : one.time > other.time ? -1 : 0));
+  }
+
+  async story(id: string): Promise<Story | undefined> {
+    const found = this.#asked.all().map((worker) => worker.ask({ what: 'story', id }));
+    return known(await Promise.all(found))[0];
+  }
+
+  follow(hear: Hear, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    const hearer = { hear };
+    this.#hearers.add(hearer);
+    if (this.#hearers.size === 1) this.#asked.follow(true);
+    const leave = () => {
+      if (this.#hearers.delete(hearer) && this.#hearers.size === 0) this.#asked.follow(false);
+    };
+    signal.addEventListener('abort', leave, { once: true });
+  }
+
+  /** Whether anybody follows. */
+  get followed(): boolean {
+    return this.#hearers.size > 0;
+  }
+
+  /** A worker tells of a transaction. */
+  tell(record: Readonly<Record<string, unknown>>): void {
+    for (const { hear } of this.#hearers) hear(record);
+  }
+
+  /** A worker is gone, having counted this. */
+  gone(metrics: MetricsSnapshot): void {
+    if (metrics.length > 0) this.#ended.add(metrics);
+  }
+}
+
+function known<T>(answers: readonly (T | undefined)[]): T[] {
+  return answers.filter((answer) => answer !== undefined);
+}

@@ -1,0 +1,163 @@
+// A worker process: a proxy with its share of everything, that gets its connections from the primary.
+import cluster from 'node:cluster';
+import { Socket } from 'node:net';
+import type { Configuration } from '../config/configuration.ts';
+import { reloadCustomChecks } from '../config/custom-checks.ts';
+import type { Ending } from '../listener/listener.ts';
+import { Proxy as MailProxy } from '../proxy.ts';
+import { createLog, type Log } from '../telemetry/log.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { version } from '../version.ts';
+import { LocalObservatory } from './local-observatory.ts';
+import type { Answers, FromWorker, Question, ToWorker } from './messages.ts';
+import { shareOf } from './shares.ts';
+import { warnAboutSpool } from './spool-warning.ts';
+import { surviveMistakes } from './survive.ts';
+import { withFields } from './worker-log.ts';
+
+/** Records that may be on their way to the primary; further ones are not told. */
+const mostRecords = 200;
+/** What was counted is told within this time, or not at all. */
+const farewellMs = 1000;
+
+/** A worker that runs. */
+class RunningWorker {
+  readonly #configuration: Configuration;
+  readonly #log: Log;
+  readonly #metrics: Metrics;
+  readonly #proxy: MailProxy;
+  readonly #observatory: LocalObservatory;
+  #following = new AbortController();
+  #records = 0;
+  #connections = 0;
+  #ending: Promise<void> | undefined;
+
+  constructor({ configuration: sent, number, addresses }: Extract<ToWorker, { kind: 'start' }>) {
+    const whole = { ...sent, customChecks: reloadCustomChecks(sent) };
+    this.#configuration = shareOf(whole, number);
+    this.#log = withFields(createLog(this.#configuration.log), { worker: number });
+    surviveMistakes(this.#log);
+    // All workers would warn of the same.
+    if (number === 1) warnAboutSpool(this.#configuration.spool.directory, this.#log);
+    this.#metrics = new Metrics({ version });
+    this.#proxy = new MailProxy(this.#configuration, this.#log, this.#metrics);
+    this.#observatory = new LocalObservatory(this.#proxy, this.#metrics);
+    this.#proxy.adopt(addresses);
+  }
+
+  hear(message: Exclude<ToWorker, { kind: 'start' }>, socket: unknown): void {
+    switch (message.kind) {
+      case 'connection':
+        this.#accept(message.listener, socket);
+        break;
+      case 'end':
+        this.end(message);
+        break;
+      case 'ask':
+        void this.#answer(message.id, message.question);
+        break;
+      case 'follow':
+        this.#follow(message.on);
+        break;
+    }
+  }
+
+  /** Ends the proxy, and the process with it; may be called again, to be less patient. */
+  end(ending: Ending = { patienceMs: 0, graceMs: this.#configuration.stopMs }): void {
+    const stopped = this.#proxy.stop(ending);
+    this.#ending ??= stopped.then(() => this.#leave());
+    void this.#ending;
+  }
+
+  #accept(listener: string, socket: unknown): void {
+    tell({ kind: 'taken' });
+    // On its way a connection may have gone.
+    const arrived = socket instanceof Socket;
+    this.#count(arrived ? 1 : 0);
+    if (!arrived) return;
+    socket.once('close', () => this.#count(-1));
+    this.#proxy.accept(listener, socket);
+  }
+
+  #count(change: number): void {
+    this.#connections += change;
+    tell({ kind: 'connections', count: this.#connections });
+  }
+
+  async #answer(id: number, question: Question): Promise<void> {
+    try {
+      tell({ kind: 'answer', id, answer: await this.#find(question) });
+    } catch (error) {
+      // Who asked gives up after a while.
+      this.#log.error('question not answered', { question: question.what, error });
+    }
+  }
+
+  async #find(question: Question): Promise<Answers[keyof Answers]> {
+    switch (question.what) {
+      case 'status':
+        return this.#observatory.worker();
+      case 'metrics':
+        return this.#observatory.snapshot();
+      case 'readiness':
+        return this.#observatory.readiness();
+      case 'stories':
+        return this.#observatory.stories();
+      case 'story':
+        return this.#observatory.story(question.id);
+    }
+  }
+
+  #follow(on: boolean): void {
+    this.#following.abort();
+    if (!on) return;
+    this.#following = new AbortController();
+    this.#observatory.follow((record) => {
+      if (this.#records >= mostRecords) return;
+      this.#records += 1;
+      tell({ kind: 'record', record }, () => {
+        this.#records -= 1;
+      });
+    }, this.#following.signal);
+  }
+
+  async #leave(): Promise<never> {
+    setTimeout(() => process.exit(0), farewellMs);
+    const metrics = await this.#observatory.snapshot().catch(() => []);
+    return new Promise<never>(() => tell({ kind: 'last', metrics }, () => process.exit(0)));
+  }
+}
+
+/** @param told called when the primary has it, or cannot have it any more */
+function tell(message: FromWorker, told: () => void = () => undefined): void {
+  if (process.connected && process.send) process.send(message, undefined, {}, told);
+  else told();
+}
+
+let running: RunningWorker | undefined;
+
+function start(message: Extract<ToWorker, { kind: 'start' }>): void {
+  try {
+    running = new RunningWorker(message);
+    tell({ kind: 'ready' });
+  } catch (error) {
+    tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error) }, () =>
+      process.exit(70),
+    );
+  }
+}
+
+// A terminal and systemd send their signals to all processes: it is the primary that says what they mean.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+// node:cluster would end the process at once when the primary is gone; its transactions shall end first.
+if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
+process.on('disconnect', () => {
+  if (running) running.end();
+  else process.exit(0);
+});
+process.on('message', (message: ToWorker, socket: unknown) => {
+  if (message.kind === 'start') start(message);
+  else running?.hear(message, socket);
+});
+tell({ kind: 'hello' });
