@@ -1,0 +1,246 @@
+// The package as npm makes it: packed, installed in an empty folder, and used from there.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { startRegistry } from './support/registry.ts';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '../..');
+const limitMs = 110_000;
+
+/** What a package is built from; a test must not build in the checkout, where others may be at work. */
+const sources = [
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'src',
+  'scripts',
+  'config',
+  'LICENSE',
+  'README.md',
+];
+
+const message = `From: alice@sender.example
+To: bob@example.com
+Subject: Hello
+
+Hello.
+`;
+
+const zone = `
+sender.example: { TXT: ["v=spf1 ip4:192.0.2.10 -all"] }
+_dmarc.sender.example: { TXT: ["v=DMARC1; p=reject"] }
+client.sender.example: { A: [192.0.2.10] }
+10.2.0.192.in-addr.arpa: { PTR: [client.sender.example] }
+`;
+
+const consumer = `
+import type { CustomCheck } from 'postern';
+import { parseMessage, verify } from 'postern/checks';
+import { ConfigurationError, loadConfiguration } from 'postern/configuration';
+import { Proxy as MailProxy, silentLog } from 'postern/proxy';
+
+export const check: CustomCheck = { name: 'x-night', connect: ({ now }) => [
+  { method: 'x-night', value: now().getUTCHours() < 6 ? 'pass' : 'none', properties: [] },
+] };
+
+const configuration = loadConfiguration({ file: 'postern.yaml', environment: {} });
+const [listener] = configuration.listeners;
+if (!listener) throw new Error('no listener');
+
+const judgement = await verify(
+  configuration,
+  listener,
+  {
+    message: parseMessage(Buffer.from(${JSON.stringify(message)}), {
+      messageBytes: 1e6, headerBytes: 1e5, bareNewlines: 'normalize',
+    }),
+    client: { ip: '192.0.2.10', helo: 'client.sender.example' },
+    reversePath: 'alice@sender.example',
+    recipients: ['bob@example.com'],
+    smtputf8: false,
+  },
+  { explain: false, report() {} },
+);
+const proxy = new MailProxy(configuration, silentLog);
+await proxy.start();
+const address: string | undefined = proxy.addresses.get('in');
+await proxy.stop();
+
+let mistakes: readonly string[] = [];
+try {
+  loadConfiguration({ file: 'absent.yaml', environment: {} });
+} catch (error) {
+  if (error instanceof ConfigurationError) mistakes = error.mistakes;
+}
+console.log(JSON.stringify({ results: judgement.outcome.results.map(({ method, value }) => method + '=' + value), address, mistakes }));
+`;
+
+const configuration = `
+listeners:
+  - name: in
+    listen: 127.0.0.1:0
+    mode: after-queue
+    destinations: [smtp://127.0.0.1:1]
+dns: { zone: ./zone.yaml, zoneOnly: true }
+`;
+
+describe('the package', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-package-'));
+  const folder = join(directory, 'empty');
+  const installed = join(folder, 'node_modules/postern');
+  let packed: readonly string[] = [];
+
+  before(
+    async () => {
+      const build = join(directory, 'build');
+      for (const source of sources) cpSync(join(root, source), join(build, source), { recursive: true });
+      symlinkSync(join(root, 'node_modules'), join(build, 'node_modules'));
+      await run('npm', ['run', '--ignore-scripts', 'build'], { cwd: build });
+      const { stdout } = await run(
+        'npm',
+        ['pack', '--json', '--ignore-scripts', '--pack-destination', directory],
+        {
+          cwd: build,
+        },
+      );
+      const [archive] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
+      packed = archive.files.map(({ path }) => path);
+      mkdirSync(folder);
+      await using registry = await startRegistry();
+      await run(
+        'npm',
+        [
+          ...[
+            'install',
+            '--no-audit',
+            '--no-fund',
+            '--ignore-scripts',
+            '--no-package-lock',
+            '--fetch-retries=0',
+          ],
+          ...[
+            '--registry',
+            registry.url,
+            '--cache',
+            join(directory, 'cache'),
+            join(directory, archive.filename),
+          ],
+        ],
+        { cwd: folder },
+      );
+      writeFileSync(join(folder, 'message.eml'), message);
+      writeFileSync(join(folder, 'zone.yaml'), zone);
+      writeFileSync(join(folder, 'postern.yaml'), configuration);
+      writeFileSync(join(folder, 'consumer.ts'), consumer);
+    },
+    { timeout: limitMs },
+  );
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  test('has what is needed to run it and to write for it, and nothing else', () => {
+    const tops = new Set(packed.map((path) => path.split('/', 1)[0]));
+    assert.deepEqual([...tops].sort(), ['LICENSE', 'README.md', 'config', 'dist', 'package.json']);
+    for (const path of [
+      'dist/cli.js',
+      'dist/library/proxy.d.ts',
+      'dist/http/page/index.html',
+      'config/postern.yaml',
+      'config/systemd/postern.service',
+    ]) {
+      assert.ok(packed.includes(path), path);
+    }
+    assert.ok(existsSync(join(installed, 'dist/cli.js')));
+  });
+
+  test('names nothing in its exports that it does not have', () => {
+    const { exports, bin } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
+      exports: Record<string, string | Record<string, string>>;
+      bin: Record<string, string>;
+    };
+    const files = [
+      ...Object.values(exports).flatMap((entry) =>
+        Object.values(typeof entry === 'string' ? [entry] : entry),
+      ),
+      ...Object.values(bin),
+    ];
+    assert.ok(files.length > 8, String(files.length));
+    assert.deepEqual(
+      files.filter((file) => !existsSync(join(installed, file))),
+      [],
+    );
+  });
+
+  test('has everything installed that it imports', async () => {
+    const { stdout } = await run('npm', ['ls', '--all', '--json'], { cwd: folder });
+    assert.equal((JSON.parse(stdout) as { problems?: unknown }).problems, undefined);
+  });
+
+  test('judges a message from where it is installed', async () => {
+    const client = [
+      '--ip',
+      '192.0.2.10',
+      '--helo',
+      'client.sender.example',
+      '--from',
+      'alice@sender.example',
+    ];
+    const { stdout } = await run(
+      join(folder, 'node_modules/.bin/postern'),
+      ['verify', 'message.eml', '--zone', 'zone.yaml', ...client],
+      { cwd: folder },
+    );
+    assert.match(stdout, /spf=pass/u);
+    assert.match(stdout, /dmarc=pass/u);
+  });
+
+  test('has types that another program compiles with, and does what they say', async () => {
+    const compilerOptions = {
+      ...{
+        target: 'es2024',
+        module: 'nodenext',
+        strict: true,
+        noEmit: true,
+        exactOptionalPropertyTypes: true,
+      },
+      ...{
+        lib: ['es2024', 'esnext.disposable'],
+        types: ['node'],
+        typeRoots: [join(root, 'node_modules/@types')],
+      },
+      ...{ skipLibCheck: false },
+    };
+    writeFileSync(
+      join(folder, 'package.json'),
+      JSON.stringify({ type: 'module', dependencies: { postern: '*' } }),
+    );
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }));
+    const compiled = await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc')], {
+      cwd: folder,
+    }).catch((error: { stdout: string }) => error);
+    assert.equal(compiled.stdout, '');
+
+    const { stdout } = await run(process.execPath, ['consumer.ts'], { cwd: folder });
+    const { results, address, mistakes } = JSON.parse(stdout) as {
+      results: string[];
+      address: string;
+      mistakes: string[];
+    };
+    assert.ok(results.includes('spf=pass') && results.includes('dmarc=pass'), results.join(' '));
+    assert.match(address, /^127\.0\.0\.1:[0-9]+$/u);
+    assert.equal(mistakes.length, 1);
+  });
+});
