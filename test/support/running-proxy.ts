@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { Proxy as PosternProxy } from '../../src/proxy.ts';
 import type { Log, LogFields } from '../../src/telemetry/log.ts';
+import type { Metrics } from '../../src/telemetry/metrics.ts';
 import type { Trace } from '../../src/telemetry/trace.ts';
 
 /** One event of the log. */
@@ -25,6 +26,8 @@ export interface ProxyPlan {
   readonly zone?: Readonly<Record<string, unknown>>;
   /** Files beside the configuration, by name: certificate, key. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Where it is counted what passes. */
+  readonly metrics?: Metrics;
 }
 
 /** Where a client connects. */
@@ -70,7 +73,7 @@ export class RunningProxy implements AsyncDisposable {
       };
     const log: Log = { error: tell('error'), warn: tell('warn'), info: tell('info'), debug: tell('debug') };
     try {
-      const proxy = new PosternProxy(loadConfiguration({ file, environment: {} }), log);
+      const proxy = new PosternProxy(loadConfiguration({ file, environment: {} }), log, plan.metrics);
       await proxy.start();
       return new RunningProxy(proxy, events, directory);
     } catch (error) {

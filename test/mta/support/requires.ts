@@ -11,6 +11,7 @@ const servers = {
 /** Other people's implementations that tests here compare ours with. */
 const tools = {
   dkimpy: { file: '/usr/lib/python3/dist-packages/dkim/__init__.py', debianPackage: 'python3-dkim' },
+  promtool: { file: '/usr/bin/promtool', debianPackage: 'prometheus' },
   authres: { file: '/usr/lib/python3/dist-packages/authres/core.py', debianPackage: 'python3-authres' },
 } as const;
 
