@@ -130,9 +130,9 @@ export class Browser implements AsyncDisposable {
     await this.ask(wait);
   }
 
-  /** A PNG of the whole page. */
+  /** A PNG of what is seen. */
   async picture(file: string): Promise<void> {
-    const { data } = await this.#call('Page.captureScreenshot', { captureBeyondViewport: true });
+    const { data } = await this.#call('Page.captureScreenshot');
     await writeFile(file, Buffer.from(String(data), 'base64'));
   }
 

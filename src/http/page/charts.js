@@ -45,7 +45,7 @@ export function traffic({ secondsPerPoint, all, temporary, permanent }) {
       'figcaption',
       {},
       el('span', {}, `${minutes} min ago`),
-      el('span', {}, key('all', 'accepted or none'), key('permanent', '5xx'), key('temporary', '4xx')),
+      el('span', {}, key('all', '2xx or none'), key('permanent', '5xx'), key('temporary', '4xx')),
       el('span', {}, `peak ${short(most / secondsPerPoint)}/s`),
     ),
   ];

@@ -1,6 +1,8 @@
 // The overview: what is wrong first, then the numbers.
 import { shares, traffic } from './charts.js';
 import { byId, el, percent, short, since, size, table, told } from './dom.js';
+import { pools } from './pools.js';
+import { kindOf, valueKinds } from './values.js';
 
 /**
  * @typedef {import('../answers.ts').StatusAnswer} StatusAnswer
@@ -52,14 +54,15 @@ function problemList(problems) {
 function numbers({ rates, totals }) {
   const { now, minute, latency } = rates;
   const share = (/** @type {string} */ name) => percent(minute.replies[name] ?? 0, minute.transactions);
+  const temporary = minute.replies['4xx'] ?? 0;
   const total = latency.total;
   return [
     number('transactions a second', short(now.perSecond), `${short(minute.transactions)} in the last minute`),
     number(
       'answered 4xx',
       share('4xx'),
-      `${minute.replies['4xx'] ?? 0} in the last minute`,
-      (minute.replies['4xx'] ?? 0) > 0 ? 'warn' : '',
+      `${temporary} in the last minute`,
+      temporary === 0 ? '' : temporary * 20 < minute.transactions ? 'doubtful' : 'bad',
     ),
     number('answered 5xx', share('5xx'), `${minute.replies['5xx'] ?? 0} in the last minute`),
     number(
@@ -82,27 +85,7 @@ function numbers({ rates, totals }) {
  * @param {string} kind
  */
 function number(name, value, note, kind = '') {
-  return el('div', { class: kind }, el('dt', {}, name), el('dd', {}, value, el('small', {}, note)));
-}
-
-/** How each value looks: good, doubtful, bad, or nothing said. */
-export const valueKinds = Object.freeze({
-  pass: 'good',
-  fail: 'bad',
-  softfail: 'doubtful',
-  policy: 'doubtful',
-  warn: 'doubtful',
-  temperror: 'error',
-  permerror: 'error',
-  neutral: 'neutral',
-  none: 'neutral',
-  declined: 'neutral',
-  skipped: 'neutral',
-});
-
-/** @param {string} value @returns {string} */
-export function kindOf(value) {
-  return Object.entries(valueKinds).find(([name]) => name === value)?.[1] ?? 'neutral';
+  return el('div', { class: kind }, el('dt', {}, name, el('small', {}, note)), el('dd', {}, value));
 }
 
 /** @param {StatusAnswer['rates']['results']} results */
@@ -163,54 +146,4 @@ function processes(workers) {
       ]),
   );
   return [table(['pid', 'up', 'memory', 'spool', 'loop late, ms'], rows)];
-}
-
-/**
- * Each listener once, all processes together.
- *
- * @param {StatusAnswer['workers']} workers
- */
-function pools(workers) {
-  /** @type {Map<string, StatusAnswer['workers'][number]['listeners'][number][]>} */
-  const byName = new Map();
-  for (const listener of workers.flatMap(({ listeners }) => listeners)) {
-    byName.set(listener.name, [...(byName.get(listener.name) ?? []), listener]);
-  }
-  const rows = [...byName].map(([name, all]) => {
-    const sum = (/** @type {(each: (typeof all)[number]) => number} */ of) =>
-      all.reduce((total, each) => total + of(each), 0);
-    const up = all.filter(({ reachable }) => reachable).length;
-    const [first] = all;
-    const state = up === all.length ? 'good' : up === 0 ? 'bad' : 'doubtful';
-    return /** @type {[Child, ...Child[]]} */ ([
-      el(
-        'div',
-        { class: 'door' },
-        el('b', {}, name),
-        el('small', {}, ` ${first?.mode} on ${first?.address}`),
-        el(
-          'p',
-          {},
-          el(
-            'span',
-            { class: `dot ${state}` },
-            up === all.length
-              ? 'reachable'
-              : up === 0
-                ? 'unreachable'
-                : `unreachable in ${all.length - up} of ${all.length}`,
-          ),
-          ' ',
-          told(first?.destinations.join(', ')),
-        ),
-      ),
-      sum(({ connections }) => connections),
-      sum(({ pool }) => pool.busy),
-      sum(({ pool }) => pool.idle),
-      sum(({ pool }) => pool.size),
-      sum(({ pool }) => pool.waiting),
-      sum(({ pool }) => pool.failures),
-    ]);
-  });
-  return [table(['listener, destinations', 'open', 'busy', 'idle', 'size', 'waiting', 'failed'], rows)];
 }

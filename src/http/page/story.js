@@ -1,14 +1,12 @@
 // One transaction: who, what was found and why, and where its time went.
 import { timeline } from './charts.js';
 import { address, clock, el, size, told } from './dom.js';
-import { kindOf } from './overview.js';
+import { plain, questionBars, results, why } from './findings.js';
+import { kindOf } from './values.js';
 
 /**
  * @typedef {import('../answers.ts').TransactionAnswer} TransactionAnswer
- * @typedef {{ readonly name: string, readonly type: string, readonly milliseconds: number, readonly answer?: unknown, readonly failure?: string }} Question
- * @typedef {{ readonly ptype: string, readonly property: string, readonly value: string, readonly comment?: string }} Property
- * @typedef {{ readonly method: string, readonly value: string, readonly reason?: string, readonly comment?: string, readonly properties: readonly Property[] }} Result
- * @typedef {{ readonly check: string, readonly skippedFor?: string, readonly questions: readonly Question[], readonly facts: readonly { readonly fact: string, readonly value: unknown }[], readonly omitted?: number, readonly results: readonly Result[] }} CheckStory
+ * @typedef {import('./findings.js').CheckStory} CheckStory
  * @typedef {{ readonly [key: string]: unknown }} Fields
  */
 
@@ -132,7 +130,7 @@ function facts(id, time, record) {
     ['size', el('span', {}, size(Number(record.sizeBytes ?? 0)))],
     ...Object.entries(record)
       .filter(([key]) => !placed.has(key))
-      .map(([key, value]) => /** @type {[string, Node]} */ ([spelled(key), told(value)])),
+      .map(([key, value]) => /** @type {[string, Node]} */ ([spelled(key), plain(value)])),
   ];
   return el(
     'dl',
@@ -169,88 +167,6 @@ function recipients(record) {
   );
 }
 
-/** @param {readonly CheckStory[]} checks */
-function results(checks) {
-  const rows = checks.flatMap((check) =>
-    check.results.map(({ method, value, reason, comment, properties }) =>
-      el(
-        'tr',
-        {},
-        el('th', { scope: 'row' }, method),
-        el('td', {}, el('span', { class: `chip ${kindOf(value)}` }, told(value))),
-        el(
-          'td',
-          {},
-          [reason, comment].some(Boolean) &&
-            el('div', {}, told([reason, comment].filter(Boolean).join('; '))),
-          ...properties.flatMap((each) => [
-            el('code', {}, `${each.ptype}.${each.property}=`, told(each.value)),
-            ' ',
-          ]),
-        ),
-      ),
-    ),
-  );
-  return el('table', { class: 'found' }, el('tbody', {}, ...rows));
-}
-
-/** @param {readonly CheckStory[]} checks */
-function questionBars(checks) {
-  const bars = checks.flatMap(({ check, questions }) =>
-    questions.map(({ name, type, milliseconds, failure }) => ({
-      name: el('span', {}, el('small', {}, `${check} `), told(name), el('small', {}, ` ${type}`)),
-      begin: 0,
-      length: milliseconds,
-      kind: failure === undefined || failure === 'ENOTFOUND' || failure === 'ENODATA' ? 'question' : 'failed',
-    })),
-  );
-  return bars.length === 0
-    ? []
-    : [el('h3', {}, 'DNS questions'), timeline(bars, 'How long each answer took')];
-}
-
-/** @param {CheckStory} check */
-function why({ check, skippedFor, questions, facts, omitted = 0, results }) {
-  const said =
-    results.map(({ value }) => value).join(', ') ||
-    (skippedFor === undefined ? 'nothing said' : `skipped for ${skippedFor} clients`);
-  return el(
-    'details',
-    {},
-    el('summary', {}, el('b', {}, check), ' ', el('small', {}, said)),
-    el(
-      'dl',
-      { class: 'facts' },
-      ...questions.map(({ name, type, answer, failure }) =>
-        el(
-          'div',
-          {},
-          el('dt', {}, `${type} `, told(name)),
-          el(
-            'dd',
-            {},
-            failure === undefined ? value(answer) : el('span', { class: 'failure' }, told(failure)),
-          ),
-        ),
-      ),
-      ...facts.map((each) => el('div', {}, el('dt', {}, each.fact), el('dd', {}, value(each.value)))),
-    ),
-    omitted > 0 && el('p', { class: 'quiet' }, `${omitted} more were not kept.`),
-  );
-}
-
-/** @param {unknown} plain */
-function value(plain) {
-  if (Array.isArray(plain) && plain.every((each) => typeof each !== 'object' || Array.isArray(each))) {
-    return el(
-      'span',
-      {},
-      ...plain.flatMap((each, i) => [i > 0 && el('br'), told(Array.isArray(each) ? each.join('') : each)]),
-    );
-  }
-  return told(plain);
-}
-
 /** @param {Fields} record */
 function unexplained(record) {
   const found = Object.entries(fieldsOf(record.results));
@@ -263,7 +179,7 @@ function unexplained(record) {
     el(
       'p',
       { class: 'notice' },
-      'Why is not kept: set trace.keep in the configuration to keep the explanations of the last transactions.',
+      'Its explanation was not kept: trace.keep in the configuration says for how many transactions it is.',
     ),
   ];
 }
