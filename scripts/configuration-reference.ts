@@ -3,7 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { z } from 'zod';
 import { commonOptions } from '../src/authentication/checks.ts';
 import { type JsonSchema, jsonSchema } from '../src/config/json-schema.ts';
+import { writeDefaults } from './configuration-defaults.ts';
 import { writeSchema } from './configuration-schema.ts';
+import { writePostfixLines } from './postfix-lines.ts';
 
 /** The document that holds the list. */
 export const referenceFile = new URL('../docs/configuration.md', import.meta.url);
@@ -77,6 +79,8 @@ function choices(schema: JsonSchema): string {
 
 if (import.meta.main) {
   writeFileSync(referenceFile, withReference(readFileSync(referenceFile, 'utf8')));
-  // Whoever changes the schema changes both.
+  // Whoever changes the schema changes all of these.
   writeSchema();
+  writeDefaults();
+  writePostfixLines();
 }

@@ -9,7 +9,7 @@ export const schemaFile = new URL('../config/postern.schema.json', import.meta.u
 const reference = {
   type: 'string',
   pattern: '\\$\\{',
-  description: 'a value from the environment: ${NAME}, or ${NAME:-default}',
+  description: `a value from the environment: \${NAME}, or \${NAME:-default}`,
 } as const;
 
 /** The text of the file. */
@@ -43,7 +43,7 @@ function forEditors(schema: JsonSchema): JsonSchema {
 const toReference: JsonSchema = { $ref: '#/$defs/reference' };
 
 function withoutMarks(schema: JsonSchema): JsonSchema {
-  const { file: _, ...rest } = schema;
+  const { file: _, unit: __, ...rest } = schema;
   return rest;
 }
 

@@ -17,6 +17,8 @@ export const exits = {
   software: 70,
   /** The operating system refused something: an address, a socket. */
   system: 71,
+  /** The file that was asked for cannot be made. */
+  cannotCreate: 73,
   /** The answer cannot be written. */
   output: 74,
   /** Trying again later may succeed. */

@@ -55,3 +55,20 @@ function whole(digits: string | undefined, unit: number | undefined): number | u
   const product = Number(digits) * (unit ?? Number.NaN);
   return Number.isSafeInteger(product) ? product : undefined;
 }
+
+/** Writes a time with the largest unit that leaves a whole number: 90000 is `90s`. */
+export function formatTime(ms: number): string {
+  return formatted(ms, timeUnits);
+}
+
+/** Writes a size with the largest unit that leaves a whole number: 1048576 is `1MiB`. */
+export function formatSize(bytes: number): string {
+  return formatted(bytes, sizeUnits);
+}
+
+function formatted(value: number, units: Readonly<Record<string, number>>): string {
+  const [name, unit] = Object.entries(units).reduce((best, next) =>
+    value > 0 && value % next[1] === 0 && next[1] > best[1] ? next : best,
+  );
+  return `${value / unit}${name}`;
+}

@@ -2,7 +2,10 @@
 import { z } from 'zod';
 import { configurationSchema } from './schema.ts';
 
-/** Of a value, or a part of it. `file: true`: the name of a file; `writeOnly: true`: a secret. */
+/**
+ * Of a value, or a part of it. Besides JSON Schema's own words there are marks: `file: true`, the name of a file;
+ * `unit: 'bytes'`, a size as a number. `writeOnly: true` is a secret.
+ */
 export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
 /** The JSON Schema (draft 2020-12) of what may stand in a file, without references to the environment. */

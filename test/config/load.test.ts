@@ -56,7 +56,7 @@ test('the shortest file gets every default', () => {
     http: { host: '127.0.0.1', port: 8025 },
     workers: availableParallelism(),
     stopMs: 30_000,
-    log: { level: 'info', format: 'json' },
+    log: { level: 'info', format: 'json', output: { kind: 'stdout' }, privacy: 'none' },
   });
   assert.equal(policy.dmarc, 'annotate');
   for (const name of ['iprev', 'spf', 'dkim', 'arc', 'dmarc'] as const) assert.ok(checks[name], name);
