@@ -98,6 +98,12 @@ export interface SpoolConfiguration {
   readonly limitBytes: number;
 }
 
+/** Where metrics, health and status are. */
+export interface HttpConfiguration extends TcpAddress {
+  /** What whoever looks must show; it is there unless the address is loopback. */
+  readonly token?: string;
+}
+
 /** A whole configuration. */
 export interface Configuration {
   /** The file it was read from; undefined when the environment was enough. */
@@ -122,7 +128,7 @@ export interface Configuration {
   /** Rules after those of the policy, in a file of their own. */
   readonly ruleFile?: RuleFileConfiguration;
   readonly spool: SpoolConfiguration;
-  readonly http: TcpAddress | false;
+  readonly http: HttpConfiguration | false;
   /** Processes. */
   readonly workers: number;
   /** Who the workers run as, when the program is started as root: names or numbers. */

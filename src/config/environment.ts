@@ -8,6 +8,8 @@ interface Variable {
   readonly name: string;
   readonly path: readonly (string | number)[];
   readonly read: (text: string) => unknown;
+  /** What may be a text or a mapping: the key of the mapping that the text stands for. */
+  readonly short?: string;
 }
 
 const asText = (text: string): unknown => text;
@@ -33,7 +35,8 @@ const keyVariables: readonly Variable[] = [
   { name: 'POSTERN_AUTHSERV_ID', path: ['authservId'], read: asText },
   { name: 'POSTERN_DNS_ZONE', path: ['dns', 'zone'], read: asText },
   { name: 'POSTERN_WORKERS', path: ['workers'], read: asNumberOrText },
-  { name: 'POSTERN_HTTP', path: ['http'], read: asFalseOrText },
+  { name: 'POSTERN_HTTP', path: ['http'], read: asFalseOrText, short: 'listen' },
+  { name: 'POSTERN_HTTP_TOKEN', path: ['http', 'token'], read: asText, short: 'listen' },
 ];
 
 /** Whether the environment describes a listener, so that no file is looked for. */
@@ -73,7 +76,8 @@ function withVariables(
 ): Source {
   const set = variables.filter(({ name }) => isSet(environment, name));
   const value = set.reduce<unknown>(
-    (target, { name, path, read }) => withValue(target, path, read((environment[name] ?? '').trim())),
+    (target, { name, path, read, short }) =>
+      withValue(target, path, read((environment[name] ?? '').trim()), short),
     source.value,
   );
   // Without a file, what is missing can only come from a variable.
@@ -91,16 +95,26 @@ function withVariables(
 }
 
 /** A copy of the target with one value at a path; what is no mapping on the way is left for the schema. */
-function withValue(target: unknown, path: readonly (string | number)[], value: unknown): unknown {
+function withValue(
+  target: unknown,
+  path: readonly (string | number)[],
+  value: unknown,
+  short: string | undefined,
+): unknown {
   const [key, ...rest] = path;
-  if (key === undefined) return value;
-  if (Array.isArray(target)) {
-    return target.map((item, i) => (i === key ? withValue(item, rest, value) : item));
+  if (key === undefined) {
+    const inside = short !== undefined && typeof value === 'string' && isMapping(target);
+    return inside ? { ...target, [short]: value } : value;
   }
-  if (target === null || target === undefined) return { [key]: withValue(undefined, rest, value) };
-  if (typeof target !== 'object') return target;
-  return {
-    ...target,
-    [key]: withValue((target as Record<string | number, unknown>)[key], rest, value),
-  };
+  if (Array.isArray(target)) {
+    return target.map((item, i) => (i === key ? withValue(item, rest, value, short) : item));
+  }
+  if (target === null || target === undefined) return { [key]: withValue(undefined, rest, value, short) };
+  const around = typeof target === 'string' && short !== undefined ? { [short]: target } : target;
+  if (!isMapping(around)) return target;
+  return { ...around, [key]: withValue(around[key], rest, value, short) };
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string | number, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -8,6 +8,7 @@ import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { parseZone, type Zone } from '../dns/zone.ts';
 import type {
   Configuration,
+  HttpConfiguration,
   ListenerConfiguration,
   SocketConfiguration,
   TlsConfiguration,
@@ -15,6 +16,7 @@ import type {
 import { contradictions } from './contradictions.ts';
 import { readCustomChecks } from './custom-checks.ts';
 import { type ConfigurationPlace, findSource } from './find.ts';
+import { readHttp } from './http.ts';
 import { ConfigurationError, type Mistake, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
@@ -63,8 +65,9 @@ export function loadConfiguration(from: ConfigurationPlace): Configuration {
   // Whoever only judges may not be able to read the key, and can do without.
   const keyMistakes = purpose === 'judge' ? [] : mistakes;
   const seal = sealing && readSeal(sealing, { source, mistakes: keyMistakes, directory });
+  const http = purpose === 'judge' ? false : readHttp(data.http, { source, mistakes, directory });
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
-  return complete(data, { file, directory, zone, tls, customChecks, ruleFile, ...(seal && { seal }) });
+  return complete(data, { file, http, directory, zone, tls, customChecks, ruleFile, ...(seal && { seal }) });
 }
 
 /** Whether a mistake is that of a value at this path, or of one around it. */
@@ -150,11 +153,12 @@ interface Found {
   readonly customChecks: readonly ConfiguredCheck[];
   readonly ruleFile: RuleFileConfiguration | undefined;
   readonly seal?: SealOptions;
+  readonly http: HttpConfiguration | false;
 }
 
 function complete(
   parsed: ParsedConfiguration,
-  { file, directory, zone, tls, customChecks, ruleFile, seal }: Found,
+  { file, directory, zone, tls, customChecks, ruleFile, seal, http }: Found,
 ): Configuration {
   const {
     hostname,
@@ -185,6 +189,7 @@ function complete(
       directory: spool.directory === undefined ? findSpool() : resolve(directory, spool.directory),
     },
     ...rest,
+    http,
   };
 }
 

@@ -18,9 +18,9 @@ import {
   nameServer,
   network,
   size,
-  tcpAddress,
   time,
 } from './fields.ts';
+import { httpSchema } from './http.ts';
 import { listenerSchema } from './listener.ts';
 import { wrong } from './mistakes.ts';
 
@@ -187,16 +187,6 @@ const spool = z
     }),
   );
 
-const httpForm = 'host:port, "[v6]:port" or false';
-const http = z
-  .union([z.literal(false), tcpAddress], {
-    error: (issue) => wrong(issue.input, 'an address', httpForm),
-  })
-  .prefault('127.0.0.1:8025')
-  .describe(
-    'where metrics, health and status are; loopback, since they say who writes to whom; `false`: off',
-  );
-
 const mostWorkers = 1024;
 const workersForm = `auto or a whole number from 1 to ${mostWorkers}`;
 const workers = z
@@ -249,7 +239,7 @@ export const configurationSchema = z.strictObject({
     .describe('whether Received-SPF (RFC 7208 §9.1) is added besides Authentication-Results'),
   policy: policySchema.prefault({}).describe('what is done about the results'),
   spool: spool.prefault({}).describe('where messages stay while they are judged'),
-  http,
+  http: httpSchema,
   workers,
   user: account
     .optional()

@@ -1,0 +1,99 @@
+// Where HTTP answers, and the token that whoever looks must show: needed wherever others than this machine can ask.
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import type { HttpConfiguration } from './configuration.ts';
+import { tcpAddress } from './fields.ts';
+import { show, wrong } from './mistakes.ts';
+import { readText, reasonOf, type Source } from './source.ts';
+
+const fallback = '127.0.0.1:8025';
+const form = 'host:port, "[v6]:port" or false';
+const tokenForm = '16 to 256 printable ASCII characters without spaces';
+const tokenPattern = /^[\x21-\x7e]{16,256}$/;
+
+/** The `http` section before its token is read. */
+interface Http {
+  readonly host: string;
+  readonly port: number;
+  readonly token?: string | undefined;
+  readonly tokenFile?: string | undefined;
+}
+
+const mapping = z
+  .strictObject({
+    listen: tcpAddress.prefault(fallback).describe('where it answers'),
+    token: z
+      .string()
+      // What is wrong with a secret is told without it.
+      .regex(tokenPattern, { error: `is no token; expected ${tokenForm}` })
+      .meta({ writeOnly: true })
+      .optional()
+      .describe('what whoever looks must show. Default: none, which only loopback allows'),
+    tokenFile: z
+      .string()
+      .min(1, { error: 'is empty; expected the name of a file' })
+      .meta({ file: true })
+      .optional()
+      .describe('the same in a file of its own. Default: none'),
+  })
+  .refine(({ token, tokenFile }) => token === undefined || tokenFile === undefined, {
+    error: 'has the token twice; expected token or tokenFile',
+    path: ['tokenFile'],
+  });
+
+/** The key `http`. */
+export const httpSchema = z
+  .union([z.literal(false), tcpAddress, mapping], { error: ({ input }) => wrong(input, 'an address', form) })
+  .prefault(fallback)
+  .transform((value, context): Http | false => {
+    if (value === false) return false;
+    const http: Http = 'listen' in value ? withAddress(value) : value;
+    if (isLoopback(http.host) || http.token !== undefined || http.tokenFile !== undefined) return http;
+    context.addIssue({ code: 'custom', message: withoutToken(http) });
+    return z.NEVER;
+  })
+  .describe(
+    'where metrics, health and status are, which say who writes to whom: `host:port` on loopback, or a mapping with a token for anywhere else; `false`: off',
+  );
+
+function withAddress({ listen, ...rest }: z.output<typeof mapping>): Http {
+  return { ...listen, ...rest };
+}
+
+function withoutToken({ host, port }: Http): string {
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return `${show(address)} can be asked from elsewhere; expected an address of loopback such as ${fallback}, or a token: { listen: ${JSON.stringify(address)}, tokenFile: … } (POSTERN_HTTP_TOKEN)`;
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.[0-9]{1,3}){3}$/.test(host);
+}
+
+/**
+ * Reads the token's file, where there is one.
+ *
+ * @param following mistakes are added to it
+ */
+export function readHttp(
+  http: Http | false,
+  following: { readonly source: Source; readonly mistakes: string[]; readonly directory: string },
+): HttpConfiguration | false {
+  if (http === false) return false;
+  const { host, port, tokenFile } = http;
+  const token = tokenFile === undefined ? http.token : readToken(tokenFile, following);
+  return { host, port, ...(token !== undefined && { token }) };
+}
+
+function readToken(
+  file: string,
+  { source, mistakes, directory }: Parameters<typeof readHttp>[1],
+): string | undefined {
+  try {
+    const token = readText(resolve(directory, file)).trim();
+    if (tokenPattern.test(token)) return token;
+    mistakes.push(`${source.place(['http', 'tokenFile'])}: holds no token; expected ${tokenForm}`);
+  } catch (error) {
+    mistakes.push(`${source.place(['http', 'tokenFile'])}: ${reasonOf(error)}`);
+  }
+  return undefined;
+}
