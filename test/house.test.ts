@@ -10,6 +10,7 @@ const source = join(import.meta.dirname, '../src');
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'cli.ts': ['cli'],
   cli: [
+    'completion',
     'config',
     'demo',
     'exits.ts',
@@ -48,6 +49,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'printable.ts',
     'smtp',
   ],
+  completion: [],
   lookup: ['authentication', 'dns', 'printable.ts'],
   top: ['printable.ts', 'progress.ts'],
   send: ['input.ts', 'printable.ts', 'progress.ts', 'relay', 'smtp', 'units.ts'],

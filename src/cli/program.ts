@@ -2,9 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { exits } from '../exits.ts';
+import { addCompletion } from './completion.ts';
 import { addConfig } from './config.ts';
 import { addDemo } from './demo.ts';
 import { addDns } from './dns.ts';
+import { addHelp } from './help.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
 import { addTop } from './top.ts';
@@ -15,15 +17,19 @@ export function postern(): Command {
   const program = new Command('postern')
     .description('A transparent SMTP and LMTP proxy that authenticates mail between two mail servers')
     .version(packageVersion())
+    .commandsGroup('More:')
+    .helpCommand(true)
     .showHelpAfterError('(postern --help lists the commands)')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? exits.ok : exits.usage));
   addServe(program);
+  addTop(program);
   addVerify(program);
   addSend(program);
   addDns(program);
-  addTop(program);
-  addDemo(program);
   addConfig(program);
+  addCompletion(program);
+  addDemo(program);
+  addHelp(program);
   return program;
 }
 

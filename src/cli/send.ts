@@ -1,5 +1,5 @@
 // `postern send`: one message to a server, and what was said.
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { exits } from '../exits.ts';
 import { printable, printableJson } from '../printable.ts';
 import type { DialogueLine } from '../send/dialogue.ts';
@@ -25,7 +25,7 @@ export function addSend(program: Command): void {
     .requiredOption('--from <address>', 'the envelope sender; <> for the null sender')
     .requiredOption('--to <address>', 'an envelope recipient; may be given several times', collect)
     .option('--lmtp', 'speak LMTP')
-    .option('--tls <mode>', 'starttls or implicit. Default: no TLS')
+    .addOption(new Option('--tls <mode>', 'begin TLS. Default: no TLS').choices(['starttls', 'implicit']))
     .option('--insecure', 'with TLS: any certificate will do')
     .option('--helo <name>', 'name to greet with. Default: the host’s name')
     .option('--xforward-addr <address>', 'XFORWARD: the client’s address')

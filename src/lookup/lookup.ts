@@ -2,10 +2,7 @@
 import { parseAddress, reverseName } from '../authentication/client/reverse-name.ts';
 import { type DnsCounts, type DnsOptions, Resolver } from '../dns/resolver.ts';
 import type { Answer } from '../dns/zone.ts';
-
-/** The types that the checks ask for. */
-export const recordTypes = ['A', 'AAAA', 'CNAME', 'MX', 'PTR', 'TXT'] as const;
-export type RecordType = (typeof recordTypes)[number];
+import type { RecordType } from './types.ts';
 
 /** What was heard. */
 export interface Finding {
@@ -17,11 +14,6 @@ export interface Finding {
   readonly failure?: string;
   readonly from: 'zone' | 'network' | 'nobody';
   readonly milliseconds: number;
-}
-
-/** @returns the type in upper case; undefined: no check would ask for it */
-export function readType(text: string): RecordType | undefined {
-  return recordTypes.find((type) => type === text.toUpperCase());
 }
 
 /** What is asked for without a type: the name of an address, the address of a name. */

@@ -13,7 +13,7 @@ export interface SendOptions {
   readonly from: string;
   readonly to: readonly string[];
   readonly lmtp?: boolean;
-  readonly tls?: string;
+  readonly tls?: 'starttls' | 'implicit';
   readonly insecure?: boolean;
   readonly helo?: string;
   readonly timeout: string;
@@ -65,14 +65,9 @@ function readServer({ server, lmtp, tls, insecure }: SendOptions): Destination {
   if (typeof destination === 'string') {
     throw wrong('--server', hasScheme ? destination : `${destination} (or host:port, or unix:/path)`);
   }
-  const mode = readTls(tls) ?? destination.tls;
+  const mode = tls ?? destination.tls;
   const verify = destination.verify && insecure !== true;
   return { ...destination, tls: mode, verify, text: server };
-}
-
-function readTls(text: string | undefined): 'starttls' | 'implicit' | undefined {
-  if (text === undefined || text === 'starttls' || text === 'implicit') return text;
-  throw wrong('--tls', 'expected starttls or implicit');
 }
 
 function readAddress(option: string, text: string): string {

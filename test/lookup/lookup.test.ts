@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DnsOptions } from '../../src/dns/resolver.ts';
 import { parseZone, type Zone } from '../../src/dns/zone.ts';
-import { lookUp, readType, usualType } from '../../src/lookup/lookup.ts';
+import { lookUp, usualType } from '../../src/lookup/lookup.ts';
 import { reportJson, reportText, verdictOf } from '../../src/lookup/report.ts';
+import { readType } from '../../src/lookup/types.ts';
 import { NameServer } from '../support/name-server.ts';
 
 const zone = parseZone({

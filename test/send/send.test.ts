@@ -210,7 +210,6 @@ test('a command line that cannot be meant is a usage error, a message that is no
   const wrong: readonly [Partial<SendOptions>, RegExp][] = [
     [{ server: 'mail example' }, /^--server: .*host:port/],
     [{ server: 'lmtp://127.0.0.1', lmtp: true }, /^--lmtp: /],
-    [{ server, tls: 'maybe' }, /^--tls: expected starttls or implicit/],
     [{ server, to: ['<>'] }, /^--to: /],
     [{ server, from: 'a@b\r\nRCPT TO:<c@d>' }, /^--from: /],
     [{ server, helo: 'a b' }, /^--helo: /],
