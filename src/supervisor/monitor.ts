@@ -21,7 +21,12 @@ export class Monitor {
     await this.close();
     if (http === false) return;
     try {
-      this.#server = await startHttp({ address: http, token: http.token, observatory: this.#observatory, log });
+      this.#server = await startHttp({
+        address: http,
+        token: http.token,
+        observatory: this.#observatory,
+        log,
+      });
       this.#used = wanted;
       log.info('http listening', { address: this.#server.address });
     } catch (error) {

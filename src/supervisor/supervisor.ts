@@ -1,4 +1,5 @@
 // The primary process: owns the listening sockets and the workers, reloads, stops; mail itself never passes here.
+import { isDeepStrictEqual } from 'node:util';
 import type { Configuration } from '../config/configuration.ts';
 import { ConfigurationError } from '../config/mistakes.ts';
 import { describeDoor } from '../proxy.ts';
@@ -132,8 +133,11 @@ export class Supervisor {
     let success = false;
     try {
       await this.#makeRoom();
-      await this.#use(load());
+      const configuration = load();
+      await this.#use(configuration);
       success = true;
+      const { file, workers } = configuration;
+      this.#log.info('configuration reloaded', { file, workers });
     } catch (error) {
       this.#tellFailure(error);
     }
@@ -181,12 +185,21 @@ export class Supervisor {
     this.#current = generation;
     change.commit();
     this.#addresses = change.addresses;
-    if (before) this.#log = createLog(configuration.log);
-    this.#tellListeners(configuration, before !== undefined);
-    if (before) this.#retire(before);
+    if (before) {
+      this.#useLog(before.configuration, configuration);
+      this.#retire(before);
+    }
     this.#countWorkers();
     this.#dispatch.serve();
+    for (const listener of configuration.listeners) {
+      this.#log.info('listening', describeDoor(listener, this.#addresses.get(listener.name)));
+    }
     await this.#monitor.use(configuration.http, this.#log);
+  }
+
+  /** The same log stays: another one would open its file again. */
+  #useLog(before: Configuration, now: Configuration): void {
+    if (!isDeepStrictEqual(before.log, now.log)) this.#log = createLog(now.log);
   }
 
   #build(
@@ -221,13 +234,6 @@ export class Supervisor {
     void generation.end({ patienceMs: stopMs, graceMs: Math.max(stopMs, longestMs) }).then(() => {
       this.#retiring.delete(generation);
     });
-  }
-
-  #tellListeners({ listeners, file }: Configuration, again: boolean): void {
-    if (again) this.#log.info('configuration reloaded', { file, workers: this.#current?.workers.length });
-    for (const listener of listeners) {
-      this.#log.info('listening', describeDoor(listener, this.#addresses.get(listener.name)));
-    }
   }
 
   #countWorkers(): void {

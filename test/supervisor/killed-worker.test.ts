@@ -1,0 +1,67 @@
+// A worker that dies: nothing is lost, the others go on, and another one takes its place.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ScriptedDownstream } from '../support/scripted-downstream.ts';
+import { beginContent, finish, Load, missing } from './support/load.ts';
+import { isRunning, Served } from './support/served.ts';
+
+test('a worker killed under load loses nothing that was acknowledged, and is replaced', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }]);
+  const clients = 8;
+  await using load = new Load(() => served.port(), { clients, perConnection: 20 });
+  await load.more(50);
+  const [victim = 0, survivor = 0] = served.workers();
+  process.kill(victim, 'SIGKILL');
+  await load.more(50);
+  await served.until(() => served.of('worker replaced').length === 1);
+  await load.more(100);
+  await load.stop();
+  assert.deepEqual(missing(load.acknowledged, downstream), []);
+  // Each client lost one connection at most, and those of the other worker none.
+  assert.ok(load.failed.length < clients, JSON.stringify(load.failed));
+  const workers = served.workers();
+  assert.equal(workers.length, 2);
+  assert.ok(workers.includes(survivor) && !workers.includes(victim));
+  const [died] = served.of('worker died');
+  assert.deepEqual([died?.pid, died?.signal, died?.replacedAfterMs], [victim, 'SIGKILL', 0]);
+});
+
+test('the only worker is killed: its address stays, and connections wait for the next one', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }], { workers: 1 });
+  const [victim = 0] = served.workers();
+  process.kill(victim, 'SIGKILL');
+  await served.until(() => served.of('worker died').length === 1);
+  await using load = new Load(() => served.port(), { clients: 2 });
+  await load.more(4);
+  await load.stop();
+  assert.deepEqual(load.failed, []);
+  assert.deepEqual(missing(load.acknowledged, downstream), []);
+});
+
+test('a worker that dies again at once is replaced later', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }], { workers: 1 });
+  for (const expected of [0, 1000]) {
+    const [victim = 0] = served.workers();
+    const deaths = served.of('worker died').length;
+    process.kill(victim, 'SIGKILL');
+    await served.until(() => served.of('worker died').length > deaths);
+    assert.equal(served.of('worker died').at(-1)?.replacedAfterMs, expected);
+    await served.until(() => served.of('worker replaced').length > deaths);
+  }
+});
+
+test('when the primary is killed, the workers end after their transactions', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }]);
+  using client = await beginContent(served.port());
+  const workers = served.workers();
+  served.signal('SIGKILL');
+  await served.ended();
+  await finish(client, 'orphan');
+  assert.match((await client.line()) ?? '', /^421 /);
+  await served.until(() => !workers.some(isRunning));
+  assert.deepEqual(missing(['orphan'], downstream), []);
+});

@@ -1,0 +1,63 @@
+// SIGTERM: nothing new, what is open may end, the rest gets 421; status 0.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { RawClient } from '../support/raw-client.ts';
+import { ScriptedDownstream } from '../support/scripted-downstream.ts';
+import { beginContent, finish, Load, missing } from './support/load.ts';
+import { isRunning, Served } from './support/served.ts';
+
+test('SIGTERM under load: what was acknowledged is stored, and the status is 0', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }]);
+  await using load = new Load(() => served.port(), { perConnection: 20 });
+  await load.more(50);
+  const workers = served.workers();
+  served.signal('SIGTERM');
+  assert.equal(await served.ended(), 0);
+  await load.stop();
+  assert.deepEqual(missing(load.acknowledged, downstream), []);
+  assert.deepEqual(workers.filter(isRunning), []);
+  // Connections that were kept for the next message are not just dropped.
+  assert.ok(downstream.commands.includes('QUIT'));
+});
+
+test('an open transaction ends, an idle connection gets 421, nobody new gets in', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }]);
+  using busy = await beginContent(served.port());
+  using idle = await RawClient.connect(served.port());
+  await idle.reply();
+  served.signal('SIGTERM');
+  assert.match((await idle.line()) ?? '', /^421 /);
+  await assert.rejects(RawClient.connect(served.port()), /ECONNREFUSED/);
+  await finish(busy, 'busy');
+  assert.match((await busy.line()) ?? '', /^421 /);
+  assert.equal(await served.ended(), 0);
+  assert.deepEqual(missing(['busy'], downstream), []);
+});
+
+test('a transaction that does not end in time gets 421, and the status is 0', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }], {
+    stopTimeout: '200ms',
+  });
+  using slow = await beginContent(served.port());
+  slow.send('Subject: half a mess');
+  served.signal('SIGTERM');
+  assert.match((await slow.line()) ?? '', /^421 /);
+  assert.equal(await served.ended(), 0);
+  assert.deepEqual(downstream.messages, []);
+});
+
+test('whoever sends a second signal does not wait', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }]);
+  using slow = await beginContent(served.port());
+  slow.send('Subject: half a mess');
+  const workers = served.workers();
+  served.signal('SIGTERM');
+  await served.until(() => served.of('stopping').length === 1);
+  served.signal('SIGTERM');
+  assert.equal(await served.ended(), 143);
+  await served.until(() => !workers.some(isRunning));
+});
