@@ -203,6 +203,7 @@ function buildDoor(
   const pool = new Pool({
     ...listener.pool,
     destinations: listener.destinations,
+    log: (level, event, fields) => log[level](event, { listener: name, ...fields }),
     session: {
       helloName: hostname,
       timeouts: {

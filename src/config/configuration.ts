@@ -24,7 +24,7 @@ export type SocketAddress = TcpAddress | { readonly path: string };
 export type Mode = 'before-queue' | 'after-queue';
 
 /** What a listener's connections downstream cost and how long they are kept. */
-export type PoolConfiguration = Omit<PoolOptions, 'destinations' | 'session'>;
+export type PoolConfiguration = Omit<PoolOptions, 'destinations' | 'session' | 'log'>;
 
 /** How long the downstream may take for each phase (RFC 5321 §4.5.3.2). */
 export interface TimeoutConfiguration {

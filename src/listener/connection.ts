@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { describeReply, formatReply, makeReply, type Reply } from '../smtp/reply.ts';
+import { ConnectionRecord, type WriteEvent } from './connection-record.ts';
 import { Dialogue, type DialogueSettings, type Peer } from './dialogue.ts';
 import { Parser } from './parser.ts';
 
@@ -15,7 +16,7 @@ export interface ConnectionSettings extends DialogueSettings {
     readonly address: string;
     readonly port: number;
   }): Peer | Reply;
-  log(level: 'debug' | 'info' | 'warn' | 'error', event: string, fields: Record<string, unknown>): void;
+  readonly log: WriteEvent;
 }
 
 /** smtp-server's server, with what its connections need. */
@@ -37,6 +38,8 @@ const quietMs = 1000;
 export class Connection extends SMTPConnection {
   declare readonly _server: ConnectionServer;
   #dialogue: Dialogue | undefined;
+  /** Undefined until it is admitted. */
+  #record: ConnectionRecord | undefined;
   #held = '';
   #holdTimer: NodeJS.Timeout | undefined;
   #transactionTimer: NodeJS.Timeout | undefined;
@@ -64,8 +67,15 @@ export class Connection extends SMTPConnection {
       }
       this._resetSession();
       this._ready = true;
-      this.#dialogue = new Dialogue(settings, admitted, this.secure);
-      settings.log('debug', 'connection', { connection: this.id, client: remoteAddress });
+      const { id } = this;
+      const record = new ConnectionRecord(settings.log, { connection: id, client: remoteAddress });
+      record.secured(this._socket);
+      this.#record = record;
+      const beginTransaction: DialogueSettings['beginTransaction'] = (start) => {
+        record.transaction();
+        return settings.beginTransaction({ ...start, connection: id });
+      };
+      this.#dialogue = new Dialogue({ ...settings, beginTransaction }, admitted, this.secure);
       this.#write(formatReply(makeReply(220, '', `${settings.hostname} ESMTP Postern`)));
     });
   }
@@ -104,7 +114,8 @@ export class Connection extends SMTPConnection {
       this._server.connectionSettings.limits.commandBytes,
     );
     parser.on('error', (error) => {
-      this._server.connectionSettings.log('error', 'connection failure', { connection: this.id, error });
+      this.#record?.ends('internal error', error);
+      this._server.connectionSettings.log('error', 'internal error', { connection: this.id, error });
       this.send(421, 'internal error, try again later');
     });
     return parser;
@@ -115,7 +126,9 @@ export class Connection extends SMTPConnection {
     clearTimeout(this.#transactionTimer);
     clearTimeout(this.#holdTimer);
     clearTimeout(this.#quietTimer);
+    if (this.#dialogue?.inTransaction) this.#record?.ends('closed inside a transaction');
     this.#dialogue?.end('upstream closed the connection');
+    this.#record?.write(this.#dialogue?.helo);
   }
 
   /** Nothing more is read: the downstream session must not wait until the peer has closed its side as well. */
@@ -126,12 +139,20 @@ export class Connection extends SMTPConnection {
 
   /** smtp-server would make this an event of the server; what it means here is that the socket is gone. */
   override _onError(error: Error & { code?: string | undefined }): void {
-    const { log } = this._server.connectionSettings;
-    const transaction = this.#dialogue?.transactionId;
-    log('info', 'connection error', { connection: this.id, client: this.remoteAddress, transaction, error });
+    if (this._upgrading) {
+      const { log } = this._server.connectionSettings;
+      log('warn', 'tls failed', { connection: this.id, client: this.remoteAddress, error });
+    }
+    this.#record?.ends(this._upgrading ? 'tls failed' : 'error', error);
     this.#dialogue?.end(`upstream connection failed: ${error.message}`);
     this._socket.destroy();
     this.close();
+  }
+
+  /** smtp-server's, which ends the connection unless a command is at work still. */
+  override _onTimeout(): void {
+    if (!this._closing && !this._handlerPending) this.#record?.ends('idle timeout');
+    super._onTimeout();
   }
 
   async #command(parser: Parser, line: string): Promise<void> {
@@ -145,7 +166,10 @@ export class Connection extends SMTPConnection {
       if (next === 'starttls') return this.#startTls(reply);
       if (next === 'content') parser.beginContent();
       this.#answer(reply);
-      if (next === 'close') this.#end();
+      if (next === 'close') {
+        this.#record?.ends('quit');
+        this.#end();
+      }
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -182,6 +206,7 @@ export class Connection extends SMTPConnection {
       return;
     }
     this.#transactionTimer ??= setTimeout(() => {
+      this.#record?.ends('transaction timeout');
       dialogue.end('transaction took too long');
       this.#flush();
       this.send(421, 'transaction took too long');
@@ -201,7 +226,10 @@ export class Connection extends SMTPConnection {
     this.#flush();
     this.upgrade(
       () => undefined,
-      () => this.#dialogue?.secured(),
+      () => {
+        this.#record?.secured(this._socket);
+        this.#dialogue?.secured();
+      },
     );
   }
 
@@ -212,11 +240,13 @@ export class Connection extends SMTPConnection {
       transaction,
       error,
     });
+    this.#record?.ends('internal error');
     this.#dialogue?.end('internal error');
     this.#answer(makeReply(451, '4.3.0', 'internal error, try again later'));
   }
 
   #goodbye(): void {
+    this.#record?.ends('shutdown');
     this.#flush();
     this.send(421, 'service is shutting down');
   }

@@ -83,6 +83,11 @@ export class Dialogue {
     return this.#transaction !== undefined;
   }
 
+  /** The name that upstream introduced itself with, for the log. */
+  get helo(): string | undefined {
+    return this.#helo?.name;
+  }
+
   /** Id of the open transaction, for the log. */
   get transactionId(): string | undefined {
     return this.#transaction?.id;

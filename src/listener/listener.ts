@@ -9,6 +9,7 @@ import { makeReply, type Reply } from '../smtp/reply.ts';
 import { Transaction, type TransactionSettings } from '../transaction/transaction.ts';
 import { bind, type ListenAddress } from './bind.ts';
 import { Connection, type ConnectionServer, type ConnectionSettings } from './connection.ts';
+import type { WriteEvent } from './connection-record.ts';
 import type { Peer } from './dialogue.ts';
 
 /** What a listener is made from. */
@@ -33,7 +34,7 @@ export interface ListenerOptions {
   offers(): Promise<Extensions | undefined>;
   /** Upstream has connected. */
   connected?(): void;
-  log(level: 'debug' | 'info' | 'warn' | 'error', event: string, fields: Record<string, unknown>): void;
+  readonly log: WriteEvent;
 }
 
 /** How a listener ends. */
@@ -151,6 +152,36 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
 
   override _expectsProxyHeader(socket: Socket): boolean {
     return this.#proxies.includes(socket.remoteAddress ?? '');
+  }
+
+  /** smtp-server drops a socket without a word where too many of them have no PROXY header or handshake yet. */
+  override _acceptSocket(socket: Socket, handshake: boolean): (() => void) | false {
+    const release = super._acceptSocket(socket, handshake);
+    if (!release) {
+      const reason = 'too many connections without PROXY header or TLS handshake';
+      this.connectionSettings.log('warn', 'connection refused', { client: socket.remoteAddress, reason });
+    }
+    return release;
+  }
+
+  override _handleProxy(...[socket, callback]: Parameters<SMTPServer['_handleProxy']>): void {
+    const client = socket.remoteAddress;
+    super._handleProxy(socket, (error, options) => {
+      // A load balancer that only looks whether somebody is there says nothing.
+      const level = socket.bytesRead === 0 ? 'debug' : 'warn';
+      if (error) this.connectionSettings.log(level, 'proxy header failed', { client, error });
+      callback(error, options);
+    });
+  }
+
+  override _upgrade(...[socket, callback]: Parameters<SMTPServer['_upgrade']>): void {
+    const client = socket.remoteAddress;
+    super._upgrade(socket, (error, secured) => {
+      if (!error) return callback(error, secured);
+      const level = socket.bytesRead === 0 ? 'debug' : 'warn';
+      this.connectionSettings.log(level, 'tls failed', { client, error });
+      socket.destroy();
+    });
   }
 
   async drain({ patienceMs, graceMs }: Ending): Promise<void> {

@@ -15,12 +15,21 @@ interface Candidate {
   trial: Promise<unknown> | undefined;
 }
 
+/** Tells the log what happens to connections downstream. */
+export type WriteEvent = (
+  level: 'debug' | 'info' | 'warn',
+  event: string,
+  fields: Record<string, unknown>,
+) => void;
+
 export interface FailoverOptions {
   readonly destinations: readonly Destination[];
   readonly session: SessionOptions;
   /** First back-off of a dead destination; it doubles with each failure. */
   readonly backoffMs: number;
   readonly backoffMaxMs: number;
+  /** Default: nothing is told. */
+  readonly log?: WriteEvent;
 }
 
 /** Opens sessions to the best destination that can be had. */
@@ -30,9 +39,13 @@ export class Failover {
 
   readonly #options: FailoverOptions;
   readonly #candidates: readonly Candidate[];
+  readonly #log: WriteEvent;
+  /** Where the last connection led. */
+  #serving: Candidate | undefined;
 
   constructor(options: FailoverOptions) {
     this.#options = options;
+    this.#log = options.log ?? (() => {});
     this.#candidates = options.destinations.map((destination) => ({
       destination,
       failures: 0,
@@ -122,19 +135,39 @@ export class Failover {
   }
 
   async #attempt(candidate: Candidate, signal: AbortSignal): Promise<DownstreamSession> {
+    const begun = performance.now();
     try {
       const session = await DownstreamSession.open(candidate.destination, this.#options.session, signal);
+      this.#tellOpened(candidate, session, performance.now() - begun);
       candidate.failures = 0;
       candidate.answered = true;
       return session;
     } catch (error) {
       // Whoever gives up early says nothing about the destination.
-      if (!signal.aborted) this.#rest(candidate);
+      if (!signal.aborted) this.#rest(candidate, error);
       throw error;
     }
   }
 
-  #rest(candidate: Candidate): void {
+  #tellOpened(candidate: Candidate, session: DownstreamSession, milliseconds: number): void {
+    const destination = candidate.destination.text;
+    if (candidate.failures > 0) this.#log('info', 'downstream recovered', { destination });
+    const before = this.#serving;
+    this.#serving = candidate;
+    if (before && before !== candidate) {
+      const worse = this.#candidates.indexOf(candidate) > this.#candidates.indexOf(before);
+      const fields = { destination, before: before.destination.text };
+      this.#log(worse ? 'warn' : 'info', 'downstream changed', fields);
+    }
+    this.#log('debug', 'downstream opened', { destination, milliseconds: Math.round(milliseconds) });
+    void session.ended.then((reason) => {
+      const { transactions } = session;
+      const seconds = Math.round((performance.now() - session.openedAt) / 1000);
+      this.#log('debug', 'downstream closed', { destination, reason, transactions, seconds });
+    });
+  }
+
+  #rest(candidate: Candidate, error: unknown): void {
     const { backoffMs, backoffMaxMs } = this.#options;
     this.failures += 1;
     candidate.answered = false;
@@ -142,6 +175,12 @@ export class Failover {
     if (isResting(candidate) && !candidate.trial) return;
     candidate.restsUntil = performance.now() + Math.min(backoffMs * 2 ** candidate.failures, backoffMaxMs);
     candidate.failures += 1;
+    this.#log(candidate.failures === 1 ? 'warn' : 'debug', 'downstream failed', {
+      destination: candidate.destination.text,
+      error,
+      failures: candidate.failures,
+      restsMs: Math.round(candidate.restsUntil - performance.now()),
+    });
   }
 }
 

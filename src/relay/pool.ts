@@ -2,7 +2,7 @@
 import type { Extensions } from '../smtp/extensions.ts';
 import type { Destination } from './destination.ts';
 import { DownstreamError } from './error.ts';
-import { Failover, unlessAborted } from './failover.ts';
+import { Failover, unlessAborted, type WriteEvent } from './failover.ts';
 import { IdleSessions } from './idle-sessions.ts';
 import type { DownstreamSession, SessionOptions } from './session.ts';
 import { WaitingLine } from './waiting-line.ts';
@@ -28,6 +28,8 @@ export interface PoolOptions {
   readonly backoffMaxMs: number;
   /** A connection that was unused for longer is asked whether it lives (RSET) before it is used again. */
   readonly checkAfterMs: number;
+  /** Tells the log what happens to the connections. Default: nothing is told. */
+  readonly log?: WriteEvent;
 }
 
 /** A slot, and the session that is in it already. */

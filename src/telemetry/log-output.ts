@@ -11,12 +11,22 @@ export type LogOutput =
   /** RFC 5424 over UDP (RFC 5426); `host` is an IP address. */
   | { readonly kind: 'syslog'; readonly host: string; readonly port: number };
 
+/** One descriptor for each file and server, however often the configuration is read again. */
+const opened = new Map<string, Writable>();
+
 /**
- * Opens an output.
+ * Opens an output, or gives the one that is open.
  *
  * @param complain takes a line for standard error, when the output itself cannot be written
  */
 export function openOutput(output: LogOutput, complain: (text: string) => void): Writable {
+  const key = JSON.stringify(output);
+  const stream = opened.get(key) ?? open(output, complain);
+  opened.set(key, stream);
+  return stream;
+}
+
+function open(output: LogOutput, complain: (text: string) => void): Writable {
   switch (output.kind) {
     case 'stdout':
     case 'stderr': {
