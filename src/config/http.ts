@@ -12,7 +12,7 @@ const tokenForm = '16 to 256 printable ASCII characters without spaces';
 const tokenPattern = /^[\x21-\x7e]{16,256}$/;
 
 /** The `http` section before its token is read. */
-interface Http {
+export interface Http {
   readonly host: string;
   readonly port: number;
   readonly token?: string | undefined;
