@@ -24,9 +24,9 @@ export class SpoolBudget {
     return { memoryBytes: this.#bytes.memory, diskBytes: this.#bytes.disk, messages: this.#messages };
   }
 
-  /** Whether nothing more can be taken. */
+  /** Whether no further message should begin: the last sixteenth is for those that have. */
   get full(): boolean {
-    return this.#bytes.memory + this.#bytes.disk >= this.#limitBytes;
+    return this.#bytes.memory + this.#bytes.disk > (this.#limitBytes * 15) / 16;
   }
 
   /** @returns false: it would be over the limit, and nothing is taken */

@@ -12,6 +12,8 @@ const servers = {
 const tools = {
   dkimpy: { file: '/usr/lib/python3/dist-packages/dkim/__init__.py', debianPackage: 'python3-dkim' },
   promtool: { file: '/usr/bin/promtool', debianPackage: 'prometheus' },
+  systemdNotify: { file: '/usr/bin/systemd-notify', debianPackage: 'systemd' },
+  python: { file: '/usr/bin/python3', debianPackage: 'python3' },
   authres: { file: '/usr/lib/python3/dist-packages/authres/core.py', debianPackage: 'python3-authres' },
 } as const;
 

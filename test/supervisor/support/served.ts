@@ -9,7 +9,8 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 
-const cli = fileURLToPath(new URL('../../../src/cli.ts', import.meta.url));
+/** The program. */
+export const cli = fileURLToPath(new URL('../../../src/cli.ts', import.meta.url));
 const patienceMs = 20_000;
 
 /** One line of the log. */

@@ -1,0 +1,102 @@
+// The small parts: shares of totals, back-off, names of users, the budget of the spool.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { deserialize, serialize } from 'node:v8';
+import { loadConfiguration } from '../../src/config/load.ts';
+import { SpoolBudget } from '../../src/message/budget.ts';
+import { Spool, SpoolError } from '../../src/message/spool.ts';
+import { findAccount, findGroup, findUser } from '../../src/supervisor/accounts.ts';
+import { Backoff } from '../../src/supervisor/backoff.ts';
+import { shareOf } from '../../src/supervisor/shares.ts';
+
+const examples = join(import.meta.dirname, '../../config/examples');
+
+function example(workers: number) {
+  const file = join(examples, 'after-queue.yaml');
+  return { ...loadConfiguration({ file, environment: {} }), workers };
+}
+
+test('shares of what is in the configuration add up to it', () => {
+  const whole = example(3);
+  const shares = [1, 2, 3].map((number) => shareOf(whole, number));
+  const sum = (of: (share: typeof whole) => number | undefined) =>
+    shares.reduce((total, share) => total + (of(share) ?? 0), 0);
+  const [listener] = whole.listeners;
+  assert.equal(
+    sum(({ listeners }) => listeners[0]?.pool.size),
+    listener?.pool.size,
+  );
+  assert.equal(
+    sum(({ listeners }) => listeners[0]?.pool.waiting),
+    listener?.pool.waiting,
+  );
+  assert.equal(
+    sum(({ listeners }) => listeners[0]?.limits.connections),
+    listener?.limits.connections,
+  );
+  assert.ok(Math.abs(sum(({ spool }) => spool.limitBytes) - whole.spool.limitBytes) < 3);
+});
+
+test('each worker has at least one of everything, room for a message, and nothing where there is nothing', () => {
+  const whole = example(200);
+  const [listener] = whole.listeners;
+  assert.ok(listener);
+  const tight = { ...whole, listeners: [{ ...listener, pool: { ...listener.pool, size: 3, waiting: 0 } }] };
+  const last = shareOf(tight, 200);
+  assert.deepEqual([last.listeners[0]?.pool.size, last.listeners[0]?.pool.waiting], [1, 0]);
+  assert.equal(last.spool.limitBytes, whole.spool.messageLimitBytes);
+});
+
+test('a configuration arrives in another process as it was', () => {
+  const { customChecks: _, ...sent } = example(2);
+  assert.deepEqual(deserialize(serialize(sent)), sent);
+});
+
+test('the first death costs no time, further ones more and more, and a healthy life forgives', () => {
+  const backoff = new Backoff();
+  const delays = [5, 5, 5, 5, 5, 5, 5, 5].map((livedMs) => backoff.died(livedMs));
+  assert.deepEqual(delays, [0, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+  assert.equal(backoff.died(60_000), 0);
+});
+
+test('users and groups are found by name and by number', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-accounts-'));
+  const files = { passwd: join(directory, 'passwd'), group: join(directory, 'group') };
+  writeFileSync(files.passwd, 'root:x:0:0:root:/root:/bin/sh\npostern:x:105:110::/:/bin/false\n');
+  writeFileSync(files.group, 'root:x:0:\npostfix:x:112:postern\n');
+  assert.deepEqual(findAccount('postern', undefined, files), { uid: 105, gid: 110 });
+  assert.deepEqual(findAccount('postern', 'postfix', files), { uid: 105, gid: 112 });
+  assert.deepEqual(findAccount(105, undefined, files), { uid: 105, gid: 110 });
+  assert.deepEqual(findAccount(2000, 2000, files), { uid: 2000, gid: 2000 });
+  assert.deepEqual(
+    [findUser('postern', files), findGroup('postfix', files), findUser(7, files)],
+    [105, 112, 7],
+  );
+  assert.throws(() => findAccount('nobody', undefined, files), /no user "nobody"/);
+  assert.throws(() => findAccount(2000, undefined, files), /expected a group/);
+  assert.throws(() => findGroup('nogroup', files), /no group "nogroup"/);
+  await rm(directory, { recursive: true });
+});
+
+test('spools together take what the budget has, in memory and on disk, and give all of it back', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-budget-'));
+  const budget = new SpoolBudget(100_000);
+  const options = { memoryBytes: 10_000, directory, budget };
+  const [small, large] = [new Spool(options), new Spool(options)];
+  await small.append(Buffer.alloc(6000));
+  await large.append(Buffer.alloc(80_000));
+  assert.deepEqual(budget.counts, { memoryBytes: 6000, diskBytes: 80_000, messages: 2 });
+  assert.equal(budget.full, false);
+  await assert.rejects(async () => small.append(Buffer.alloc(14_001)), SpoolError);
+  await small.append(Buffer.alloc(14_000));
+  assert.equal(budget.full, true);
+  await large.dispose();
+  await large.dispose();
+  await small.dispose();
+  assert.deepEqual(budget.counts, { memoryBytes: 0, diskBytes: 0, messages: 0 });
+  await rm(directory, { recursive: true });
+});
