@@ -178,7 +178,8 @@ function rowLine(
 ): ScreenLine {
   const [fromWidth, toWidth, resultsWidth] = widths(columns);
   const others = recipients > 1 ? ` +${recipients - 1}` : '';
-  const found = ['dmarc', 'spf', 'dkim'].map((check) => `${check}=${results[check] ?? '-'}`).join(' ');
+  const checks = ['dmarc', 'spf', 'dkim'].filter((check) => results[check] !== undefined);
+  const found = checks.map((check) => `${check}=${results[check]}`).join(' ');
   const column = (text: string, width: number) => `${fit(text, width - 1)} `;
   const text =
     fit(clock(time), 9) +
