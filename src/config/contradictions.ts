@@ -1,6 +1,6 @@
 // Mistakes between keys: each of them is well written, but they do not go together.
 import type { SocketAddress } from './configuration.ts';
-import { destination, socketAddress, time } from './fields.ts';
+import { destination, size, socketAddress, time } from './fields.ts';
 import { type Mistake, show, valueAt } from './mistakes.ts';
 import { ruleSubjects, unknownSubjects } from './rules.ts';
 
@@ -19,7 +19,9 @@ export function contradictions(value: unknown): Mistake[] {
       ...mixedProtocols(listener, i),
       ...ownDestination(listener, i),
       ...backwardBackoff(listener, i),
+      ...socketOnTcp(listener, i),
     ]),
+    ...smallSpool(value),
     ...withoutDmarc(value),
     ...unknownSubjects(valueAt(valueAt(value, 'policy'), 'rules'), ruleSubjects(value)).map(
       ({ path, text }) => ({ path: ['policy', 'rules', ...path], text }),
@@ -118,4 +120,22 @@ function backwardBackoff(listener: unknown, i: number): Mistake[] {
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
+}
+
+/** Permissions mean something for a UNIX socket only; whoever writes them elsewhere is mistaken about who may connect. */
+function socketOnTcp(listener: unknown, i: number): Mistake[] {
+  const { data } = socketAddress.safeParse(valueAt(listener, 'listen'));
+  if (data === undefined || 'path' in data || valueAt(listener, 'socket') === undefined) return [];
+  const text = 'only a UNIX socket has an owner and a mode; expected listen: unix:/path, or no socket';
+  return [{ path: ['listeners', i, 'socket'], text }];
+}
+
+/** No message of the largest size could ever pass. */
+function smallSpool(value: unknown): Mistake[] {
+  const spool = valueAt(value, 'spool');
+  const limit = size().safeParse(valueAt(spool, 'limit')).data;
+  const largest = size().safeParse(valueAt(spool, 'messageLimit') ?? '50MiB').data;
+  if (limit === undefined || largest === undefined || limit >= largest) return [];
+  const text = `${show(valueAt(spool, 'limit'))} is less than spool.messageLimit; expected at least as much`;
+  return [{ path: ['spool', 'limit'], text }];
 }

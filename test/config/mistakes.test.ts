@@ -97,6 +97,12 @@ const single: readonly (readonly [string, string])[] = [
   ['http: 8025', 'postern.yaml:6: http: 8025 is not an address; expected host:port, "[v6]:port" or false'],
   ['http: 127.0.0.1:99999', 'postern.yaml:6: http: "127.0.0.1:99999" is not an address; expected host:port'],
   ['workers: 0', 'postern.yaml:6: workers: 0 is not possible here; expected a whole number from 1 to'],
+  ['user: "-x"', 'postern.yaml:6: user: "-x" is not a name; expected a name or a number'],
+  ['stopTimeout: 30', 'postern.yaml:6: stopTimeout: 30 is not a time; expected'],
+  [
+    'spool: { limit: 10MiB }',
+    'postern.yaml:6: spool.limit: "10MiB" is less than spool.messageLimit; expected at least as much',
+  ],
   ['log:', 'postern.yaml:6: log: is empty; expected a mapping'],
   [
     'log: { level: loud }',
