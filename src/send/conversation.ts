@@ -130,12 +130,14 @@ class Conversation {
   async run(): Promise<Delivered> {
     this.#note(`connected to ${this.#delivery.destination.text}`);
     await this.#within((done) => this.#connection.connect(done));
-    if (this.#delivery.xforward.size > 0) {
-      await this.#within((done) => this.#connection.login({ method: 'XFORWARD' }, done));
+    try {
+      if (this.#delivery.xforward.size > 0) {
+        await this.#within((done) => this.#connection.login({ method: 'XFORWARD' }, done));
+      }
+      return await this.#transact();
+    } finally {
+      if (!this.#connection.destroyed) await this.#quit();
     }
-    const delivered = await this.#transact();
-    await this.#quit();
-    return delivered;
   }
 
   end(): void {

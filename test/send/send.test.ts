@@ -78,6 +78,7 @@ test('a server that refuses XFORWARD gets no message', async () => {
   await using server = await ScriptedDownstream.start({ answers: { XFORWARD: () => '550 5.7.0 Not you' } });
   const { outcome, problem } = await send({ server: server.destination, xforwardAddr: '192.0.2.1' });
   assert.deepEqual([outcome, problem], ['refused', 'the server said 550 5.7.0 Not you']);
+  assert.equal(server.commands.at(-1), 'QUIT');
   assert.equal(server.messages.length, 0);
 });
 

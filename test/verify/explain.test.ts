@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { askedAhead, type CheckExplanation } from '../../src/authentication/story/explanation.ts';
 import { toPlain } from '../../src/authentication/story/plain.ts';
-import { explain } from '../../src/verify/explain.ts';
 import { printable, printableJson, wrap } from '../../src/printable.ts';
+import { explain } from '../../src/verify/explain.ts';
 
 function told(changes: Partial<CheckExplanation>): string[] {
   return explain([{ check: 'spf', questions: [], facts: [], results: [], ...changes }]);
