@@ -21,26 +21,41 @@ export function maskAddress(address: string): string {
 
 /** Everything that looks like a mail address, in time that grows with the text's length. */
 export function maskAddresses(text: string): string {
+  const found: { readonly start: number; readonly end: number }[] = [];
+  for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', at + 1)) {
+    const start = quotedStart(text, at) ?? plainStart(text, at);
+    // A quoted local part may hold what looked like an address.
+    while ((found.at(-1)?.start ?? -1) >= start) found.pop();
+    if (start < at) found.push({ start, end: at });
+  }
   let masked = '';
   let done = 0;
-  for (let at = text.indexOf('@'); at >= 0; at = text.indexOf('@', at + 1)) {
-    const start = localPartStart(text, at, done);
-    if (start === at) continue;
-    masked += text.slice(done, start) + maskLocalPart(text.slice(start, at));
-    done = at;
+  for (const { start, end } of found) {
+    if (start < done) continue;
+    masked += text.slice(done, start) + maskLocalPart(text.slice(start, end));
+    done = end;
   }
   return masked + text.slice(done);
 }
 
-/** Where the local part before this `@` begins; not before `least`. */
-function localPartStart(text: string, at: number, least: number): number {
-  if (text[at - 1] === '"' && at - 1 > least) {
-    const open = text.lastIndexOf('"', at - 2);
-    if (open >= least) return open;
-  }
+function plainStart(text: string, at: number): number {
   let start = at;
-  while (start > least && !ends.test(text[start - 1] ?? '') && text[start - 1] !== '@') start -= 1;
+  while (start > 0 && text[start - 1] !== '@' && !ends.test(text[start - 1] ?? '')) start -= 1;
   return start;
+}
+
+/** RFC 5321 §4.5.3.1.1 allows 64 octets; nobody's command line holds more than this. */
+const mostQuoted = 1024;
+
+/** Where the quoted string before this `@` begins, if one ends there; a quote after a backslash is part of it. */
+function quotedStart(text: string, at: number): number | undefined {
+  if (text[at - 1] !== '"') return undefined;
+  const least = Math.max(0, at - mostQuoted);
+  for (let open = at - 2; open >= least; open--) {
+    if (text[open] === '"' && text[open - 1] !== '\\') return open;
+  }
+  // Rather too much than a part of it.
+  return least;
 }
 
 /** The network that an address is in: /24, or /48 for IPv6. Loopback stays: it is nobody. */
