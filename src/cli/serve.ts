@@ -2,10 +2,11 @@
 import type { Command } from 'commander';
 import type { Configuration } from '../config/configuration.ts';
 import { loadConfiguration } from '../config/load.ts';
+import { ConfigurationError } from '../config/mistakes.ts';
 import { exits } from '../exits.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
-import { load } from './load.ts';
+import { endOfMistakes, load } from './load.ts';
 
 /** Adds the command. */
 export function addServe(program: Command): void {
@@ -35,6 +36,7 @@ async function serve(file: string | undefined): Promise<void> {
   try {
     await Promise.race([supervisor.start(), signalled]);
   } catch (error) {
+    if (error instanceof ConfigurationError) endOfMistakes(error);
     process.stderr.write(`postern: ${startFailure(error)}\n`);
     process.exit(startStatus(error));
   }

@@ -159,7 +159,7 @@ export const listenerSchema = z.strictObject({
     .regex(/^[A-Za-z0-9._-]{1,64}$/, { error: nameError })
     .describe('its name in logs and metrics'),
   listen: socketAddress.describe('`host:port`, `"[v6]:port"` or `unix:/path`; port 0 is any free port'),
-  socket: socket.optional().describe('who may connect to a UNIX socket; on TCP it means nothing'),
+  socket: socket.optional().describe('who may connect to a UNIX socket. Default: as the system makes it'),
   mode: z
     .enum(['before-queue', 'after-queue'])
     .describe(

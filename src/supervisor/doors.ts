@@ -1,6 +1,8 @@
 // The listening sockets of the whole program: they belong to the primary, and outlive every worker and every reload.
 import { createServer, type Server, type Socket } from 'node:net';
 import type { ListenerConfiguration } from '../config/configuration.ts';
+import { ConfigurationError } from '../config/mistakes.ts';
+import { reasonOf } from '../config/source.ts';
 import { bind, permit, type SocketPermissions } from '../listener/bind.ts';
 import { findGroup, findUser } from './accounts.ts';
 
@@ -128,11 +130,16 @@ function keyOf({ listen }: ListenerConfiguration, taken: Wanted): string {
   return key;
 }
 
-function permissionsOf({ socket = {} }: ListenerConfiguration): SocketPermissions {
+/** @throws {ConfigurationError} for a user or a group that there is not */
+function permissionsOf({ name, socket = {} }: ListenerConfiguration): SocketPermissions {
   const { mode, owner, group } = socket;
-  return {
-    ...(mode !== undefined && { mode }),
-    ...(owner !== undefined && { owner: findUser(owner) }),
-    ...(group !== undefined && { group: findGroup(group) }),
-  };
+  try {
+    return {
+      ...(mode !== undefined && { mode }),
+      ...(owner !== undefined && { owner: findUser(owner) }),
+      ...(group !== undefined && { group: findGroup(group) }),
+    };
+  } catch (error) {
+    throw new ConfigurationError([`listener ${name}: socket: ${reasonOf(error)}`]);
+  }
 }

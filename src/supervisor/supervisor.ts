@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Configuration } from '../config/configuration.ts';
 import { ConfigurationError } from '../config/mistakes.ts';
+import { reasonOf } from '../config/source.ts';
 import { describeDoor } from '../proxy.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
@@ -43,6 +44,7 @@ export class Supervisor {
   #addresses: ReadonlyMap<string, string> = new Map();
   #reloading: Promise<void> | undefined;
   #again = false;
+  #started = false;
   #stopping = false;
 
   constructor(options: SupervisorOptions) {
@@ -87,20 +89,20 @@ export class Supervisor {
     warnOfRoot(configuration, this.#log);
     await this.#use(configuration);
     await systemd.ready(this.#describe());
+    this.#started = true;
+    this.#reloadAgain();
   }
 
   /** Reads the configuration again. While that is going on, any number of further calls are one more. */
   reload(): void {
     if (this.#stopping) return;
-    if (this.#reloading) {
+    if (!this.#started || this.#reloading) {
       this.#again = true;
       return;
     }
     this.#reloading = this.#reload().finally(() => {
       this.#reloading = undefined;
-      if (!this.#again) return;
-      this.#again = false;
-      this.reload();
+      this.#reloadAgain();
     });
   }
 
@@ -125,6 +127,13 @@ export class Supervisor {
   kill(): void {
     this.#next?.kill();
     for (const generation of this.#generations()) generation.kill();
+  }
+
+  /** For a call that came meanwhile. */
+  #reloadAgain(): void {
+    if (!this.#again) return;
+    this.#again = false;
+    this.reload();
   }
 
   async #reload(): Promise<void> {
@@ -257,7 +266,7 @@ function accountOf({ user, group }: Configuration): Account | undefined {
     if (user !== undefined) return findAccount(user, group);
     return group === undefined ? undefined : { uid: 0, gid: findGroup(group) };
   } catch (error) {
-    throw new ConfigurationError([`user: ${error instanceof Error ? error.message : String(error)}`]);
+    throw new ConfigurationError([`user: ${reasonOf(error)}`]);
   }
 }
 

@@ -1,7 +1,8 @@
 // UNIX sockets with owner and mode, and workers that are not root.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
@@ -67,4 +68,14 @@ test('a user that there is not is a mistake, and changes nothing', { skip: needs
   served.write(listeners, { user: 'no-such-user', workers: 1 });
   await served.reload();
   assert.equal(served.of('configuration not used')[0]?.mistake, 'user: there is no user "no-such-user"');
+});
+
+test('a group that there is not ends serve with 78, in one line', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-group-'));
+  const file = join(directory, 'postern.yaml');
+  const listener = `{ name: in, listen: "unix:${directory}/in.sock", mode: after-queue, destinations: [smtp://127.0.0.1:1], socket: { group: no-such-group } }`;
+  writeFileSync(file, `listeners: [${listener}]\nhttp: false\nworkers: 1\n`);
+  const { status, stderr } = spawnSync(process.execPath, [cli, 'serve', '-c', file], { encoding: 'utf8' });
+  assert.deepEqual([stderr, status], ['listener in: socket: there is no group "no-such-group"\n', 78]);
+  rmSync(directory, { recursive: true });
 });
