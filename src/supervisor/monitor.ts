@@ -30,7 +30,7 @@ export class Monitor {
       this.#used = wanted;
       log.info('http listening', { address: this.#server.address });
     } catch (error) {
-      log.error('no metrics, health and status: the address of `http` cannot be bound', { error });
+      log.error('no metrics, health and status: `http` cannot be served', { error });
     }
   }
 
