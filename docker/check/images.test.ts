@@ -140,6 +140,21 @@ for (const mode of ['after-queue', 'before-queue']) {
       assert.match(await delivered(`Subject: ${mode} large`), /spf=pass/u);
     });
 
+    test('what docker/try.sh sends comes from clients elsewhere, and has the results of these', async () => {
+      const send = async (subject: string, ip: string, name: string) => {
+        const envelope = ['--from', 'alice@sender.example', '--to', 'bob@example.com', '--subject', subject];
+        const client = ['--xforward-addr', ip, '--xforward-name', name, '--xforward-helo', name];
+        const command = ['postern', 'send', '--server', '127.0.0.1:25', ...envelope, ...client];
+        await using sender = new Container(postern, join(directory, 'send.log'), { readOnly: true, command });
+        return await sender.ended();
+      };
+      assert.equal(await send(`${mode} tried`, honest.address, honest.name), 0);
+      assert.match(await delivered(`Subject: ${mode} tried`), /spf=pass/u);
+      // Unavailable: sysexits(3).
+      const refused = mode === 'before-queue' ? 69 : 0;
+      assert.equal(await send(`${mode} faked`, spoofer.address, spoofer.helo), refused);
+    });
+
     test('it runs as nobody in particular, without capabilities', () => {
       const status = proxy.proc('status');
       assert.match(status, /^Uid:\t10025\t10025\t10025\t10025$/mu);
