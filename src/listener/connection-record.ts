@@ -50,9 +50,15 @@ export class ConnectionRecord {
     this.#tls = { version: socket.getProtocol() ?? 'unknown', cipher: socket.getCipher()?.name ?? 'unknown' };
   }
 
-  /** How it ends; what comes after the first cause only follows from it. */
-  ends(how: ConnectionEnd, error?: Error): void {
-    this.#ended ??= { how, ...(error && { error }) };
+  /**
+   * How it ends; what comes after the first cause only follows from it.
+   *
+   * @returns whether this is the first
+   */
+  ends(how: ConnectionEnd, error?: Error): boolean {
+    if (this.#ended) return false;
+    this.#ended = { how, ...(error && { error }) };
+    return true;
   }
 
   /** It is over: one line. */

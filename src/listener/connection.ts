@@ -16,6 +16,8 @@ export interface ConnectionSettings extends DialogueSettings {
     readonly address: string;
     readonly port: number;
   }): Peer | Reply;
+  /** Its socket is gone: that of before STARTTLS does not say so, smtp-server takes all listeners away from it. */
+  closed(connection: Connection): void;
   readonly log: WriteEvent;
 }
 
@@ -129,6 +131,7 @@ export class Connection extends SMTPConnection {
     if (this.#dialogue?.inTransaction) this.#record?.ends('closed inside a transaction');
     this.#dialogue?.end('upstream closed the connection');
     this.#record?.write(this.#dialogue?.helo);
+    this._server.connectionSettings.closed(this);
   }
 
   /** Nothing more is read: the downstream session must not wait until the peer has closed its side as well. */
@@ -139,11 +142,11 @@ export class Connection extends SMTPConnection {
 
   /** smtp-server would make this an event of the server; what it means here is that the socket is gone. */
   override _onError(error: Error & { code?: string | undefined }): void {
-    if (this._upgrading) {
+    const first = this.#record?.ends(this._upgrading ? 'tls failed' : 'error', error);
+    if (first && this._upgrading) {
       const { log } = this._server.connectionSettings;
       log('warn', 'tls failed', { connection: this.id, client: this.remoteAddress, error });
     }
-    this.#record?.ends(this._upgrading ? 'tls failed' : 'error', error);
     this.#dialogue?.end(`upstream connection failed: ${error.message}`);
     this._socket.destroy();
     this.close();

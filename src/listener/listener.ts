@@ -128,6 +128,10 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
       newId,
       beginTransaction: (start) => new Transaction(options.transaction, start),
       admit: (connection) => this.#admit(connection, clients, limits.connections),
+      closed: (connection) => {
+        this.#open.delete(connection);
+        this.#checkEmpty();
+      },
     };
   }
 
@@ -141,10 +145,6 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
     this.connections.add(connection);
     this.#open.add(connection);
     this.#connected?.();
-    socket.once('close', () => {
-      this.#open.delete(connection);
-      this.#checkEmpty();
-    });
     connection.init();
     if (this.#ending === 'gently') connection.retire();
     if (this.#ending === 'now') connection.drain();
