@@ -152,19 +152,24 @@ export class Failover {
   #tellOpened(candidate: Candidate, session: DownstreamSession, milliseconds: number): void {
     const destination = candidate.destination.text;
     if (candidate.failures > 0) this.#log('info', 'downstream recovered', { destination });
-    const before = this.#serving;
-    this.#serving = candidate;
-    if (before && before !== candidate) {
-      const worse = this.#candidates.indexOf(candidate) > this.#candidates.indexOf(before);
-      const fields = { destination, before: before.destination.text };
-      this.#log(worse ? 'warn' : 'info', 'downstream changed', fields);
-    }
+    this.#tellChange(candidate);
     this.#log('debug', 'downstream opened', { destination, milliseconds: Math.round(milliseconds) });
     void session.ended.then((reason) => {
       const { transactions } = session;
       const seconds = Math.round((performance.now() - session.openedAt) / 1000);
       this.#log('debug', 'downstream closed', { destination, reason, transactions, seconds });
     });
+  }
+
+  /** Who was on the way to a worse destination when the better one came back changes nothing. */
+  #tellChange(candidate: Candidate): void {
+    const before = this.#serving;
+    const worse = before && this.#candidates.indexOf(candidate) > this.#candidates.indexOf(before);
+    if (worse && before.failures === 0) return;
+    this.#serving = candidate;
+    if (!before || before === candidate) return;
+    const fields = { destination: candidate.destination.text, before: before.destination.text };
+    this.#log(worse ? 'warn' : 'info', 'downstream changed', fields);
   }
 
   #rest(candidate: Candidate, error: unknown): void {
