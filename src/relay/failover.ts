@@ -154,7 +154,7 @@ export class Failover {
     if (candidate.failures > 0) this.#log('info', 'downstream recovered', { destination });
     this.#tellChange(candidate);
     this.#log('debug', 'downstream opened', { destination, milliseconds: Math.round(milliseconds) });
-    void session.ended.then((reason) => {
+    void session.ended.then(({ message: reason }) => {
       const { transactions } = session;
       const seconds = Math.round((performance.now() - session.openedAt) / 1000);
       this.#log('debug', 'downstream closed', { destination, reason, transactions, seconds });
