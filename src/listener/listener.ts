@@ -218,6 +218,8 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
 
   #destroyAll(): void {
     for (const connection of this.#open) connection._socket.destroy();
+    // Whatever was not heard of its end: nobody waits longer than that.
+    this.#emptied.resolve();
   }
 
   #checkEmpty(): void {
