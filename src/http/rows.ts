@@ -22,7 +22,7 @@ export function rowOf(record: TransactionFields, time: string): TransactionRow {
     listener: text(record.listener),
     from: text(record.from),
     ...(to !== undefined && { to }),
-    recipients: asked.length,
+    recipients: asked.length + (typeof record.moreRecipients === 'number' ? record.moreRecipients : 0),
     client: clientOf(fieldsOf(client)),
     results: resultsOf(record),
     disposition: text(record.disposition),

@@ -102,7 +102,9 @@ export class Generation {
       exec: entry,
       args: [],
       serialization: 'advanced',
-      ...account,
+      // What is left out here would stay as it was for the generation before.
+      uid: account?.uid ?? process.getuid?.() ?? 0,
+      gid: account?.gid ?? process.getgid?.() ?? 0,
     });
     const worker = new WorkerProcess({
       worker: cluster.fork(),

@@ -141,8 +141,9 @@ export class Supervisor {
     await systemd.reloading();
     let success = false;
     try {
-      await this.#makeRoom();
+      // First what may be wrong: a file with mistakes changes nothing, not even for those who are leaving.
       const configuration = load();
+      await this.#makeRoom();
       await this.#use(configuration);
       success = true;
       const { file, workers } = configuration;

@@ -220,9 +220,9 @@ export class Metrics {
   }
 }
 
-/** The gravest, where the recipients of an LMTP transaction were answered differently. */
+/** Where the recipients of an LMTP transaction were answered differently: mail that has to wait is what to look at first. */
 function replyClass(replies: readonly string[]): '2xx' | '4xx' | '5xx' | 'none' {
   const classes = replies.map((reply) => reply[0]);
-  const digit = (['5', '4', '2'] as const).find((each) => classes.includes(each));
+  const digit = (['4', '5', '2'] as const).find((each) => classes.includes(each));
   return digit ? `${digit}xx` : 'none';
 }
