@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { z } from 'zod';
 import type { Check, ClientClass, Finding, Stages } from './check.ts';
 import type { ConfiguredCheck } from './checks.ts';
+import { fieldName as fieldNamePattern } from './header/fields.ts';
 import { toValue } from './result.ts';
 
 export type * from './check.ts';
@@ -46,7 +47,7 @@ const checkName = z.string().regex(/^[A-Za-z0-9](?:[A-Za-z0-9-]{0,38}[A-Za-z0-9]
   error: 'expected letters, digits and hyphens, at most 40',
 });
 
-const fieldName = z.string().regex(/^[!-9;-~]{1,70}$/, { error: 'expected the name of a header field' });
+const fieldName = z.string().regex(fieldNamePattern, { error: 'expected the name of a header field' });
 
 const stageFunction = z.custom<(context: unknown, options: unknown) => unknown>(
   (value) => typeof value === 'function',

@@ -1,6 +1,6 @@
 // The commands as a shell sees them: what they print, and their exit statuses.
 import assert from 'node:assert/strict';
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -8,11 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { programIn } from './program.ts';
 
-const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'postern-cli-'));
 after(() => rmSync(directory, { recursive: true }));
 
@@ -24,25 +22,7 @@ function write(name: string, listen = '127.0.0.1:0'): string {
   return file;
 }
 
-/** The program with no variable of ours, whatever the tests' own environment has. */
-function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('POSTERN_'));
-  return spawn(process.execPath, [cli, ...args], {
-    env: { ...Object.fromEntries(kept), ...environment },
-    cwd: directory,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-}
-
-async function run(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  const child = start(args, environment);
-  const [stdout, stderr, [status]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit'),
-  ]);
-  return { stdout, stderr, status: status as number | null };
-}
+const { start, run } = programIn(directory);
 
 /** Waits for the line that says that every listener is bound. */
 async function port(child: ChildProcessByStdio<null, Readable, Readable>): Promise<number> {

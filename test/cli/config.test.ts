@@ -1,43 +1,24 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references to the environment are written so in YAML
 // `postern config ...` as a shell sees it, and a proxy that the environment alone describes.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { uses } from '../../src/config/init.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
+import { programIn } from './program.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'postern-cli-config-'));
 after(() => rmSync(directory, { recursive: true }));
 
-/** The program with no variable of ours, whatever the tests' own environment has. */
-function start(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('POSTERN_'));
-  return spawn(process.execPath, [join(root, 'src/cli.ts'), ...args], {
-    env: { ...Object.fromEntries(kept), ...environment },
-    cwd: directory,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-}
-
-async function run(args: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  const child = start(args, environment);
-  const [stdout, stderr, [status]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit'),
-  ]);
-  return { stdout, stderr, status: status as number | null };
-}
+const { start, run } = programIn(directory);
 
 const example = (name: string) => readFileSync(join(root, 'config/examples', name), 'utf8');
 

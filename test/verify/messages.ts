@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { stringify } from 'yaml';
+import { plain } from '../authentication/judge.ts';
 import { makeKey, sign } from '../support/signing.ts';
 
 /** Gone when the tests of the file are over. */
@@ -19,17 +20,7 @@ export function write(name: string, content: string | Buffer): string {
 
 const key = makeKey('example.com', 's1');
 export const listKey = makeKey('list.example', 'l1');
-const lines = [
-  'From: Alice <alice@example.com>',
-  'To: bob@example.net',
-  'Subject: hello',
-  'Date: Mon, 5 Jan 2026 10:00:00 +0000',
-  'Message-ID: <1@example.com>',
-  '',
-  'A body.',
-  '',
-];
-export const signed = await sign(lines.join('\r\n'), key);
+export const signed = await sign(plain, key);
 export const good = write('good.eml', signed);
 export const changed = write('changed.eml', signed.toString().replace('A body.', 'B body.'));
 /** Its domain's name server does not answer. */

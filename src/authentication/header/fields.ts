@@ -23,7 +23,7 @@ const identity =
 /** RFC 5322 §3.2.3. */
 const dotAtom = /^[0-9A-Za-z!#$%&'*+/=?^_`{|}~-]+(?:\.[0-9A-Za-z!#$%&'*+/=?^_`{|}~-]+)*$/;
 /** RFC 5322 §2.2: a field name is printable ASCII without colon. */
-const fieldName = /^[!-9;-~]{1,70}$/;
+export const fieldName = /^[!-9;-~]{1,70}$/;
 /** What ends lines, is invisible, or turns the order of what is read (UAX #9). */
 const control = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\ufeff]/u;
 const controls = new RegExp(control, 'gu');
