@@ -1,4 +1,5 @@
 // The message as it goes downstream: added fields, the header section without removed ones, the rest as it came.
+import { Newlines } from '../smtp/newlines.ts';
 import type { HeaderField, HeaderSection } from './header-section.ts';
 import type { Spool } from './spool.ts';
 
@@ -7,6 +8,8 @@ export interface RelayedMessage {
   readonly chunks: AsyncIterable<Buffer>;
   /** The fields that are left out, or have something else in their place. */
   readonly rewritten: readonly HeaderField[];
+  /** Whether a lone dot stands behind a bare LF now, where a field stood between them: see {@link Newlines}. */
+  readonly smuggling: boolean;
 }
 
 /** What is gathered into the first chunk: a message of usual size leaves in one write. */
@@ -36,7 +39,10 @@ export function relayed(
     kept.push(instead ?? field.raw);
   }
   const head = [...added.map((field) => Buffer.from(field, 'latin1')), ...kept];
-  return { chunks: headThenRest(head, spool.read(section.sizeBytes)), rewritten };
+  const newlines = new Newlines('pass');
+  if (rewritten.length > 0) for (const piece of kept) newlines.push(piece);
+  const chunks = headThenRest(head, spool.read(section.sizeBytes));
+  return { chunks, rewritten, smuggling: newlines.smuggling };
 }
 
 async function* headThenRest(

@@ -82,6 +82,7 @@ const tooManyRecipients = makeReply(
 const accepted = makeReply(250, '2.1.5', 'recipient will be asked for after the message');
 const timedOut = makeReply(451, '4.4.2', 'downstream did not answer in time, try again later');
 const notStored = makeReply(452, '4.3.1', 'message cannot be stored, try again later');
+const bareNewline = makeReply(550, '5.6.11', 'message holds a bare CR or LF');
 const internalError = makeReply(451, '4.3.0', 'internal error, try again later');
 
 type State =
@@ -230,7 +231,7 @@ export class Transaction {
     const piece = this.#newlines.push(chunk);
     const { found, smuggling } = this.#newlines;
     if ((found && this.#settings.bareNewlines === 'reject') || smuggling) {
-      return this.#refuseContent(makeReply(550, '5.6.11', 'message holds a bare CR or LF'));
+      return this.#refuseContent(bareNewline);
     }
     return this.#store(piece);
   }
@@ -324,7 +325,8 @@ export class Transaction {
   ): Promise<readonly Reply[]> {
     const quarantine = disposition.kind === 'quarantine' ? disposition.fields : [];
     const added = [...outcome.fields, ...quarantine, this.#received()];
-    const { chunks, rewritten } = relayed(this.#spool, section, added, outcome.rewrite);
+    const { chunks, rewritten, smuggling } = relayed(this.#spool, section, added, outcome.rewrite);
+    if (smuggling) return this.#forAll(bareNewline);
     this.#record.rewritten(rewritten.length, outcome.sealed);
     const lmtpOut = this.#settings.pool.protocol === 'lmtp';
     if (this.#settings.envelope === 'passthrough') {
