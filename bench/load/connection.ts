@@ -1,0 +1,218 @@
+// One connection of the load generator: whole transactions with as few writes as possible, every reply checked.
+import { createConnection, type Socket } from 'node:net';
+import { idField, unanswered } from '../ledger.ts';
+import type { WireMessage } from './message.ts';
+import type { LoadPlan } from './plan.ts';
+
+/** One message to be sent. */
+export interface Job {
+  readonly id: string;
+  readonly message: WireMessage;
+  /** Milliseconds of `performance.now()` from when its latency counts. */
+  readonly since: number;
+}
+
+export interface Owner {
+  /** The connection can take a message, or `quit`. */
+  idle(connection: LoadConnection): void;
+  /** @param outcome reply codes as in the ledger @param reply the last reply's text */
+  done(job: Job, outcome: string, reply: string): void;
+  /** @param error why, unless it ended with the reply to QUIT */
+  closed(connection: LoadConnection, error: string | undefined): void;
+}
+
+type Expected = 'greeting' | 'ehlo' | 'XFORWARD' | 'MAIL' | 'RCPT' | 'DATA' | 'content' | 'RSET' | 'QUIT';
+
+export class LoadConnection {
+  readonly #plan: LoadPlan;
+  readonly #owner: Owner;
+  readonly #socket: Socket;
+  /** What the next replies are to, in order. */
+  #expected: Expected[] = ['greeting'];
+  /** Commands that wait for the reply to the one before. */
+  #unsent: string[] = [];
+  #pipelining = false;
+  #xforward: readonly string[] = [];
+  #held = '';
+  #reply: string[] = [];
+  #job: Job | undefined;
+  #accepted = 0;
+  #refusal = '';
+  #outcome: string[] = [];
+  #closed = false;
+
+  constructor(plan: LoadPlan, owner: Owner) {
+    this.#plan = plan;
+    this.#owner = owner;
+    const [, path] = /^unix:(.*)$/.exec(plan.to) ?? [];
+    const colon = plan.to.lastIndexOf(':');
+    const address = path
+      ? { path }
+      : { host: plan.to.slice(0, colon), port: Number(plan.to.slice(colon + 1)) };
+    this.#socket = createConnection({ ...address, noDelay: true });
+    this.#socket.setTimeout(plan.patience * 1000);
+    this.#socket.on('data', (chunk) => this.#read(chunk));
+    this.#socket.on('timeout', () => {
+      if (this.#expected.length > 0) this.#end(`no reply to ${this.#expected[0]} in ${plan.patience} s`);
+    });
+    this.#socket.on('error', (error) => this.#end(error.message));
+    this.#socket.on('close', () => this.#end('closed by the other side'));
+  }
+
+  send(job: Job): void {
+    this.#job = job;
+    this.#accepted = 0;
+    this.#refusal = '';
+    this.#outcome = [];
+    const { mailFrom, rcptTo } = this.#plan;
+    const xforward = this.#xforward.map((part) =>
+      part.endsWith('=ID') ? `${part.slice(0, -2)}${job.id}` : part,
+    );
+    const commands = [
+      ...(xforward.length > 0 ? [`XFORWARD ${xforward.join(' ')}\r\n`] : []),
+      `MAIL FROM:${mailFrom}\r\n`,
+      ...rcptTo.map((path) => `RCPT TO:${path}\r\n`),
+      'DATA\r\n',
+    ];
+    if (xforward.length > 0) this.#expected.push('XFORWARD');
+    this.#expected.push('MAIL', ...rcptTo.map(() => 'RCPT' as const), 'DATA');
+    if (this.#pipelining) this.#socket.write(commands.join(''), 'latin1');
+    else {
+      this.#unsent = commands;
+      this.#sendNext();
+    }
+  }
+
+  quit(): void {
+    this.#expected.push('QUIT');
+    this.#socket.write('QUIT\r\n');
+  }
+
+  #sendNext(): void {
+    const command = this.#unsent.shift();
+    if (command !== undefined) this.#socket.write(command, 'latin1');
+  }
+
+  #read(chunk: Buffer): void {
+    const text = this.#held + chunk.toString('latin1');
+    let from = 0;
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', from)) {
+      const line = text.slice(from, text[at - 1] === '\r' ? at - 1 : at);
+      from = at + 1;
+      this.#reply.push(line);
+      if (line[3] === '-') continue;
+      const lines = this.#reply;
+      this.#reply = [];
+      this.#take(lines);
+      if (this.#closed) return;
+    }
+    this.#held = text.slice(from);
+  }
+
+  #take(lines: readonly string[]): void {
+    const [first = ''] = lines;
+    const code = first.slice(0, 3);
+    const expected = this.#expected.shift();
+    const text = lines.join(' / ');
+    const ok = expected === undefined ? false : this.#judge(expected, code, lines);
+    if (!ok) this.#end(`${text} in answer to ${expected ?? 'nothing'}`);
+    else if (expected === 'QUIT') this.#end(undefined);
+  }
+
+  /** @returns whether the dialogue can go on */
+  #judge(expected: Expected, code: string, lines: readonly string[]): boolean {
+    const text = lines.join(' / ');
+    if (!/^[2-5][0-9][0-9]$/.test(code)) return false;
+    switch (expected) {
+      case 'greeting':
+        this.#expected.push('ehlo');
+        this.#socket.write(`${this.#plan.protocol === 'lmtp' ? 'LHLO' : 'EHLO'} load.example\r\n`);
+        return code === '220';
+      case 'ehlo':
+        return code === '250' && this.#introduced(lines);
+      case 'XFORWARD':
+      case 'MAIL':
+        if (code !== '250') this.#refusal ||= text;
+        this.#proceed();
+        return true;
+      case 'RCPT':
+        if (code === '250') this.#accepted++;
+        this.#proceed(text);
+        return true;
+      case 'DATA':
+        this.#dataAnswered(code, text);
+        return true;
+      case 'content':
+        this.#contentAnswered(code, text);
+        return true;
+      case 'RSET':
+        if (code === '250') this.#owner.idle(this);
+        return code === '250';
+      case 'QUIT':
+        return code === '221';
+    }
+  }
+
+  /** @returns whether everything that is needed is offered */
+  #introduced(lines: readonly string[]): boolean {
+    const offers = lines.slice(1).map((line) => line.slice(4).toUpperCase().split(' '));
+    this.#pipelining = this.#plan.pipelining && offers.some(([name]) => name === 'PIPELINING');
+    const wanted = Object.entries(this.#plan.xforward ?? {});
+    const offered = offers.find(([name]) => name === 'XFORWARD') ?? [];
+    if (wanted.length > 0 && offered.length === 0) return false;
+    this.#xforward = wanted.filter(([name]) => offered.includes(name)).map((pair) => pair.join('='));
+    this.#owner.idle(this);
+    return true;
+  }
+
+  /** Command by command: the next one, unless nothing can come of it. */
+  #proceed(reply = ''): void {
+    if (this.#pipelining) return;
+    if (this.#refusal === '' && this.#unsent.length === 1 && this.#accepted === 0) this.#refusal = reply;
+    if (this.#refusal === '') this.#sendNext();
+    else {
+      this.#expected = [];
+      this.#unsent = [];
+      this.#finish(this.#refusal.slice(0, 3), this.#refusal, true);
+    }
+  }
+
+  #dataAnswered(code: string, text: string): void {
+    const job = this.#job;
+    if (code !== '354' || !job) {
+      const refusal = this.#refusal || text;
+      this.#finish(refusal.slice(0, 3), refusal, true);
+      return;
+    }
+    const count = this.#plan.protocol === 'lmtp' ? this.#accepted : 1;
+    for (let i = 0; i < count; i++) this.#expected.push('content');
+    this.#socket.cork();
+    this.#socket.write(`${idField}${job.id}\r\n`, 'latin1');
+    this.#socket.write(job.message.rest);
+    this.#socket.uncork();
+  }
+
+  #contentAnswered(code: string, text: string): void {
+    this.#outcome.push(code);
+    if (this.#expected[0] !== 'content') this.#finish(this.#outcome.join(','), text, false);
+  }
+
+  #finish(outcome: string, reply: string, reset: boolean): void {
+    const job = this.#job;
+    this.#job = undefined;
+    if (job) this.#owner.done(job, outcome, reply);
+    if (reset) {
+      this.#expected.push('RSET');
+      this.#socket.write('RSET\r\n');
+    } else this.#owner.idle(this);
+  }
+
+  #end(error: string | undefined): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.destroy();
+    const partly = this.#outcome.length > 0 ? this.#outcome.join(',') : unanswered;
+    if (this.#job) this.#owner.done(this.#job, partly, error ?? '');
+    this.#owner.closed(this, error);
+  }
+}

@@ -1,0 +1,181 @@
+// One run of the load generator: which connection sends what and when, the ledger, the figures.
+import { LedgerFile, unanswered } from '../ledger.ts';
+import { type Job, LoadConnection, type Owner } from './connection.ts';
+import { Figures, type Summary } from './figures.ts';
+import { readMessage } from './message.ts';
+import type { LoadPlan } from './plan.ts';
+
+export interface RunResult extends Summary {
+  /** Connections that failed or ended before their QUIT was answered. */
+  readonly connectionsFailed: number;
+  /** The first few refusals and failures, as text. */
+  readonly errors: readonly string[];
+  /** CPU of the load generator itself, user and system. */
+  readonly cpuMs: number;
+}
+
+const errorsKept = 10;
+/** Before another connection takes the place of one that failed. */
+const reconnectMs = 50;
+
+export class Run implements Owner {
+  readonly #plan: LoadPlan;
+  readonly #messages;
+  readonly #ledger: LedgerFile | undefined;
+  readonly #figures = new Figures();
+  #interval = new Figures();
+  readonly #say: (value: unknown) => void;
+  readonly #resting: LoadConnection[] = [];
+  readonly #errors: string[] = [];
+  readonly #cpu = process.cpuUsage();
+  readonly #ended = Promise.withResolvers<void>();
+  #wake: NodeJS.Timeout | undefined;
+  #began: number | undefined;
+  #sent = 0;
+  #slots: number;
+  #greeted = 0;
+  #connectionsFailed = 0;
+  #stopped = false;
+
+  /** @param say takes the run's events */
+  constructor(plan: LoadPlan, say: (value: unknown) => void) {
+    this.#plan = plan;
+    this.#say = say;
+    this.#slots = plan.connections;
+    this.#messages = plan.messages.map(readMessage);
+    this.#ledger = plan.ledger === undefined ? undefined : new LedgerFile(plan.ledger);
+  }
+
+  /** Resolves when every message has been answered and every connection is closed. */
+  async result(): Promise<RunResult> {
+    for (let i = 0; i < this.#plan.connections; i++) new LoadConnection(this.#plan, this);
+    const { interval } = this.#plan;
+    const ticking = interval === null ? undefined : setInterval(() => this.#report(), interval * 1000);
+    if (!this.#plan.waitForGo) this.go();
+    await this.#ended.promise;
+    clearInterval(ticking);
+    await this.#ledger?.close();
+    const { user, system } = process.cpuUsage(this.#cpu);
+    return {
+      ...this.#figures.summary(),
+      connectionsFailed: this.#connectionsFailed,
+      errors: this.#errors,
+      cpuMs: (user + system) / 1000,
+    };
+  }
+
+  go(): void {
+    if (this.#began !== undefined) return;
+    this.#began = performance.now();
+    this.#figures.begin();
+    this.#feed();
+  }
+
+  /** No message is begun any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.go();
+    this.#feed();
+  }
+
+  idle(connection: LoadConnection): void {
+    this.#resting.push(connection);
+    if (this.#began !== undefined) this.#feed();
+    else {
+      this.#greeted++;
+      this.#tellConnected();
+    }
+  }
+
+  done(job: Job, outcome: string, reply: string): void {
+    const kind =
+      outcome === unanswered
+        ? 'unanswered'
+        : outcome.split(',').some((code) => code.startsWith('2'))
+          ? 'accepted'
+          : 'refused';
+    if (kind === 'refused') this.#note(reply);
+    const latencyMs = performance.now() - job.since;
+    for (const figures of [this.#figures, this.#interval])
+      figures.add(kind, job.message.rest.length, latencyMs);
+    this.#ledger?.add({ id: job.id, digest: job.message.digest, outcome });
+  }
+
+  closed(_: LoadConnection, error: string | undefined): void {
+    if (error !== undefined) {
+      this.#connectionsFailed++;
+      this.#note(error);
+      if (this.#began === undefined) this.#tellConnected();
+    }
+    const again =
+      error === undefined ? this.#plan.connectionPerMessage : this.#plan.onFailure === 'reconnect';
+    if (again && !this.#over()) setTimeout(() => this.#replace(), error === undefined ? 0 : reconnectMs);
+    else if (--this.#slots === 0) this.#finish();
+  }
+
+  #replace(): void {
+    new LoadConnection(this.#plan, this);
+  }
+
+  #over(): boolean {
+    const { count, seconds } = this.#plan;
+    if (this.#stopped || (count !== null && this.#sent >= count)) return true;
+    if (this.#began === undefined || seconds === null) return false;
+    return performance.now() - this.#began >= seconds * 1000;
+  }
+
+  /** Gives resting connections what there is to do. */
+  #feed(): void {
+    while (this.#resting.length > 0) {
+      const now = performance.now();
+      const over = this.#over();
+      const due = this.#due();
+      if (!over && due > now) {
+        this.#sleep(due - now);
+        return;
+      }
+      const connection = this.#resting.shift();
+      if (over) connection?.quit();
+      else connection?.send(this.#job(this.#plan.rate === null ? now : due));
+    }
+  }
+
+  /** When the next message is to be sent. */
+  #due(): number {
+    const { rate } = this.#plan;
+    return rate === null ? 0 : (this.#began ?? 0) + (this.#sent * 1000) / rate;
+  }
+
+  #sleep(ms: number): void {
+    this.#wake ??= setTimeout(() => {
+      this.#wake = undefined;
+      this.#feed();
+    }, ms);
+  }
+
+  #job(since: number): Job {
+    const message = this.#messages[this.#sent % this.#messages.length];
+    if (!message) throw new Error('no messages');
+    this.#sent++;
+    return { id: `${this.#plan.idPrefix}-${this.#sent}`, message, since };
+  }
+
+  #tellConnected(): void {
+    if (this.#greeted + this.#connectionsFailed !== this.#plan.connections) return;
+    this.#say({ event: 'connected', greeted: this.#greeted });
+  }
+
+  #note(error: string): void {
+    if (this.#errors.length < errorsKept) this.#errors.push(error);
+  }
+
+  #report(): void {
+    this.#say({ event: 'interval', ...this.#interval.summary() });
+    this.#interval = new Figures();
+  }
+
+  #finish(): void {
+    clearTimeout(this.#wake);
+    this.#ended.resolve();
+  }
+}
