@@ -68,18 +68,20 @@ export class Run {
     this.#clientClass = clientClass;
     const signal = this.#over.signal;
     const { explain: explained, report, resolver } = options;
+    // MAIL is where a run begins, and with it the transaction.
+    const begunMs = performance.now();
     this.#courses = options.checks
       .filter(({ skippedFor }) => !skippedFor.includes(clientClass))
       .map((check) => {
         // Each waits on its own account: strangers' slow names must not leave the author's policy unknown.
         const resolve = resolver.forTransaction(signal);
-        const explainer = explained ? new Explainer(check.name, resolve) : undefined;
+        const explainer = explained ? new Explainer(check.name, resolve, begunMs) : undefined;
         const reportOpen: typeof report = (error, name) => signal.aborted || report(error, name);
         const { promise: stopped } = check.name === decisive ? this.#decisiveStopped : this.#stopped;
         return new Course(check, { stopped, resolve, explainer, report: reportOpen });
       });
     const resolve = resolver.forTransaction(signal);
-    this.#readerExplainer = explained ? new Explainer(askedAhead, resolve) : undefined;
+    this.#readerExplainer = explained ? new Explainer(askedAhead, resolve, begunMs) : undefined;
     const explain = () => {};
     const notes = this.#notes;
     this.#context = { client, hostname, listener, resolve, signal, notes, now, explain, reversePath: '' };

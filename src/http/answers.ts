@@ -1,4 +1,5 @@
 // What the API answers with: the JSON of /api/..., documented in docs/status.md.
+import type { ReplyClass } from '../telemetry/reply-class.ts';
 import type { WorkerStatus } from '../telemetry/status.ts';
 
 /** How often each of a few names was seen. */
@@ -11,7 +12,7 @@ export interface Window {
   readonly transactions: number;
   readonly perSecond: number;
   readonly dispositions: Counts;
-  /** By class of the reply, the gravest of each transaction: `2xx`, `4xx`, `5xx`; `none` where it ended without. */
+  /** By class of the reply, the gravest of each transaction: `2xx`, `4xx`, `5xx`, `none`. */
   readonly replies: Counts;
   /** Listener → class of the reply. */
   readonly listeners: Readonly<Record<string, Counts>>;
@@ -93,9 +94,9 @@ export interface TransactionRow {
   /** Method → values. */
   readonly results: Readonly<Record<string, string>>;
   readonly disposition: string;
-  /** The final reply (the first one in LMTP), or why there was none. */
+  /** The first of the gravest replies, or why there was none. */
   readonly reply?: string;
-  readonly replyClass?: string;
+  readonly replyClass?: ReplyClass;
   readonly sizeBytes?: number;
   readonly milliseconds?: number;
 }

@@ -1,4 +1,5 @@
 // A transaction's record, which is plain data of whatever shape, as a row of the list.
+import { type ReplyClass, readReplyClass } from '../telemetry/reply-class.ts';
 import type { StorySummary } from '../telemetry/trace.ts';
 import type { TransactionRow } from './answers.ts';
 
@@ -39,13 +40,9 @@ export function rowOfStory(summary: StorySummary): TransactionRow {
   return { id, time, listener, from, recipients, results, disposition };
 }
 
-/** The gravest class of its replies: `4xx` before `5xx` before `2xx`; `none` where it ended without. */
-export function replyClassOf(record: TransactionFields): string {
-  const finals = textsOf(record.replies);
-  const said =
-    finals.length > 0 ? finals : repliesToRecipients(record).filter((reply) => !reply.startsWith('2'));
-  for (const digit of ['4', '5', '2']) if (said.some((reply) => reply.startsWith(digit))) return `${digit}xx`;
-  return 'none';
+/** Under what it counts, here as in the metrics. */
+export function replyClassOf(record: TransactionFields): ReplyClass {
+  return readReplyClass(record.replyClass);
 }
 
 /** Method → values. */
@@ -62,10 +59,12 @@ export function millisecondsOf(record: TransactionFields): [string, number][] {
 }
 
 function replyOf(record: TransactionFields): string | undefined {
-  const [final] = textsOf(record.replies);
-  if (final !== undefined) return shorten(final);
-  const refused = repliesToRecipients(record).find((reply) => !reply.startsWith('2'));
-  if (refused !== undefined) return shorten(refused);
+  const [digit = ''] = replyClassOf(record);
+  const finals = textsOf(record.replies);
+  const said = finals.length > 0 ? finals : repliesToRecipients(record);
+  // Of so many recipients the record tells the first ones: what refused another one is in the class alone.
+  const counted = said.find((reply) => reply.startsWith(digit)) ?? finals[0];
+  if (counted !== undefined) return shorten(counted);
   return typeof record.aborted === 'string' ? shorten(record.aborted) : undefined;
 }
 

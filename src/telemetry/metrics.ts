@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { EventLoopLag } from './event-loop.ts';
 import { KnownValues } from './known-values.ts';
 import { type MetricsSnapshot, metricsText } from './metrics-total.ts';
+import type { ReplyClass } from './reply-class.ts';
 import { type ObservedStatus, StatusMetrics } from './status-metrics.ts';
 
 /** What is measured of a transaction that ended; the fields of its line in the log. */
@@ -13,8 +14,7 @@ export interface MeasuredTransaction {
   readonly results?: Readonly<Record<string, string>>;
   /** Of the message as it came. */
   readonly sizeBytes: number;
-  /** Its final replies, each beginning with its code; none where upstream waited for none. */
-  readonly replies: readonly string[];
+  readonly replyClass: ReplyClass;
   readonly milliseconds: Readonly<Partial<Record<Phase | 'total', number>>>;
   /** Header fields that were removed. */
   readonly removedFields?: number;
@@ -57,7 +57,7 @@ export class Metrics {
   readonly #connections = this.#counter('connections_total', 'Connections from upstream.', ['listener']);
   readonly #transactions = this.#counter(
     'transactions_total',
-    'Transactions that ended, by what was done with the message and the class of the gravest final reply.',
+    'Transactions that ended, by what was done with the message and the class of the gravest reply.',
     ['listener', 'disposition', 'reply'],
   );
   readonly #results = this.#counter('results_total', 'Results of checks.', ['check', 'value']);
@@ -126,8 +126,9 @@ export class Metrics {
 
   /** A transaction ended. */
   transactionEnded(transaction: MeasuredTransaction): void {
-    const { listener, disposition, results = {}, sizeBytes, milliseconds, removedFields, rule } = transaction;
-    this.#transactions.inc({ listener, disposition, reply: replyClass(transaction.replies) });
+    const { listener, disposition, replyClass, results = {}, sizeBytes, milliseconds } = transaction;
+    const { removedFields, rule } = transaction;
+    this.#transactions.inc({ listener, disposition, reply: replyClass });
     for (const [method, values] of Object.entries(results)) {
       const check = this.#checks.known(method);
       for (const value of values.split(',')) {
@@ -218,11 +219,4 @@ export class Metrics {
       registers: [this.#registry],
     });
   }
-}
-
-/** Where the recipients of an LMTP transaction were answered differently: mail that has to wait is what to look at first. */
-function replyClass(replies: readonly string[]): '2xx' | '4xx' | '5xx' | 'none' {
-  const classes = replies.map((reply) => reply[0]);
-  const digit = (['4', '5', '2'] as const).find((each) => classes.includes(each));
-  return digit ? `${digit}xx` : 'none';
 }

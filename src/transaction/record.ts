@@ -12,6 +12,7 @@ import type { PathArgument } from '../smtp/path.ts';
 import { describeReply, type Reply } from '../smtp/reply.ts';
 import type { MeasuredTransaction } from '../telemetry/metrics.ts';
 import type { Masker, People } from '../telemetry/privacy.ts';
+import { type ReplyClass, replyClass } from '../telemetry/reply-class.ts';
 import type { Trace } from '../telemetry/trace.ts';
 import { downstreamId } from './downstream-id.ts';
 
@@ -66,6 +67,7 @@ export class TransactionRecord {
   #rewritten = { removedFields: 0, sealed: false };
   #explanation: Explanation | undefined;
   #disposition = 'none';
+  #refusedData: Reply | undefined;
   sizeBytes = 0;
 
   constructor(settings: RecordSettings, start: Start) {
@@ -91,6 +93,11 @@ export class TransactionRecord {
       reply: told(reply),
       ...(reason !== undefined && { reason }),
     });
+  }
+
+  /** There was no 354; upstream may ask again, or end it. */
+  refusedData(reply: Reply): void {
+    this.#refusedData = reply;
   }
 
   /** A new phase begins; the time of the one before is kept. */
@@ -147,15 +154,17 @@ export class TransactionRecord {
   /**
    * The transaction is over.
    *
-   * @param replies its final replies, empty where upstream waits for none
+   * @param finals its final replies, empty where upstream waits for none: the one to DATA counts then
    * @param destination that was reached, if one was
    */
-  write(replies: readonly Reply[], destination: string | undefined): void {
+  write(finals: readonly Reply[], destination: string | undefined): void {
     this.phase(this.#phase);
     const { id, connection, client, upstream } = this.#start;
     const { listener, mode, measure, trace, masker } = this.#settings;
+    const replies = finals.length === 0 && this.#refusedData ? [this.#refusedData] : finals;
     const ids = [...new Set(replies.map(downstreamId).filter((one) => one !== undefined))];
     const texts = replies.map(told);
+    const toRecipients = this.#recipients.map(({ reply }) => reply);
     // Who and where to come first: this is what somebody looks for who reads it.
     const record = {
       id,
@@ -170,6 +179,8 @@ export class TransactionRecord {
       ...(ids.length > 0 && { downstreamId: ids.length === 1 ? ids[0] : ids }),
       ...(this.#results && { results: this.#results }),
       ...this.#fields,
+      // Of all of them, however many the line tells.
+      replyClass: replyClass(texts, toRecipients),
       sizeBytes: this.sizeBytes,
       listener,
       mode,
@@ -209,19 +220,28 @@ export class TransactionRecord {
 function summary({
   recipients,
   replies,
+  replyClass: gravest,
   downstreamId: ids,
 }: {
   readonly recipients: readonly unknown[];
-  readonly replies: readonly unknown[];
+  readonly replies: readonly string[];
+  readonly replyClass: ReplyClass;
   readonly downstreamId?: string | readonly (string | undefined)[] | undefined;
 }): Record<string, unknown> {
   return {
     recipients: recipients.slice(0, mostTold),
     ...(recipients.length > mostTold && { moreRecipients: recipients.length - mostTold }),
-    replies: replies.slice(0, mostTold),
+    replies: firstOf(replies, gravest),
     ...(replies.length > mostTold && { moreReplies: replies.length - mostTold }),
     ...(Array.isArray(ids) && { downstreamId: ids.slice(0, mostTold) }),
   };
+}
+
+/** Where none of the first replies is as grave as the gravest, that one has the last one's place. */
+function firstOf(replies: readonly string[], gravest: ReplyClass): readonly string[] {
+  const first = replies.slice(0, mostTold);
+  const one = replies.find((reply) => reply.startsWith(gravest.charAt(0)));
+  return one === undefined || first.includes(one) ? first : [...first.slice(0, -1), one];
 }
 
 /** A reply as the line has it. */

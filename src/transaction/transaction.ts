@@ -203,8 +203,11 @@ export class Transaction {
   /** DATA: 354, or why not; after a 354 come `write` and `finish`. */
   data(): Reply {
     if (this.#recipients.length === 0) return makeReply(554, '5.5.1', 'no valid recipients');
-    if (this.#delivery.broken) return this.#delivery.broken;
-    if (this.#settings.spool.budget?.full) return notStored;
+    const refusal = this.#delivery.broken ?? (this.#settings.spool.budget?.full ? notStored : undefined);
+    if (refusal) {
+      this.#record.refusedData(refusal);
+      return refusal;
+    }
     this.#state = { name: 'content' };
     this.#record.phase('receive');
     return makeReply(354, '', 'End data with <CR><LF>.<CR><LF>');

@@ -59,10 +59,11 @@ function explainCheck({ check, questions, facts, omitted, results }: CheckExplan
   return ['', check, ...(lines.length > 0 ? lines : ['  nothing to say'])];
 }
 
-function explainQuestion({ name, type, milliseconds, answer = [], failure }: ExplainedQuestion): string[] {
+function explainQuestion(question: ExplainedQuestion): string[] {
+  const { name, type, startMilliseconds, milliseconds, answer = [], failure } = question;
   const heard = failure === undefined ? answers(answer) : [describeFailure(failure)];
   return [
-    ...wrap('  asked ', `${type} ${name} (${milliseconds} ms)`, width),
+    ...wrap('  asked ', `${type} ${name} (at ${startMilliseconds} ms, took ${milliseconds} ms)`, width),
     ...heard.flatMap((text) => wrap('    ', text, width)),
   ];
 }

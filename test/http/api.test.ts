@@ -62,8 +62,7 @@ async function next(events: AsyncGenerator<Event>, wanted: string): Promise<Even
 test('status tells processes, sums, rates and what is wrong', async (t) => {
   const { busy, ask } = await serve(t);
   for (let i = 0; i < 6; i += 1) busy.tell(record(`a${i}`));
-  for (let i = 0; i < 6; i += 1)
-    busy.tell(record(`b${i}`, { replies: ['451 4.4.1 no destination answers'] }));
+  for (let i = 0; i < 6; i += 1) busy.tell(record(`b${i}`, { replyClass: '4xx' }));
   const { status, headers, body } = await ask('/api/status');
   assert.equal(status, 200);
   assert.equal(headers.get('cache-control'), 'no-store');

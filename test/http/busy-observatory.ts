@@ -80,6 +80,7 @@ export function record(id: string, changes: Fields = {}): Fields {
     disposition: 'accept',
     destination: 'smtp://127.0.0.1:10026',
     replies: ['250 2.0.0 Ok: queued as 4XyZ1k2lMnz'],
+    replyClass: '2xx',
     milliseconds: { envelope: 4.2, receive: 18.1, authenticate: 61.7, relay: 22.4, total: 106.4 },
     ...changes,
   };
@@ -111,14 +112,27 @@ export const story: Story = {
     disposition: 'reject',
     reason: 'DMARC policy of example.org',
     replies: [hostile.reply],
+    replyClass: '5xx',
     milliseconds: { envelope: 3.1, receive: 9.6, authenticate: 1412.5, relay: 2.2, total: 1427.4 },
   }),
   explanation: [
     {
       check: 'iprev',
       questions: [
-        { name: '66.113.0.203.in-addr.arpa', type: 'PTR', milliseconds: 12.4, answer: ['host.example'] },
-        { name: 'host.example', type: 'A', milliseconds: 31.2, failure: 'ENOTFOUND' },
+        {
+          name: '66.113.0.203.in-addr.arpa',
+          type: 'PTR',
+          startMilliseconds: 0.3,
+          milliseconds: 12.4,
+          answer: ['host.example'],
+        },
+        {
+          name: 'host.example',
+          type: 'A',
+          startMilliseconds: 12.8,
+          milliseconds: 31.2,
+          failure: 'ENOTFOUND',
+        },
       ],
       facts: [{ fact: 'names', value: ['host.example'] }],
       results: [
@@ -136,6 +150,7 @@ export const story: Story = {
         {
           name: 'evil.example',
           type: 'TXT',
+          startMilliseconds: 0.4,
           milliseconds: 22.9,
           answer: [['v=spf1 ', 'ip4:192.0.2.0/24 ~all']],
         },
@@ -156,6 +171,7 @@ export const story: Story = {
         {
           name: 'a-very-long-selector-name-2026-11._domainkey.newsletter.marketing.example.org',
           type: 'TXT',
+          startMilliseconds: 5.6,
           milliseconds: 1398,
           failure: 'ETIMEOUT',
         },
@@ -185,7 +201,13 @@ export const story: Story = {
     {
       check: 'dmarc',
       questions: [
-        { name: '_dmarc.example.org', type: 'TXT', milliseconds: 8.3, answer: [['v=DMARC1; p=reject']] },
+        {
+          name: '_dmarc.example.org',
+          type: 'TXT',
+          startMilliseconds: 1405.1,
+          milliseconds: 8.3,
+          answer: [['v=DMARC1; p=reject']],
+        },
       ],
       facts: [],
       results: [

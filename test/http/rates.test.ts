@@ -19,7 +19,7 @@ test('transactions are counted by disposition, reply and listener, in windows th
   for (let i = 0; i < 30; i += 1) rates.add(record(`a${i}`));
   clock.ms += 30_000;
   for (let i = 0; i < 10; i += 1) {
-    rates.add(record(`b${i}`, { listener: 'other', disposition: 'tempfail', replies: ['451 4.7.1 later'] }));
+    rates.add(record(`b${i}`, { listener: 'other', disposition: 'tempfail', replyClass: '4xx' }));
   }
   const { now, minute, quarterHour } = rates.answer();
   assert.equal(now.transactions, 10);
@@ -56,9 +56,9 @@ test('the history has whole points only, the last of them just over', () => {
   const { clock, rates } = ratesAt(10_000_000);
   clock.ms += 2_000;
   rates.add(record('a'));
-  rates.add(record('b', { replies: ['550 5.7.1 no'] }));
+  rates.add(record('b', { replyClass: '5xx' }));
   clock.ms += 4_000;
-  rates.add(record('c', { replies: ['450 4.7.1 later'] }));
+  rates.add(record('c', { replyClass: '4xx' }));
   const { history } = rates.answer();
   assert.equal(history.all.length, 179);
   assert.deepEqual(history.all.slice(-2), [0, 2]);
@@ -109,13 +109,21 @@ test('percentiles are within 5 % of the truth, and never beyond the longest', ()
   assert.equal(Durations.percentiles([]), undefined);
 });
 
-test("a transaction's class is that of its gravest reply", () => {
-  assert.equal(replyClassOf(record('a')), '2xx');
-  assert.equal(replyClassOf(record('a', { replies: ['250 ok', '550 no', '451 later'] })), '4xx');
-  assert.equal(replyClassOf(record('a', { replies: ['250 ok', '550 no'] })), '5xx');
-  const refused = { replies: [], recipients: [{ to: 'a@b', reply: '550 5.1.1 unknown' }] };
-  assert.equal(replyClassOf(record('a', refused)), '5xx');
-  assert.equal(replyClassOf(record('a', { replies: [], aborted: 'QUIT' })), 'none');
+test('a transaction counts under the class that its record tells, as in the metrics', () => {
+  assert.equal(replyClassOf(record('a', { replies: ['250 ok'], replyClass: '4xx' })), '4xx');
+  for (const replyClass of [undefined, 7, '3xx', 'constructor'])
+    assert.equal(replyClassOf(record('a', { replyClass })), 'none');
+});
+
+test('the reply in a row is one of the class under which it counts', () => {
+  const shown = (changes: Readonly<Record<string, unknown>>) => rowOf(record('a', changes), '').reply;
+  assert.equal(shown({ replies: ['250 ok', '550 no', '451 later'], replyClass: '4xx' }), '451 later');
+  const recipients = [
+    { to: 'a@b', reply: '250 ok' },
+    { to: 'b@b', reply: '550 5.1.1 unknown' },
+  ];
+  assert.equal(shown({ replies: [], recipients, replyClass: '5xx' }), '550 5.1.1 unknown');
+  assert.equal(shown({ replies: [], aborted: 'QUIT', replyClass: 'none' }), 'QUIT');
 });
 
 test('a record of any shape gives a row', () => {

@@ -61,6 +61,7 @@ function usual(i: number, failing: boolean) {
       results: { iprev: 'temperror', spf: 'temperror', dkim: 'pass', arc: 'none', dmarc: 'pass' },
       disposition: 'tempfail',
       replies: ['451 4.7.1 try again later'],
+      replyClass: '4xx',
     },
     {
       from: 'bounce+a-very-long-tag-with-a-number-0123456789@mailing.customers.newsletter.example.net',
@@ -76,6 +77,15 @@ function usual(i: number, failing: boolean) {
     milliseconds: { envelope: 2, receive: total / 4, authenticate: total / 2, relay: total / 5, total },
   });
 }
+
+const longName = 'a-very-long-selector-name-2026-11._domainkey.newsletter.marketing.example.org';
+
+/** Each row of the DNS questions, and where its bar begins and ends: percent of the whole transaction. */
+const questionsDrawn = `[...document.querySelectorAll('#story .timeline:has(.question) tbody tr')].map((row) => {
+  const [track, bar] = ['.track', '.question, .failed'].map((each) => row.querySelector(each).getBoundingClientRect());
+  const percent = (x) => Math.round((100 * (x - track.x)) / track.width);
+  return { name: row.querySelector('th').innerText, from: percent(bar.left), to: percent(bar.right) };
+})`;
 
 const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
 
@@ -108,6 +118,14 @@ for (const scheme of ['light', 'dark'] as const) {
         /envelope[\s\S]*receive[\s\S]*authenticate[\s\S]*1412\.5 ms[\s\S]*relay/,
       );
       assert.match(await text('#story'), /66\.113\.0\.203\.in-addr\.arpa PTR/);
+      assert.deepEqual(await browser.ask(questionsDrawn), [
+        { name: 'iprev 66.113.0.203.in-addr.arpa PTR', from: 0, to: 1 },
+        { name: 'spf evil.example TXT', from: 0, to: 2 },
+        { name: `dkim ${longName} TXT`, from: 0, to: 98 },
+        { name: 'iprev host.example A', from: 1, to: 3 },
+        { name: 'dmarc _dmarc.example.org TXT', from: 98, to: 99 },
+      ]);
+      assert.match(await text('#story .timeline:has(.question)'), /host\.example A\s+12\.8 ms\s+31\.2 ms/);
       assert.match(await text('#story'), /no name of it leads back to 203\.0\.113\.66/);
       await browser.ask(`for (const each of document.querySelectorAll('#story details')) each.open = true`);
       assert.equal(await browser.ask(overflow), 0);

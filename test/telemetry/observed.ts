@@ -47,7 +47,7 @@ export async function observed(): Promise<string> {
     listener,
     disposition: 'accept',
     sizeBytes: 0,
-    replies: [],
+    replyClass: 'none',
     milliseconds: {},
     sealed: true,
   });

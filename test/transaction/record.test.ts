@@ -1,6 +1,8 @@
 // The line that a transaction leaves in the log: its ids, the order of its fields, and that it stays short.
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
 import { test } from 'node:test';
+import { SpoolBudget } from '../../src/message/budget.ts';
 import { downstreamId } from '../../src/transaction/downstream-id.ts';
 import { FakePool, replyOf } from './fakes.ts';
 import { Driven } from './start.ts';
@@ -69,6 +71,51 @@ test('of a thousand recipients the line tells ten, and how many more there are',
   assert.equal(recipients.length, 10);
   assert.equal(moreRecipients, 990);
   assert.ok(JSON.stringify(driven.record).length < 8192);
+});
+
+test('of many replies in LMTP the gravest is told and counted, whichever it is', async () => {
+  const names = Array.from({ length: 30 }, (_, i) => `recipient${i}`);
+  const dots = names.map((name, i) => (i === 27 ? `451 4.2.1 ${name} later` : `250 2.0.0 ${name} saved`));
+  const counted: string[] = [];
+  const driven = new Driven(new FakePool([{ dots }], 'lmtp'), {
+    protocol: 'lmtp',
+    limits: { recipients: 100 },
+    measure: ({ replyClass }) => counted.push(replyClass),
+  });
+  await driven.upToDot(names);
+  await driven.finish();
+  const { replies, moreReplies, replyClass } = driven.record;
+  assert.ok(Array.isArray(replies));
+  assert.equal(replies.length, 10);
+  assert.equal(replies[0], '250 2.0.0 recipient0 saved');
+  assert.equal(replies.at(-1), '451 4.2.1 recipient27 later');
+  assert.equal(moreReplies, 20);
+  assert.equal(replyClass, '4xx');
+  assert.deepEqual(counted, ['4xx']);
+});
+
+test('where all recipients were refused, that is what the transaction counts under', async () => {
+  const driven = new Driven(new FakePool([{ answers: { RCPT: '550 5.1.1 unknown' } }]));
+  await driven.mail();
+  await driven.rcpt();
+  driven.transaction.reset('RSET');
+  assert.deepEqual(driven.record.replies, []);
+  assert.equal(driven.record.replyClass, '5xx');
+});
+
+test('a refusal of DATA is the last word of a transaction that ends after it', async () => {
+  const budget = new SpoolBudget(1600);
+  budget.take(1550);
+  const driven = new Driven(new FakePool(), {
+    spool: { memoryBytes: 1024, directory: tmpdir(), budget },
+  });
+  await driven.mail();
+  await driven.rcpt();
+  assert.match(driven.data(), /^452 4\.3\.1 /);
+  driven.transaction.reset('RSET');
+  const [reply] = driven.record.replies as string[];
+  assert.match(reply ?? '', /^452 4\.3\.1 /);
+  assert.equal(driven.record.replyClass, '4xx');
 });
 
 test('a letter of a reply is cut', async () => {

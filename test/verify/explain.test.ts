@@ -11,7 +11,7 @@ function told(changes: Partial<CheckExplanation>): string[] {
 }
 
 test('questions are told with their answers and times', () => {
-  const question = { name: 'example.com', milliseconds: 1.5 };
+  const question = { name: 'example.com', startMilliseconds: 3, milliseconds: 1.5 };
   const questions = [
     { ...question, type: 'TXT', answer: [['v=spf1 ', '-all'], ['other']] },
     { ...question, type: 'MX', answer: [{ exchange: 'mx.example.com', priority: 10 }] },
@@ -22,16 +22,16 @@ test('questions are told with their answers and times', () => {
   assert.deepEqual(told({ questions }), [
     '',
     'spf',
-    '  asked TXT example.com (1.5 ms)',
+    '  asked TXT example.com (at 3 ms, took 1.5 ms)',
     '    "v=spf1 -all"',
     '    "other"',
-    '  asked MX example.com (1.5 ms)',
+    '  asked MX example.com (at 3 ms, took 1.5 ms)',
     '    10 mx.example.com',
-    '  asked A example.com (1.5 ms)',
+    '  asked A example.com (at 3 ms, took 1.5 ms)',
     '    192.0.2.1',
-    '  asked AAAA example.com (1.5 ms)',
+    '  asked AAAA example.com (at 3 ms, took 1.5 ms)',
     '    the name server failed (SERVFAIL)',
-    '  asked PTR example.com (1.5 ms)',
+    '  asked PTR example.com (at 3 ms, took 1.5 ms)',
     '    EODD',
   ]);
 });
@@ -98,22 +98,22 @@ test('an answer that a check heard again is told there, and only the time of the
     {
       check: askedAhead,
       questions: [
-        { ...question, milliseconds: 12 },
-        { ...question, name: 'other', milliseconds: 13 },
+        { ...question, startMilliseconds: 2, milliseconds: 12 },
+        { ...question, name: 'other', startMilliseconds: 2.1, milliseconds: 13 },
       ],
       ...rest,
     },
-    { check: 'dkim', questions: [{ ...question, milliseconds: 0.1 }], ...rest },
+    { check: 'dkim', questions: [{ ...question, startMilliseconds: 14, milliseconds: 0.1 }], ...rest },
   ]);
   assert.deepEqual(lines, [
     '',
     'asked ahead, while the message arrived',
-    '  asked TXT s._domainkey.example.com (12 ms)',
-    '  asked TXT other (13 ms)',
+    '  asked TXT s._domainkey.example.com (at 2 ms, took 12 ms)',
+    '  asked TXT other (at 2.1 ms, took 13 ms)',
     '    "v=DKIM1"',
     '',
     'dkim',
-    '  asked TXT s._domainkey.example.com (0.1 ms)',
+    '  asked TXT s._domainkey.example.com (at 14 ms, took 0.1 ms)',
     '    "v=DKIM1"',
   ]);
 });
@@ -133,7 +133,7 @@ test('a label that is wider than a line, and texts of many words, end', () => {
 test('what strangers wrote cannot drive a terminal, in facts, names, answers and results', () => {
   const evil = '\x1b[2J\x9b31m\r\n\x07\u202eevil\u2028\x7f\ud800';
   const lines = told({
-    questions: [{ name: evil, type: 'TXT', milliseconds: 1, answer: [[evil]] }],
+    questions: [{ name: evil, type: 'TXT', startMilliseconds: 0, milliseconds: 1, answer: [[evil]] }],
     facts: [{ fact: evil, value: { [evil]: [evil, { [evil]: evil }] } }],
     results: [{ method: 'spf', value: 'fail', reason: evil, properties: [] }],
   });

@@ -85,7 +85,7 @@ test('--explain names records, questions with answers and times, and hashes', as
   ]) {
     assert.ok(told.includes(expected), expected);
   }
-  assert.match(report, /asked TXT s1\._domainkey\.example\.com \([0-9.]+ ms\)/);
+  assert.match(report, /asked TXT s1\._domainkey\.example\.com \(at [0-9.]+ ms, took [0-9.]+ ms\)/);
   const signedHash = /bh=([^;]+);/.exec(signed.toString().replace(/\r\n\s+/g, ''))?.[1] ?? 'none';
   const [, expected, computed] = /body hash: expected: (\S+) computed: (\S+)/.exec(told) ?? [];
   assert.equal(expected, signedHash, 'the hash that was signed');
@@ -102,7 +102,7 @@ test('--explain of an error names the question that failed', async () => {
   });
   assert.match(
     report,
-    /^spf\n {2}asked TXT broken\.example \([0-9.]+ ms\)\n {4}the name server failed \(SERVFAIL\)$/m,
+    /^spf\n {2}asked TXT broken\.example \(at [0-9.]+ ms, took [0-9.]+ ms\)\n {4}the name server failed \(SERVFAIL\)$/m,
   );
   assert.match(report, /^verdict: error \(dmarc=temperror\)$/m);
   assert.equal(verdict, 'error');

@@ -20,13 +20,15 @@ export class Explainer {
   /** Asks, and keeps what came of it. */
   readonly resolve: ResolveFunction;
 
-  constructor(check: string, resolve: ResolveFunction) {
+  /** @param begunMs when the transaction began, by `performance.now()` */
+  constructor(check: string, resolve: ResolveFunction, begunMs: number) {
     this.#check = check;
     this.resolve = async (name, type) => {
-      const begun = performance.now();
+      const askedMs = performance.now();
+      const startMilliseconds = tenths(askedMs - begunMs);
       const keep = (outcome: Pick<ExplainedQuestion, 'answer' | 'failure'>) => {
-        const milliseconds = Math.round((performance.now() - begun) * 10) / 10;
-        this.#keepQuestion({ name: cutText(name), type, milliseconds, ...outcome });
+        const milliseconds = tenths(performance.now() - askedMs);
+        this.#keepQuestion({ name: cutText(name), type, startMilliseconds, milliseconds, ...outcome });
       };
       try {
         const answer = await resolve(name, type);
@@ -72,4 +74,9 @@ export class Explainer {
     list.push(entry);
     return true;
   }
+}
+
+/** A tenth of a millisecond is as fine as anybody reads. */
+function tenths(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
 }

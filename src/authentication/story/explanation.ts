@@ -8,6 +8,9 @@ import type { Plain } from './plain.ts';
 export interface ExplainedQuestion {
   readonly name: string;
   readonly type: string;
+  /** When it was asked, counted from MAIL. */
+  readonly startMilliseconds: number;
+  /** How long its answer took. */
   readonly milliseconds: number;
   /** In the form of `dns.promises.resolve`; absent when there was none. */
   readonly answer?: Plain;

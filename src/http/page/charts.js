@@ -4,6 +4,7 @@ import { el, percent, short, svg } from './dom.js';
 /**
  * @typedef {import('../answers.ts').History} History
  * @typedef {{ readonly name: string, readonly value: number, readonly kind: string }} Part
+ * @typedef {{ readonly name: string | Node, readonly begin: number, readonly length: number, readonly kind?: string }} Bar milliseconds
  */
 
 const width = 720;
@@ -89,11 +90,14 @@ export function shares(title, parts, note = '') {
 /**
  * Stretches of time, one below the other, on one scale.
  *
- * @param {readonly { readonly name: string | Node, readonly begin: number, readonly length: number, readonly kind?: string }[]} bars milliseconds
+ * @param {readonly Bar[]} bars
  * @param {string} label what it shows
+ * @param {readonly Bar[]} [behind] is on the same scale, and where one of these ends there is a line
  */
-export function timeline(bars, label) {
-  const end = Math.max(...bars.map(({ begin, length }) => begin + length), 0.1);
+export function timeline(bars, label, behind = []) {
+  const ends = behind.map(endOf);
+  const end = Math.max(...bars.map(endOf), ...ends, 0.1);
+  const lines = ends.map((at) => (100 * at) / end).filter((x) => x < 100);
   const rows = bars.map(({ name, begin, length, kind = 'phase' }) => {
     const x = (100 * begin) / end;
     // A stretch too short to be seen is still shown.
@@ -109,11 +113,18 @@ export function timeline(bars, label) {
           'svg',
           { viewBox: '0 0 100 1', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
           svg('rect', { x: 0, y: 0, width: 100, height: 1, class: 'track' }),
+          ...lines.map((x) => svg('rect', { x, y: 0, width: 0.2, height: 1, class: 'line' })),
           svg('rect', { x: Math.min(x, 100 - wide), y: 0, width: wide, height: 1, class: kind }),
         ),
       ),
+      behind.length > 0 && el('td', { class: 'number start' }, `${begin} ms`),
       el('td', { class: 'number' }, `${length} ms`),
     );
   });
   return el('table', { class: 'timeline' }, el('caption', {}, label), el('tbody', {}, ...rows));
+}
+
+/** @param {Bar} bar */
+function endOf({ begin, length }) {
+  return begin + length;
 }

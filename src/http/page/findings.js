@@ -4,7 +4,7 @@ import { el, told } from './dom.js';
 import { kindOf } from './values.js';
 
 /**
- * @typedef {{ readonly name: string, readonly type: string, readonly milliseconds: number, readonly answer?: unknown, readonly failure?: string }} Question
+ * @typedef {{ readonly name: string, readonly type: string, readonly startMilliseconds: number, readonly milliseconds: number, readonly answer?: unknown, readonly failure?: string }} Question
  * @typedef {{ readonly ptype: string, readonly property: string, readonly value: string, readonly comment?: string }} Property
  * @typedef {{ readonly method: string, readonly value: string, readonly reason?: string, readonly comment?: string, readonly properties: readonly Property[] }} Result
  * @typedef {{ readonly check: string, readonly skippedFor?: string, readonly questions: readonly Question[], readonly facts: readonly { readonly fact: string, readonly value: unknown }[], readonly omitted?: number, readonly results: readonly Result[] }} CheckStory
@@ -35,19 +35,25 @@ export function results(checks) {
   return el('table', { class: 'found' }, el('tbody', {}, ...rows));
 }
 
-/** @param {readonly CheckStory[]} checks */
-export function questionBars(checks) {
+/**
+ * When each question was asked and how long its answer took, in the order in which they were asked.
+ *
+ * @param {readonly CheckStory[]} checks
+ * @param {readonly import('./charts.js').Bar[]} phases of the transaction
+ */
+export function questionBars(checks, phases) {
   const bars = checks.flatMap(({ check, questions }) =>
-    questions.map(({ name, type, milliseconds, failure }) => ({
+    questions.map(({ name, type, startMilliseconds, milliseconds, failure }) => ({
       name: el('span', {}, el('small', {}, `${check} `), told(name), el('small', {}, ` ${type}`)),
-      begin: 0,
+      begin: startMilliseconds,
       length: milliseconds,
       kind: failure === undefined || failure === 'ENOTFOUND' || failure === 'ENODATA' ? 'question' : 'failed',
     })),
   );
-  return bars.length === 0
-    ? []
-    : [el('h3', {}, 'DNS questions'), timeline(bars, 'How long each answer took')];
+  bars.sort((one, other) => one.begin - other.begin);
+  const label =
+    'When each was asked, counted from MAIL, and how long its answer took; thin lines are ends of phases';
+  return bars.length === 0 ? [] : [el('h3', {}, 'DNS questions'), timeline(bars, label, phases)];
 }
 
 /** @param {CheckStory} check */

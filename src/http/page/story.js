@@ -11,7 +11,7 @@ import { kindOf } from './values.js';
  */
 
 /** In the order in which they happen. */
-const phases = ['envelope', 'receive', 'authenticate', 'relay'];
+const phaseNames = ['envelope', 'receive', 'authenticate', 'relay'];
 
 /** What has a place of its own. */
 const placed = new Set([
@@ -22,12 +22,14 @@ const placed = new Set([
   'results',
   'milliseconds',
   'replies',
+  'replyClass',
   'disposition',
   'sizeBytes',
 ]);
 
 /** @param {TransactionAnswer} answer */
 export function story({ id, time, record, explanation }) {
+  const phases = phaseBars(record);
   const checks = Array.isArray(explanation) ? /** @type {readonly CheckStory[]} */ (explanation) : undefined;
   return [
     el('p', {}, el('a', { href: '#overview', class: 'back' }, '← All transactions')),
@@ -47,14 +49,14 @@ export function story({ id, time, record, explanation }) {
       ' ',
       ...finalReplies(record),
     ),
-    ...phaseBars(record),
+    ...phaseTimeline(record, phases),
     el('h3', {}, 'Client and message'),
     facts(id, time, record),
     el('h3', {}, 'Recipients'),
     recipients(record),
     el('h3', {}, 'Results'),
     ...(checks
-      ? [results(checks), ...questionBars(checks), el('h3', {}, 'Why'), ...checks.map(why)]
+      ? [results(checks), ...questionBars(checks, phases), el('h3', {}, 'Why'), ...checks.map(why)]
       : unexplained(record)),
   ];
 }
@@ -101,14 +103,22 @@ function finalReplies({ replies, aborted }) {
 function phaseBars({ milliseconds }) {
   const took = fieldsOf(milliseconds);
   let begin = 0;
-  const bars = phases.flatMap((name) => {
+  return phaseNames.flatMap((name) => {
     const length = Number(took[name] ?? Number.NaN);
     if (!Number.isFinite(length)) return [];
     begin += length;
     return [{ name, begin: begin - length, length }];
   });
+}
+
+/**
+ * @param {Fields} record
+ * @param {readonly import('./charts.js').Bar[]} bars
+ */
+function phaseTimeline({ milliseconds }, bars) {
   if (bars.length === 0) return [];
-  return [timeline(bars, `Where ${took.total ?? Math.round(begin * 10) / 10} ms went`)];
+  const sum = bars.reduce((all, { length }) => all + length, 0);
+  return [timeline(bars, `Where ${fieldsOf(milliseconds).total ?? Math.round(sum * 10) / 10} ms went`)];
 }
 
 /**
