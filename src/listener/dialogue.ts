@@ -1,5 +1,6 @@
 // The dialogue with upstream: one method per verb, each gives its reply; no sockets (RFC 5321 §4.1, RFC 2033).
 import type { Client } from '../authentication/authentication.ts';
+import { withoutFinalBlanks } from '../smtp/blanks.ts';
 import type { Extensions } from '../smtp/extensions.ts';
 import { controlCharacter, type PathArgument, parsePathArgument, unofferedParameter } from '../smtp/path.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
@@ -99,7 +100,7 @@ export class Dialogue {
    * @param line latin1, without its line end
    */
   async command(line: string): Promise<Answer> {
-    const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(line.replace(/[ \t]+$/, '')) ?? [];
+    const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(withoutFinalBlanks(line)) ?? [];
     // The end of the line is without blanks already; U+00A0 is none, but half of a character in UTF-8.
     const text = argument.replace(/^[ \t]+/, '');
     // They have no place in any command, and would end up in logs or, as a bare CR, split a line downstream.

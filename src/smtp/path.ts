@@ -32,15 +32,17 @@ export interface PathArgument {
 export function parsePathArgument(text: string): PathArgument | string {
   if (controlCharacter.test(text)) return 'control character in the path';
   // A quoted local part may hold any character, `>` and blanks included (RFC 5321 §4.1.2).
-  const match = /^[ \t]*<((?:"(?:[^"\\]|\\.)*"|[^"<> \t])*)>(?:[ \t]+(.*?))?[ \t]*$/.exec(text);
+  const match = /^[ \t]*<((?:"(?:[^"\\]|\\.)*"|[^"<> \t])*)>(?:[ \t]+(.*))?$/.exec(text);
   if (!match) return 'the path must stand in angle brackets';
   const parameters: Parameter[] = [];
+  const keywords = new Set<string>();
   for (const word of (match[2] ?? '').split(/[ \t]+/)) {
     if (word === '') continue;
     const parameter = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^=]+.*))?$/.exec(word);
     if (parameter?.[1] === undefined) return `bad parameter ${word}`;
     const keyword = parameter[1].toUpperCase();
-    if (parameters.some((earlier) => earlier.keyword === keyword)) return `parameter ${keyword} given twice`;
+    if (keywords.has(keyword)) return `parameter ${keyword} given twice`;
+    keywords.add(keyword);
     parameters.push({ keyword, value: parameter[2] });
   }
   // RFC 5321 appendix C: a source route is accepted and ignored.
