@@ -62,10 +62,18 @@ const maxLineOctets = 4096;
 const maxLines = 256;
 
 /**
+ * What RFC 5321 §4.2 has in no text of a reply. A bare CR would begin another reply for some reader upstream,
+ * and a downstream may repeat what a stranger wrote.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const controls = /[\x00-\x08\x0a-\x1f\x7f]/g;
+
+/**
  * Reads replies from the bytes of a connection, however they are cut.
  *
  * RFC 5321 §4.2: each line is three digits, then `-` (more follow), space or the end of the line.
- * A bare LF ends a line too: there are servers that send it, and nothing is misread by it.
+ * A bare LF ends a line too: there are servers that send it, and nothing is misread by it. Other control
+ * characters than the tab become spaces.
  */
 export class ReplyReader {
   #rest = '';
@@ -105,7 +113,7 @@ export class ReplyReader {
     }
     if (this.#lines.length >= maxLines) throw new ReplySyntaxError(`reply over ${maxLines} lines`);
     this.#code = code;
-    this.#lines.push(match[3] ?? '');
+    this.#lines.push((match[3] ?? '').replace(controls, ' '));
     if (match[2] === '-') return undefined;
     const [first = '', ...rest] = this.#lines;
     this.#lines = [];
