@@ -97,10 +97,10 @@ function shortened(value: unknown, step: Step): unknown {
   );
 }
 
-/** JSON leaves some controls as they are; a terminal or a line reader would act on them. */
+/** JSON leaves some controls as they are; a terminal or a line reader would act on them, or turn the line round. */
 function escapeControls(line: string): string {
   return line.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
+    /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu,
     (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
