@@ -110,7 +110,9 @@ const limits = z
       .describe('size of the header section, the part of a message that is always in memory'),
     idle: time()
       .prefault('5m')
-      .describe('silence from upstream before 421 (RFC 5321 §4.5.3.2.7 demands 5 minutes)'),
+      .describe(
+        'silence from upstream, and the time for one command line, before 421 (RFC 5321 §4.5.3.2.7 demands 5 minutes)',
+      ),
     transaction: time()
       .prefault('1h')
       .describe('MAIL until the end of data, so that a trickle cannot hold a connection for ever'),

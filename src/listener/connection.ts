@@ -9,7 +9,11 @@ import { Parser } from './parser.ts';
 
 /** What a connection needs of its listener. */
 export interface ConnectionSettings extends DialogueSettings {
-  readonly limits: { readonly commandBytes: number; readonly transactionMs: number };
+  readonly limits: {
+    readonly commandBytes: number;
+    readonly idleMs: number;
+    readonly transactionMs: number;
+  };
   /** Why the connection is refused, or whom it comes from. */
   admit(connection: {
     readonly socket: Socket;
@@ -57,6 +61,7 @@ export class Connection extends SMTPConnection {
       const { _server, remoteAddress, remotePort } = this;
       const { connectionSettings: settings } = _server;
       const admitted = settings.admit({ socket: this._socket, address: remoteAddress, port: remotePort });
+  #lineTimer: NodeJS.Timeout | undefined;
       if ('code' in admitted) {
         settings.log('warn', 'connection refused', {
           connection: this.id,
@@ -108,10 +113,16 @@ export class Connection extends SMTPConnection {
     const parser: Parser = new Parser(
       {
         command: (line) => this.#command(parser, line),
-        commandTooLong: () => this.#answer(makeReply(500, '5.5.2', 'command line too long')),
+        commandTooLong: () => {
+          this.#answer(makeReply(500, '5.5.2', 'command line too long'));
+          return this.#taken();
+        },
         content: (chunk) => this.#dialogue?.write(chunk),
         endOfData: () => this.#endOfData(),
-        idle: () => this.#flush(),
+        idle: () => {
+          this.#flush();
+          this.#watchLine(parser.inCommand);
+        },
       },
       this._server.connectionSettings.limits.commandBytes,
     );
@@ -144,6 +155,7 @@ export class Connection extends SMTPConnection {
   override _onError(error: Error & { code?: string | undefined }): void {
     const first = this.#record?.ends(this._upgrading ? 'tls failed' : 'error', error);
     if (first && this._upgrading) {
+    clearTimeout(this.#lineTimer);
       const { log } = this._server.connectionSettings;
       log('warn', 'tls failed', { connection: this.id, client: this.remoteAddress, error });
     }
@@ -234,6 +246,20 @@ export class Connection extends SMTPConnection {
         this.#dialogue?.secured();
       },
     );
+  /** A command line has so long from its first byte to its last: silence alone would let it trickle for ever. */
+  #watchLine(begun: boolean): void {
+    if (!begun) {
+      clearTimeout(this.#lineTimer);
+      this.#lineTimer = undefined;
+      return;
+    }
+    this.#lineTimer ??= setTimeout(() => {
+      this.#record?.ends('idle timeout');
+      this.#flush();
+      this.send(421, 'command took too long');
+    }, this._server.connectionSettings.limits.idleMs).unref();
+  }
+
   }
 
   #failed(error: unknown): void {
@@ -245,6 +271,7 @@ export class Connection extends SMTPConnection {
     });
     this.#record?.ends('internal error');
     this.#dialogue?.end('internal error');
+    this.#watchLine(false);
     this.#answer(makeReply(451, '4.3.0', 'internal error, try again later'));
   }
 

@@ -161,7 +161,22 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
       const reason = 'too many connections without PROXY header or TLS handshake';
       this.connectionSettings.log('warn', 'connection refused', { client: socket.remoteAddress, reason });
     }
-    return release;
+    return release && this.#within(socket, handshake, release);
+  }
+
+  /** smtp-server's timeout begins anew with each byte: a trickle of a PROXY header would hold its place for ever. */
+  #within(socket: Socket, handshake: boolean, release: () => void): () => void {
+    if (!handshake && !this._expectsProxyHeader(socket)) return release;
+    // The topmost socket: a TLS socket must not lose the one below in the middle of its handshake.
+    const end = () => (this._pendingSockets.get(socket) ?? socket).destroy();
+    const timer = setTimeout(end, this.connectionSettings.limits.idleMs).unref();
+    const stop = () => clearTimeout(timer);
+    socket.once('close', stop);
+    return () => {
+      stop();
+      socket.off('close', stop);
+      release();
+    };
   }
 
   override _handleProxy(...[socket, callback]: Parameters<SMTPServer['_handleProxy']>): void {

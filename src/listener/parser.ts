@@ -7,7 +7,7 @@ export interface ParserEvents {
   /** A command line, latin1, without its line end. */
   command(line: string): Promise<void>;
   /** A command line over the limit; it has been thrown away. */
-  commandTooLong(): void;
+  commandTooLong(): Promise<void>;
   content(chunk: Buffer): Promise<void> | undefined;
   endOfData(): Promise<void>;
   /** All that has arrived has been dealt with: nothing more is coming at once. */
@@ -33,6 +33,11 @@ export class Parser extends SMTPStream {
     super();
     this.#events = events;
     this.#commandBytes = commandBytes;
+  }
+
+  /** Whether a command line has begun that has no end yet. */
+  get inCommand(): boolean {
+    return this.#lineBytes > 0;
   }
 
   /** From the next byte on this is content. */
@@ -67,7 +72,7 @@ export class Parser extends SMTPStream {
     const line = Buffer.concat(this.#line);
     this.#line = [];
     this.#lineBytes = 0;
-    if (tooLong) this.#events.commandTooLong();
+    if (tooLong) await this.#events.commandTooLong();
     else
       await this.#events.command(
         line.toString('latin1', 0, line.at(-1) === cr ? line.length - 1 : line.length),
