@@ -1,4 +1,5 @@
 // Cuts an upstream connection's bytes into command lines and message content.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import { DataDecoder } from '../smtp/data.ts';
 
@@ -14,6 +15,9 @@ export interface ParserEvents {
   idle(): void;
 }
 
+/** So many commands of one client are dealt with in a row; then others have their turn. */
+const commandsInARow = 50;
+
 const lf = 0x0a;
 const cr = 0x0d;
 
@@ -26,6 +30,7 @@ export class Parser extends SMTPStream {
   readonly #commandBytes: number;
   #line: Buffer[] = [];
   #lineBytes = 0;
+  #commands = 0;
   #data: DataDecoder | undefined;
 
   /** @param commandBytes longest command line, with its line end */
@@ -72,6 +77,9 @@ export class Parser extends SMTPStream {
     const line = Buffer.concat(this.#line);
     this.#line = [];
     this.#lineBytes = 0;
+    this.#commands += 1;
+    if (this.#commands % commandsInARow === 0) await nextTurn();
+    if (this.isClosed) return undefined;
     if (tooLong) await this.#events.commandTooLong();
     else
       await this.#events.command(

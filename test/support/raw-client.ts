@@ -43,6 +43,16 @@ export class RawClient implements Disposable {
     this.#socket.write(typeof text === 'string' ? Buffer.from(text, 'latin1') : text);
   }
 
+  /** Waits until what was sent has been taken, as far as the sockets' buffers go. */
+  async drained(): Promise<void> {
+    while (this.#socket.writableNeedDrain && !this.#ended) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#socket.once('drain', resolve).once('close', resolve);
+      await promise;
+      this.#socket.off('drain', resolve).off('close', resolve);
+    }
+  }
+
   /** The next line, without its end; undefined when the server has closed the connection. */
   async line(): Promise<string | undefined> {
     const deadline = Date.now() + patienceMs;
