@@ -1,11 +1,12 @@
-// Writes config/examples/*.cf from the blocks of docs/postfix.md, which real servers try: npm run generate
+// Writes config/examples/*.cf from the blocks of docs/after-queue.md and the like, which real servers try: npm run generate
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type Use, uses } from '../src/config/init.ts';
 
-const document = new URL('../docs/postfix.md', import.meta.url);
+/** A use with a page of its own, where its lines are. */
+type Page = Exclude<Use, 'sidecar'>;
 
-/** A block of the document, by the words behind its language, and the comment above it. */
-type Block = readonly [label: string, comment: string];
+/** A block of that page, by the words behind its language, and the comment above it. */
+type Block = readonly [label: `${Page} ${string}`, comment: string];
 
 const main = '/etc/postfix/main.cf';
 const master = '/etc/postfix/master.cf';
@@ -44,19 +45,26 @@ export function postfixFile(use: Use): URL {
 
 /** Its text. */
 export function postfixText(use: Use): string {
-  const text = readFileSync(document, 'utf8');
   const note = (notes[use] ?? []).map((line) => `# ${line}\n`).join('');
-  const parts = blocks[use].map(([label, comment]) => `# ${comment}\n${blockOf(text, label)}`);
+  const parts = blocks[use].map(([label, comment]) => `# ${comment}\n${blockOf(label)}`);
   return [
     ...(note === '' ? [] : [note]),
     ...parts,
-    '# Then: postfix reload. docs/postfix.md explains each line.\n',
+    `# Then: postfix reload. ${page(use)} explains each line.\n`,
   ].join('\n');
 }
 
-function blockOf(text: string, label: string): string {
+/** The document of a use; in a sidecar the lines are those of another one. */
+function page(use: Use): string {
+  return use === 'sidecar' ? 'docs/after-queue.md' : `docs/${use}.md`;
+}
+
+function blockOf(label: string): string {
+  const [use] = label.split(' ', 1);
+  const name = `docs/${use}.md`;
+  const text = readFileSync(new URL(`../${name}`, import.meta.url), 'utf8');
   const [, rest] = text.split(`\`\`\`cf ${label}\n`, 2);
-  if (rest === undefined) throw new Error(`docs/postfix.md has no block "${label}"`);
+  if (rest === undefined) throw new Error(`${name} has no block "${label}"`);
   return rest.slice(0, rest.indexOf('```'));
 }
 

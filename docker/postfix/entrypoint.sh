@@ -5,7 +5,7 @@
 #   MAIL_DOMAINS        the domains that it takes mail for, separated by spaces; default: example.com
 #   MAIL_NEXT_HOP       where their mail goes, as in transport(5): smtp:[10.0.0.5]:25, lmtp:inet:dovecot:24.
 #                       Default: all of it into one Maildir, /var/mail/inbox, to look at
-#   FILTER              after-queue (default) or before-queue: see docs/postfix.md
+#   FILTER              after-queue (default) or before-queue: see docs/after-queue.md, docs/before-queue.md
 #   FILTER_ADDRESS      host:port of Postern; default: 127.0.0.1:10025
 #   FILTER_CLIENTS      where Postern's own connections come from; default: 127.0.0.0/8
 #   REINJECTION_LISTEN  address:port where mail comes back; default: 127.0.0.1:10026

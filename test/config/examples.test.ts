@@ -87,7 +87,7 @@ test('the sidecar takes from the environment what differs from one place to the 
 });
 
 for (const use of uses) {
-  test(`the lines of Postfix for ${use} are those of docs/postfix.md`, () => {
+  test(`the lines of Postfix for ${use} are those of the document`, () => {
     assert.equal(readFileSync(postfixFile(use), 'utf8'), postfixText(use), 'run: npm run generate');
   });
 

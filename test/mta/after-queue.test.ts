@@ -1,4 +1,4 @@
-// Postfix gives queued mail to Postern, and Postern gives it back to Postfix, set up as docs/postfix.md says.
+// Postfix gives queued mail to Postern, and Postern gives it back to Postfix, set up as docs/after-queue.md says.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { documentedLines } from './support/documents.ts';

@@ -1,4 +1,4 @@
-// Postfix has Postern judge mail while its sender waits, set up as docs/postfix.md says.
+// Postfix has Postern judge mail while its sender waits, set up as docs/before-queue.md says.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { documentedLines } from './support/documents.ts';

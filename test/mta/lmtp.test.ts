@@ -1,4 +1,4 @@
-// Postfix delivers by LMTP through Postern to Dovecot, set up as docs/postfix.md says.
+// Postfix delivers by LMTP through Postern to Dovecot, set up as docs/lmtp.md says.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { documentedLines } from './support/documents.ts';

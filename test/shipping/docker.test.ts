@@ -143,7 +143,7 @@ test('the addresses of compose.try.yaml are those of compose.yaml', () => {
 });
 
 for (const use of ['after-queue', 'before-queue']) {
-  test(`Postfix's ${use} lines are those of docs/postfix.md, which real servers try`, () => {
+  test(`Postfix's ${use} lines are those of docs/${use}.md, which real servers try`, () => {
     const lines = textOf(`docker/postfix/master.${use}.cf`)
       .split('\n')
       .filter((line) => line !== '' && !line.startsWith('#'));

@@ -1,7 +1,8 @@
-// The configuration lines that docs/postfix.md shows, for the tests to use the very same ones.
+// The configuration lines that the documents show, for the tests to use the very same ones.
 import { readFileSync } from 'node:fs';
 
-const DOCUMENT = new URL('../../../docs/postfix.md', import.meta.url);
+/** The page of each use; what all of them have in common is in docs/postfix.md. */
+const pages: readonly string[] = ['after-queue', 'before-queue', 'lmtp', 'several-listeners'];
 
 /** The ports that the document uses, and what the test has in their place. */
 export interface Ports {
@@ -16,16 +17,17 @@ export interface Ports {
 }
 
 /**
- * The lines of one code block of docs/postfix.md, ports replaced.
+ * The lines of one code block of the page of its use, ports replaced.
  *
- * @param label the words after the block's language, such as `after-queue main.cf`
- * @throws Error when the document has no such block
+ * @param label the words after the block's language, the use first, such as `after-queue main.cf`
+ * @throws Error when the page has no such block
  */
 export function documentedLines(label: string, ports: Ports): string {
-  const lines = readFileSync(DOCUMENT, 'utf8').split('\n');
+  const page = `docs/${pages.find((use) => label.startsWith(`${use} `)) ?? 'postfix'}.md`;
+  const lines = readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8').split('\n');
   const start = lines.findIndex((line) => /^```\w+ /u.test(line) && line.endsWith(` ${label}`));
   const end = lines.indexOf('```', start + 1);
-  if (start < 0 || end < 0) throw new Error(`docs/postfix.md has no block "${label}"`);
+  if (start < 0 || end < 0) throw new Error(`${page} has no block "${label}"`);
   let text = lines.slice(start + 1, end).join('\n');
   if (ports.smtp !== undefined) text = text.replace(/^smtp(?= +inet )/mu, `127.0.0.1:${ports.smtp}`);
   if (ports.postern !== undefined) text = text.replaceAll('10025', String(ports.postern));

@@ -1,11 +1,11 @@
-// Two Postfix instances as docs/postfix.md shows them: one that the internet reaches, one for the second pass.
+// Two Postfix instances as docs/after-queue.md and docs/before-queue.md show them: one that the internet reaches, one for the second pass.
 
 import { documentedLines } from './documents.ts';
 import { freePort } from './ports.ts';
 import { Postfix } from './postfix.ts';
 import type { Site } from './site.ts';
 
-/** The ways of docs/postfix.md in which mail comes back to Postfix. */
+/** The uses in which mail comes back to Postfix. */
 export type Use = 'after-queue' | 'before-queue';
 
 /** An upstream and a downstream Postfix, not yet started, and the ports they and Postern use. */

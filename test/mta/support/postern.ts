@@ -10,7 +10,7 @@ const PROGRAM = fileURLToPath(new URL('../../../src/cli.ts', import.meta.url));
 /**
  * Starts `postern serve` and waits until it says that it listens.
  *
- * @param configuration YAML as docs/postfix.md shows it; what belongs to the test is added here
+ * @param configuration YAML as the document of a use shows it; what belongs to the test is added here
  * @param nameServer `address:port` of the only name server it may ask
  */
 export async function startPostern(site: Site, configuration: string, nameServer: string): Promise<Daemon> {
