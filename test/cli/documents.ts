@@ -20,7 +20,9 @@ const documents = ['README.md', ...globSync('docs/*.md', { cwd: root })];
 export function shownLines(): ShownLine[] {
   return documents.flatMap((document) => {
     const text = readFileSync(join(root, document), 'utf8');
-    const blocks = [...text.matchAll(/^```(?:sh)?\n(.*?)^```$/gms)].map(([, block = '']) => block);
+    const blocks = [...text.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)]
+      .filter(([, language]) => language === '' || language === 'sh')
+      .map(([, , block = '']) => block);
     return blocks
       .flatMap((block) => block.split('\n'))
       .filter((line) => line.startsWith('postern '))
