@@ -18,8 +18,9 @@ export class Networks {
 
   /** Whether the address is in one of the networks; an address that cannot be read is in none. */
   includes(address: string): boolean {
-    if (!ipaddr.isValid(address)) return false;
-    const parsed = ipaddr.process(address);
+    const text = inHexadecimal(address);
+    if (!ipaddr.isValid(text)) return false;
+    const parsed = ipaddr.process(text);
     return this.#blocks.some(
       ([network, bits]) =>
         network.kind() === parsed.kind() && parsed.match([network, bits] as [ipaddr.IPv6, number]),
@@ -27,9 +28,23 @@ export class Networks {
   }
 }
 
+/**
+ * ipaddr.js reads `::192.0.2.1` as if it were IPv4-mapped. It is not (RFC 4291 §2.5.5.1): whoever comes from
+ * `::127.0.0.1` is not this host.
+ */
+function inHexadecimal(address: string): string {
+  const quad = /^::([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})$/
+    .exec(address)
+    ?.slice(1)
+    .map(Number);
+  if (!quad || quad.some((octet) => octet > 255)) return address;
+  const [a = 0, b = 0, c = 0, d = 0] = quad;
+  return `::${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+}
+
 function parseNetwork(text: string): readonly [ipaddr.IPv4 | ipaddr.IPv6, number] {
   const cidr = /^(.*)\/([0-9]{1,3})$/.exec(text);
-  const addressText = cidr?.[1] ?? text;
+  const addressText = inHexadecimal(cidr?.[1] ?? text);
   const complete = addressText.includes(':')
     ? ipaddr.IPv6.isValid(addressText)
     : ipaddr.IPv4.isValidFourPartDecimal(addressText);
