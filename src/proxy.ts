@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Configuration, ListenerConfiguration } from './config/configuration.ts';
 import { Resolver } from './dns/resolver.ts';
+import type { Arrival } from './listener/connection.ts';
 import { type Ending, Listener } from './listener/listener.ts';
 import { SpoolBudget } from './message/budget.ts';
 import { buildAuthentication, buildPolicy } from './pipeline.ts';
@@ -105,9 +106,9 @@ export class Proxy {
   }
 
   /** Takes a connection that another process has accepted for the listener of that name. */
-  accept(name: string, socket: Socket): void {
+  accept(name: string, socket: Socket, arrival: Arrival): void {
     const door = this.#doors.find(({ listener }) => listener.name === name);
-    if (door) door.listener.accept(socket);
+    if (door) door.listener.accept(socket, arrival);
     else socket.destroy();
   }
 

@@ -7,6 +7,14 @@ import { ConnectionRecord, type WriteEvent } from './connection-record.ts';
 import { Dialogue, type DialogueSettings, type Peer } from './dialogue.ts';
 import { Parser } from './parser.ts';
 
+/** What is known of a connection that another process has accepted. */
+export interface Arrival {
+  /** Above the limit of connections, which nobody here can count: it is told so. */
+  readonly surplus: boolean;
+  /** It takes no more commands, so that its place is free; may be called more than once. */
+  left(): void;
+}
+
 /** What a connection needs of its listener. */
 export interface ConnectionSettings extends DialogueSettings {
   readonly limits: {
@@ -19,6 +27,7 @@ export interface ConnectionSettings extends DialogueSettings {
     readonly socket: Socket;
     readonly address: string;
     readonly port: number;
+    readonly surplus: boolean;
   }): Peer | Reply;
   /** Its socket is gone: that of before STARTTLS does not say so, smtp-server takes all listeners away from it. */
   closed(connection: Connection): void;
@@ -43,6 +52,8 @@ const quietMs = 1000;
  */
 export class Connection extends SMTPConnection {
   declare readonly _server: ConnectionServer;
+  /** Set before `init` where another process has accepted it. */
+  arrival: Arrival | undefined;
   #dialogue: Dialogue | undefined;
   /** Undefined until it is admitted. */
   #record: ConnectionRecord | undefined;
@@ -50,6 +61,7 @@ export class Connection extends SMTPConnection {
   #holdTimer: NodeJS.Timeout | undefined;
   #transactionTimer: NodeJS.Timeout | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
+  #lineTimer: NodeJS.Timeout | undefined;
   #draining = false;
   #retiring = false;
   /** Whether a transaction has ended. */
@@ -60,8 +72,12 @@ export class Connection extends SMTPConnection {
     this._setListeners(() => {
       const { _server, remoteAddress, remotePort } = this;
       const { connectionSettings: settings } = _server;
-      const admitted = settings.admit({ socket: this._socket, address: remoteAddress, port: remotePort });
-  #lineTimer: NodeJS.Timeout | undefined;
+      const admitted = settings.admit({
+        socket: this._socket,
+        address: remoteAddress,
+        port: remotePort,
+        surplus: this.arrival?.surplus ?? false,
+      });
       if ('code' in admitted) {
         settings.log('warn', 'connection refused', {
           connection: this.id,
@@ -139,23 +155,25 @@ export class Connection extends SMTPConnection {
     clearTimeout(this.#transactionTimer);
     clearTimeout(this.#holdTimer);
     clearTimeout(this.#quietTimer);
+    clearTimeout(this.#lineTimer);
     if (this.#dialogue?.inTransaction) this.#record?.ends('closed inside a transaction');
     this.#dialogue?.end('upstream closed the connection');
     this.#record?.write(this.#dialogue?.helo);
     this._server.connectionSettings.closed(this);
+    this.arrival?.left();
   }
 
   /** Nothing more is read: the downstream session must not wait until the peer has closed its side as well. */
   override close(): void {
     super.close();
     this.#dialogue?.end('connection closed');
+    this.arrival?.left();
   }
 
   /** smtp-server would make this an event of the server; what it means here is that the socket is gone. */
   override _onError(error: Error & { code?: string | undefined }): void {
     const first = this.#record?.ends(this._upgrading ? 'tls failed' : 'error', error);
     if (first && this._upgrading) {
-    clearTimeout(this.#lineTimer);
       const { log } = this._server.connectionSettings;
       log('warn', 'tls failed', { connection: this.id, client: this.remoteAddress, error });
     }
@@ -228,24 +246,6 @@ export class Connection extends SMTPConnection {
     }, this._server.connectionSettings.limits.transactionMs).unref();
   }
 
-  #waitForQuiet(): void {
-    clearTimeout(this.#quietTimer);
-    if (!this.#retiring || !this.#served || this.#dialogue?.inTransaction) return;
-    this.#quietTimer = setTimeout(() => {
-      if (!this.#dialogue?.inTransaction && !this._handlerPending) this.#goodbye();
-    }, quietMs);
-  }
-
-  #startTls(reply: Reply): void {
-    this.#answer(reply);
-    this.#flush();
-    this.upgrade(
-      () => undefined,
-      () => {
-        this.#record?.secured(this._socket);
-        this.#dialogue?.secured();
-      },
-    );
   /** A command line has so long from its first byte to its last: silence alone would let it trickle for ever. */
   #watchLine(begun: boolean): void {
     if (!begun) {
@@ -260,6 +260,25 @@ export class Connection extends SMTPConnection {
     }, this._server.connectionSettings.limits.idleMs).unref();
   }
 
+  #waitForQuiet(): void {
+    clearTimeout(this.#quietTimer);
+    if (!this.#retiring || !this.#served || this.#dialogue?.inTransaction) return;
+    this.#quietTimer = setTimeout(() => {
+      if (!this.#dialogue?.inTransaction && !this._handlerPending) this.#goodbye();
+    }, quietMs);
+  }
+
+  #startTls(reply: Reply): void {
+    this.#answer(reply);
+    this.#flush();
+    this.#watchLine(false);
+    this.upgrade(
+      () => undefined,
+      () => {
+        this.#record?.secured(this._socket);
+        this.#dialogue?.secured();
+      },
+    );
   }
 
   #failed(error: unknown): void {
@@ -271,7 +290,6 @@ export class Connection extends SMTPConnection {
     });
     this.#record?.ends('internal error');
     this.#dialogue?.end('internal error');
-    this.#watchLine(false);
     this.#answer(makeReply(451, '4.3.0', 'internal error, try again later'));
   }
 

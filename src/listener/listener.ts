@@ -8,7 +8,7 @@ import { Networks } from '../smtp/networks.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
 import { Transaction, type TransactionSettings } from '../transaction/transaction.ts';
 import { bind, type ListenAddress } from './bind.ts';
-import { Connection, type ConnectionServer, type ConnectionSettings } from './connection.ts';
+import { type Arrival, Connection, type ConnectionServer, type ConnectionSettings } from './connection.ts';
 import type { WriteEvent } from './connection-record.ts';
 import type { Peer } from './dialogue.ts';
 
@@ -73,7 +73,8 @@ export class Listener {
   }
 
   /** Takes a connection that another process has accepted. */
-  accept(socket: Socket): void {
+  accept(socket: Socket, arrival: Arrival): void {
+    this.#server.arrivals.set(socket, arrival);
     this.#server.server.emit('connection', socket);
   }
 
@@ -91,6 +92,8 @@ export class Listener {
 /** smtp-server with connections of ours. */
 class UpstreamServer extends SMTPServer implements ConnectionServer {
   readonly connectionSettings: ConnectionSettings;
+  /** By socket, then by the options that come out of its PROXY header: TLS makes another socket of it. */
+  readonly arrivals = new WeakMap<object, Arrival>();
   readonly #proxies: Networks;
   readonly #connected: ListenerOptions['connected'];
   readonly #open = new Set<Connection>();
@@ -142,6 +145,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
 
   override connect(socket: Socket, socketOptions: SMTPConnectionOptions): void {
     const connection = new Connection(this, socket, socketOptions);
+    connection.arrival = this.arrivals.get(socketOptions);
     this.connections.add(connection);
     this.#open.add(connection);
     this.#connected?.();
@@ -185,6 +189,8 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
       // A load balancer that only looks whether somebody is there says nothing.
       const level = socket.bytesRead === 0 ? 'debug' : 'warn';
       if (error) this.connectionSettings.log(level, 'proxy header failed', { client, error });
+      const arrival = this.arrivals.get(socket);
+      if (options && arrival) this.arrivals.set(options, arrival);
       callback(error, options);
     });
   }
@@ -244,7 +250,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
   }
 
   #admit(
-    { socket, address, port }: { readonly socket: Socket; readonly address: string; readonly port: number },
+    { socket, address, port, surplus }: Parameters<ConnectionSettings['admit']>[0],
     clients: Networks,
     mostConnections: number,
   ): Peer | Reply {
@@ -253,7 +259,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
     if (!believed && !this.#proxies.includes(socket.remoteAddress ?? '')) {
       return makeReply(554, '5.7.1', `${address} may not connect to this service`);
     }
-    if (this.connections.size > mostConnections)
+    if (surplus || this.connections.size > mostConnections)
       return makeReply(421, '4.3.2', 'too many connections, try again later');
     return { ip: address === '' ? undefined : address, port: port === 0 ? undefined : port, believed };
   }

@@ -1,82 +1,156 @@
-// Which worker gets a connection: the one that has the fewest; while none is free, connections wait, but not for long.
+// Which worker gets a connection: the one that has the fewest of its listener; while none is free, it waits, but not for long.
 import type { Socket } from 'node:net';
-import { formatReply, makeReply } from '../smtp/reply.ts';
 import type { Door } from './doors.ts';
-import type { WorkerProcess } from './worker-process.ts';
+import type { PutOffReason } from './put-off.ts';
 
-/** So many may wait while workers are started or busy; whoever comes then is put off at once. */
+/** So many may wait at one door while workers are started or busy; whoever comes then is put off at once. */
 const mostWaiting = 1000;
+/** The same for those who may not connect: they are refused by a worker, and must not be in the way of others. */
+const mostStrangers = 100;
 /** Before 421: less than what any client waits for a greeting (RFC 5321 §4.5.3.2.1 has 5 minutes). */
 const waitMs = 20_000;
+/** Who ends a connection and opens another one may be here before it is known that a place is free. */
+const roomMs = 200;
+
+/** A worker, as far as it matters here. */
+export interface Recipient {
+  /** Whether it can take a connection now. */
+  readonly free: boolean;
+  readonly connections: number;
+  connectionsOf(listener: string): number;
+  /** @param surplus whether the connection has no place, and shall be refused */
+  hand(listener: string, socket: Socket, surplus: boolean): void;
+}
+
+/** Whom a dispatch works for. */
+export interface DispatchOptions {
+  /** Those that new connections are for. */
+  workers(): readonly Recipient[];
+  readonly places: {
+    mayConnect(door: Door, socket: Socket): boolean;
+    isRoom(door: Door): boolean;
+  };
+  putOff(listener: string, socket: Socket, reason: PutOffReason): void;
+}
 
 interface Waiting {
-  readonly door: Door;
   readonly socket: Socket;
   readonly timer: NodeJS.Timeout;
+  /** Runs since it was found that there is no room; when it is over, the connection is refused. */
+  roomTimer?: NodeJS.Timeout;
+  impatient?: true;
+}
+
+/** Those who wait at one door, in the order in which they came; strangers stand in a queue of their own. */
+interface Queue {
+  readonly door: Door;
+  readonly strangers: boolean;
+  readonly waiting: Waiting[];
 }
 
 /** Between doors and workers. */
 export class Dispatch {
-  #waiting: Waiting[] = [];
-  readonly #workers: () => readonly WorkerProcess[];
+  readonly #options: DispatchOptions;
+  /** The one that was served last is the last. One that is empty is dropped soon. */
+  #queues: readonly Queue[] = [];
 
-  /** @param workers those that new connections are for */
-  constructor(workers: () => readonly WorkerProcess[]) {
-    this.#workers = workers;
+  constructor(options: DispatchOptions) {
+    this.#options = options;
   }
 
   /** Takes a connection of which nothing is read yet. */
   offer(door: Door, socket: Socket): void {
     // Until a worker has it, its end and its failures are nobody's business.
     socket.on('error', () => undefined);
-    if (this.#waiting.length >= mostWaiting) {
-      putOff(socket);
+    const strangers = !this.#options.places.mayConnect(door, socket);
+    const queue = this.#queueOf(door, strangers);
+    if (queue.waiting.length >= (strangers ? mostStrangers : mostWaiting)) {
+      this.#options.putOff(door.listener, socket, 'too_many_waiting');
       return;
     }
-    const waiting = { door, socket, timer: setTimeout(() => this.#giveUp(waiting), waitMs) };
-    this.#waiting.push(waiting);
+    const waiting = { socket, timer: setTimeout(() => this.#giveUp(queue, waiting), waitMs) };
+    queue.waiting.push(waiting);
     this.serve();
   }
 
-  /** A worker may be free, or a door open. */
+  /** A worker may be free, a place too, or a door open. */
   serve(): void {
-    const left: Waiting[] = [];
-    for (const waiting of this.#waiting) if (!this.#place(waiting)) left.push(waiting);
-    this.#waiting = left;
+    let served: Queue | undefined;
+    do {
+      served = this.#queues.find((queue) => this.#placeFirst(queue));
+      this.#queues = this.#queues.filter((queue) => queue !== served && queue.waiting.length > 0);
+      if (served && served.waiting.length > 0) this.#queues = [...this.#queues, served];
+    } while (served);
   }
 
   /** Puts off whoever waits. */
   close(): void {
-    for (const waiting of this.#waiting) this.#giveUp(waiting);
+    const queues = this.#queues;
+    this.#queues = [];
+    for (const { door, waiting } of queues) {
+      for (const each of waiting) this.#putOff(door, each, 'closing');
+    }
+  }
+
+  #queueOf(door: Door, strangers: boolean): Queue {
+    const found = this.#queues.find((queue) => queue.door === door && queue.strangers === strangers);
+    if (found) return found;
+    const queue: Queue = { door, strangers, waiting: [] };
+    this.#queues = [...this.#queues, queue];
+    return queue;
   }
 
   /** @returns false: it has to wait */
-  #place({ door, socket, timer }: Waiting): boolean {
-    const worker = door.state === 'open' ? this.#leastBusy() : undefined;
-    if (!worker && door.state !== 'closed') return false;
-    clearTimeout(timer);
-    if (worker) worker.hand(door.listener, socket);
-    else putOff(socket);
+  #placeFirst({ door, strangers, waiting }: Queue): boolean {
+    const [first] = waiting;
+    if (!first || door.state === 'waiting') return false;
+    if (door.state === 'closed') {
+      waiting.shift();
+      this.#putOff(door, first, 'closing');
+      return true;
+    }
+    const surplus = strangers || !this.#options.places.isRoom(door);
+    if (surplus && !strangers && !first.impatient) {
+      first.roomTimer ??= setTimeout(() => {
+        first.impatient = true;
+        this.serve();
+      }, roomMs);
+      return false;
+    }
+    const worker = this.#leastBusy(door.listener);
+    if (!worker) return false;
+    waiting.shift();
+    clearTimers(first);
+    worker.hand(door.listener, first.socket, surplus);
     return true;
   }
 
-  #leastBusy(): WorkerProcess | undefined {
-    let best: WorkerProcess | undefined;
-    for (const worker of this.#workers()) {
-      if (worker.free && (!best || worker.connections < best.connections)) best = worker;
+  #leastBusy(listener: string): Recipient | undefined {
+    let best: Recipient | undefined;
+    for (const worker of this.#options.workers()) {
+      if (worker.free && (!best || isLessBusy(worker, best, listener))) best = worker;
     }
     return best;
   }
 
-  #giveUp(waiting: Waiting): void {
-    clearTimeout(waiting.timer);
-    this.#waiting = this.#waiting.filter((each) => each !== waiting);
-    putOff(waiting.socket);
+  #giveUp(queue: Queue, waiting: Waiting): void {
+    queue.waiting.splice(queue.waiting.indexOf(waiting), 1);
+    this.#putOff(queue.door, waiting, 'no_worker');
+  }
+
+  #putOff({ listener }: Door, waiting: Waiting, reason: PutOffReason): void {
+    clearTimers(waiting);
+    this.#options.putOff(listener, waiting.socket, reason);
   }
 }
 
-/** With TLS from the first byte the text is not understood; that the connection ends is. */
-function putOff(socket: Socket): void {
-  socket.end(formatReply(makeReply(421, '4.3.2', 'service not available, try again later')));
-  socket.destroySoon();
+/** Of its listener first: pools are shared out by listener. */
+function isLessBusy(one: Recipient, other: Recipient, listener: string): boolean {
+  const difference = one.connectionsOf(listener) - other.connectionsOf(listener);
+  return difference < 0 || (difference === 0 && one.connections < other.connections);
+}
+
+function clearTimers({ timer, roomTimer }: Waiting): void {
+  clearTimeout(timer);
+  clearTimeout(roomTimer);
 }

@@ -33,8 +33,8 @@ export type ToWorker =
       /** Where the listeners are bound, by name. */
       readonly addresses: ReadonlyMap<string, string>;
     }
-  /** Comes with a socket. */
-  | { readonly kind: 'connection'; readonly listener: string }
+  /** Comes with a socket. `surplus`: one that has no place, and is refused. */
+  | { readonly kind: 'connection'; readonly listener: string; readonly surplus: boolean }
   | { readonly kind: 'end'; readonly patienceMs: number; readonly graceMs: number }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** Whether anybody wants to hear of transactions. */
@@ -46,9 +46,11 @@ export type FromWorker =
   | { readonly kind: 'hello' }
   | { readonly kind: 'ready' }
   | { readonly kind: 'failed'; readonly message: string }
-  /** The connection it was given last is its own now. */
-  | { readonly kind: 'taken' }
-  | { readonly kind: 'connections'; readonly count: number }
+  /**
+   * `taken`: the connection it was given last is its own now. `left`: the listeners of connections that have
+   * given up their places, one entry for each.
+   */
+  | { readonly kind: 'connections'; readonly taken: boolean; readonly left: readonly string[] }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
   | { readonly kind: 'record'; readonly record: Readonly<Record<string, unknown>> }
   /** What it had counted before it ends. */

@@ -4,7 +4,7 @@ import type { SentConfiguration } from './messages.ts';
 
 /**
  * One worker's configuration. Shares add up to the total, unless it is smaller than the number of workers:
- * each has at least 1, and room for one message.
+ * each has at least 1, and room for one message. Connections are not divided: the primary counts them.
  *
  * @param number which worker: from 1 to `configuration.workers`
  */
@@ -23,12 +23,8 @@ function listenerShare(
   listener: ListenerConfiguration,
   part: (total: number) => number,
 ): ListenerConfiguration {
-  const { pool, limits } = listener;
-  return {
-    ...listener,
-    pool: { ...pool, size: part(pool.size), waiting: part(pool.waiting) },
-    limits: { ...limits, connections: part(limits.connections) },
-  };
+  const { pool } = listener;
+  return { ...listener, pool: { ...pool, size: part(pool.size), waiting: part(pool.waiting) } };
 }
 
 /** Nothing stays nothing: it was switched off. */

@@ -13,6 +13,8 @@ import { Dispatch } from './dispatch.ts';
 import { Doors } from './doors.ts';
 import { Generation } from './generation.ts';
 import { Monitor } from './monitor.ts';
+import { Places } from './places.ts';
+import { PutOff } from './put-off.ts';
 import { startFailure } from './start-failure.ts';
 import type { Systemd } from './systemd.ts';
 import { TotalObservatory } from './total-observatory.ts';
@@ -34,6 +36,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #doors: Doors;
   readonly #dispatch: Dispatch;
+  readonly #putOff: PutOff;
   readonly #observatory: TotalObservatory;
   readonly #metrics = new Metrics({ version, process: false });
   readonly #monitor: Monitor;
@@ -51,12 +54,24 @@ export class Supervisor {
     this.#options = options;
     this.#log = options.log;
     const current = () => this.#current?.workers ?? [];
-    this.#dispatch = new Dispatch(current);
+    const all = () => this.#generations().flatMap(({ workers }) => workers);
+    this.#putOff = new PutOff({
+      log: () => this.#log,
+      count: (listener, reason) => this.#metrics.connectionPutOff(listener, reason),
+    });
+    this.#dispatch = new Dispatch({
+      workers: current,
+      places: new Places({
+        workers: all,
+        configuration: ({ state }) => (state === 'waiting' ? this.#next : this.#current)?.configuration,
+      }),
+      putOff: (...connection) => this.#putOff.putOff(...connection),
+    });
     this.#doors = new Doors((door, socket) => this.#dispatch.offer(door, socket));
     const isStopping = () => this.#stopping;
     this.#observatory = new TotalObservatory(
       {
-        all: () => [...current(), ...[...this.#retiring].flatMap(({ workers }) => workers)],
+        all,
         current,
         get stopping() {
           return isStopping();
@@ -113,6 +128,7 @@ export class Supervisor {
     void systemd.stopping();
     this.#doors.close();
     this.#dispatch.close();
+    this.#putOff.close();
     this.#next?.kill();
     await this.#reloading;
     const graceMs = this.#current?.configuration.stopMs ?? 0;

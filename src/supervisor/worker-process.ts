@@ -17,7 +17,7 @@ export interface WorkerOptions {
   readonly number: number;
   /** What it is told first. */
   readonly start: Extract<ToWorker, { kind: 'start' }>;
-  /** It can take a connection. */
+  /** It can take a connection, or some of those it had have given up their places. */
   free(): void;
   record(record: Readonly<Record<string, unknown>>): void;
 }
@@ -44,7 +44,8 @@ export class WorkerProcess {
   readonly #startTimer: NodeJS.Timeout;
   #killTimer: NodeJS.Timeout | undefined;
   #state: 'starting' | 'idle' | 'handing' | 'ending' | 'gone' = 'starting';
-  #connections = 0;
+  /** Connections by listener, those on their way included. */
+  #places = new Map<string, number>();
   #lastQuestion = 0;
   #lastMetrics: MetricsSnapshot = [];
 
@@ -74,9 +75,16 @@ export class WorkerProcess {
     return this.#options.worker.process.pid;
   }
 
-  /** Open connections, those on their way included. */
+  /** Connections that have places, those on their way included. */
   get connections(): number {
-    return this.#connections;
+    let sum = 0;
+    for (const count of this.#places.values()) sum += count;
+    return sum;
+  }
+
+  /** The same, of one listener. */
+  connectionsOf(listener: string): number {
+    return this.#places.get(listener) ?? 0;
   }
 
   /** Whether it can take a connection now: one at a time, so that none waits behind one that is stuck. */
@@ -89,11 +97,15 @@ export class WorkerProcess {
     return this.#lastMetrics;
   }
 
-  /** Hands a connection over; should the worker die before it has it, the connection is closed. */
-  hand(listener: string, socket: Socket): void {
+  /**
+   * Hands a connection over; should the worker die before it has it, the connection is closed.
+   *
+   * @param surplus whether it has no place, and shall be refused
+   */
+  hand(listener: string, socket: Socket, surplus: boolean): void {
     this.#state = 'handing';
-    this.#connections += 1;
-    this.#send({ kind: 'connection', listener }, socket);
+    if (!surplus) this.#count(listener, 1);
+    this.#send({ kind: 'connection', listener, surplus }, socket);
   }
 
   /** @returns undefined: it did not answer in time */
@@ -154,17 +166,17 @@ export class WorkerProcess {
         break;
       case 'ready':
         clearTimeout(this.#startTimer);
-        if (this.#state === 'starting') this.#becomeFree();
+        if (this.#state === 'starting') this.#state = 'idle';
         this.#ready.resolve();
+        this.#options.free();
         break;
       case 'failed':
         this.#ready.reject(new Error(message.message));
         break;
-      case 'taken':
-        if (this.#state === 'handing') this.#becomeFree();
-        break;
       case 'connections':
-        this.#connections = message.count + (this.#state === 'handing' ? 1 : 0);
+        for (const listener of message.left) this.#count(listener, -1);
+        if (message.taken && this.#state === 'handing') this.#state = 'idle';
+        this.#options.free();
         break;
       case 'answer':
         this.#questions.get(message.id)?.(message.answer);
@@ -178,14 +190,16 @@ export class WorkerProcess {
     }
   }
 
-  #becomeFree(): void {
-    this.#state = 'idle';
-    this.#options.free();
+  #count(listener: string, change: number): void {
+    const count = this.connectionsOf(listener) + change;
+    // Names come and go with configurations.
+    if (count > 0) this.#places.set(listener, count);
+    else this.#places.delete(listener);
   }
 
   #end(error: Error): void {
     this.#state = 'gone';
-    this.#connections = 0;
+    this.#places.clear();
     clearTimeout(this.#startTimer);
     clearTimeout(this.#killTimer);
     this.#ready.reject(error);

@@ -29,7 +29,8 @@ class RunningWorker {
   readonly #observatory: LocalObservatory;
   #following = new AbortController();
   #records = 0;
-  #connections = 0;
+  #left: string[] = [];
+  #leftTimer: NodeJS.Immediate | undefined;
   #ending: Promise<void> | undefined;
 
   constructor({ configuration: sent, number, addresses }: Extract<ToWorker, { kind: 'start' }>) {
@@ -48,7 +49,7 @@ class RunningWorker {
   hear(message: Exclude<ToWorker, { kind: 'start' }>, socket: unknown): void {
     switch (message.kind) {
       case 'connection':
-        this.#accept(message.listener, socket);
+        this.#accept(message, socket);
         break;
       case 'end':
         this.end(message);
@@ -65,23 +66,36 @@ class RunningWorker {
   /** Ends the proxy, and the process with it; may be called again, to be less patient. */
   end(ending: Ending = { patienceMs: 0, graceMs: this.#configuration.stopMs }): void {
     const stopped = this.#proxy.stop(ending);
-    this.#ending ??= stopped.then(() => this.#leave());
+    this.#ending ??= stopped.then(() => this.#exit());
     void this.#ending;
   }
 
-  #accept(listener: string, socket: unknown): void {
-    tell({ kind: 'taken' });
+  #accept({ listener, surplus }: Extract<ToWorker, { kind: 'connection' }>, socket: unknown): void {
+    let hasPlace = !surplus;
+    const left = () => {
+      if (hasPlace) this.#leave(listener);
+      hasPlace = false;
+    };
     // On its way a connection may have gone.
-    const arrived = socket instanceof Socket;
-    this.#count(arrived ? 1 : 0);
-    if (!arrived) return;
-    socket.once('close', () => this.#count(-1));
-    this.#proxy.accept(listener, socket);
+    if (!(socket instanceof Socket)) left();
+    this.#tellConnections(true);
+    if (!(socket instanceof Socket)) return;
+    socket.once('close', left);
+    this.#proxy.accept(listener, socket, { surplus, left });
   }
 
-  #count(change: number): void {
-    this.#connections += change;
-    tell({ kind: 'connections', count: this.#connections });
+  /** What ends in the same turn is told together. */
+  #leave(listener: string): void {
+    this.#left.push(listener);
+    this.#leftTimer ??= setImmediate(() => this.#tellConnections(false));
+  }
+
+  #tellConnections(taken: boolean): void {
+    clearImmediate(this.#leftTimer);
+    this.#leftTimer = undefined;
+    const left = this.#left;
+    this.#left = [];
+    tell({ kind: 'connections', taken, left });
   }
 
   async #answer(id: number, question: Question): Promise<void> {
@@ -121,7 +135,7 @@ class RunningWorker {
     }, this.#following.signal);
   }
 
-  async #leave(): Promise<never> {
+  async #exit(): Promise<never> {
     setTimeout(() => process.exit(0), farewellMs);
     const metrics = await this.#observatory.snapshot().catch(() => []);
     return new Promise<never>(() => tell({ kind: 'last', metrics }, () => process.exit(0)));

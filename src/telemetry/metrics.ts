@@ -92,6 +92,11 @@ export class Metrics {
     [],
   );
   readonly #workers = this.#gauge('workers', 'Processes that pass mail.');
+  readonly #putOff = this.#counter(
+    'connections_put_off_total',
+    'Connections that were answered 421 because no worker could take them.',
+    ['listener', 'reason'],
+  );
   readonly #restarts = this.#counter('worker_restarts_total', 'Workers replaced because they died.', []);
   readonly #reloads = this.#counter('reloads_total', 'Times the configuration was read again.', ['result']);
 
@@ -154,6 +159,11 @@ export class Metrics {
   /** So many processes pass mail now. */
   workers(count: number): void {
     this.#workers.set(count);
+  }
+
+  /** Upstream connected, and no worker could take it. */
+  connectionPutOff(listener: string, reason: string): void {
+    this.#putOff.inc({ listener, reason });
   }
 
   /** A worker died, and another one takes its place. */

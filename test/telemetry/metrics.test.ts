@@ -107,6 +107,7 @@ test('removed fields, seals, rules, restarts and reloads are counted', async () 
   const metrics = quiet();
   metrics.transactionEnded({ ...transaction, removedFields: 3, rule: 'a "rule"', sealed: true });
   metrics.connectionOpened('in');
+  metrics.connectionPutOff('in', 'no_worker');
   metrics.workers(4);
   metrics.workerRestarted();
   metrics.reloaded('failure');
@@ -116,6 +117,7 @@ test('removed fields, seals, rules, restarts and reloads are counted', async () 
   assert.equal(found.get('postern_policy_rule_hits_total{rule="a \\"rule\\""}'), 1);
   assert.equal(found.get('postern_seals_total'), 1);
   assert.equal(found.get('postern_connections_total{listener="in"}'), 1);
+  assert.equal(found.get('postern_connections_put_off_total{listener="in",reason="no_worker"}'), 1);
   assert.equal(found.get('postern_workers'), 4);
   assert.equal(found.get('postern_worker_restarts_total'), 1);
   assert.equal(found.get('postern_reloads_total{result="failure"}'), 1);

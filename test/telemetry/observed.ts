@@ -53,6 +53,7 @@ export async function observed(): Promise<string> {
   });
   metrics.dnsAnswered(3);
   metrics.workers(1);
+  metrics.connectionPutOff('in', 'no_worker');
   metrics.workerRestarted();
   metrics.reloaded('success');
   const observatory = fakeObservatory({ metrics: () => metrics.text() });

@@ -1,0 +1,58 @@
+// Who may have a place at a listener, and whether there is one: counted over all workers, those that retire included.
+import type { Socket } from 'node:net';
+import type { Configuration, ListenerConfiguration } from '../config/configuration.ts';
+import { Networks } from '../smtp/networks.ts';
+import type { Door } from './doors.ts';
+
+/** What is known of a worker here. */
+export interface Counted {
+  connectionsOf(listener: string): number;
+}
+
+/** What places depend on. */
+export interface PlacesOptions {
+  /** Every worker that has connections. */
+  workers(): readonly Counted[];
+  /** What holds at a door, or will when it is open; undefined while that is not known. */
+  configuration(door: Door): Pick<Configuration, 'listeners'> | undefined;
+}
+
+/** The places of all listeners. */
+export class Places {
+  readonly #options: PlacesOptions;
+  readonly #networks = new WeakMap<ListenerConfiguration, Networks>();
+
+  constructor(options: PlacesOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the peer may connect; the name of the client of a believed PROXY header comes later. */
+  mayConnect(door: Door, socket: Socket): boolean {
+    const listener = this.#listener(door);
+    // A UNIX socket's permissions say who may connect.
+    if (!listener || 'path' in listener.listen) return true;
+    return this.#networksOf(listener).includes(socket.remoteAddress ?? '');
+  }
+
+  /** Whether there is room for one more. */
+  isRoom(door: Door): boolean {
+    const listener = this.#listener(door);
+    if (!listener) return true;
+    let taken = 0;
+    for (const worker of this.#options.workers()) taken += worker.connectionsOf(listener.name);
+    return taken < listener.limits.connections;
+  }
+
+  #listener(door: Door): ListenerConfiguration | undefined {
+    return this.#options.configuration(door)?.listeners.find(({ name }) => name === door.listener);
+  }
+
+  #networksOf(listener: ListenerConfiguration): Networks {
+    let networks = this.#networks.get(listener);
+    if (!networks) {
+      networks = new Networks([...listener.clients, ...listener.proxyProtocol]);
+      this.#networks.set(listener, networks);
+    }
+    return networks;
+  }
+}
