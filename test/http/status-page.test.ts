@@ -170,6 +170,27 @@ test('transactions appear while one looks, rest while paused, and can be found',
   assert.deepEqual(browser.complaints, []);
 });
 
+test('of many recipients and replies the first are told, and how many more there are', {
+  skip,
+}, async (t) => {
+  const { browser, busy } = await look(t, { scheme: 'light', width: 1280 });
+  const recipients = ['anna', 'bert'].map((name) => ({ to: `${name}@example.com`, reply: '250 ok' }));
+  const replies = ['250 anna saved', '451 4.2.1 later'];
+  busy.tell(
+    record('many.1', { recipients, moreRecipients: 40, replies, moreReplies: 39, replyClass: '4xx' }),
+  );
+  await browser.until(`document.querySelector('#rows a').hash === '#many.1'`);
+  const row = String(await browser.ask(`document.querySelector('#rows tr').innerText`));
+  assert.match(row, /anna@example\.com and 41 more/);
+  assert.match(row, /451 4\.2\.1 later/);
+  await browser.ask(`document.querySelector('#rows a').click()`);
+  await browser.until(`document.querySelector('#story .recipients')`);
+  const story = String(await browser.ask(`document.querySelector('#story').innerText`));
+  assert.match(story, /anna@example\.com and 41 more/);
+  assert.match(story, /451 4\.2\.1 later and 39 more/);
+  assert.match(story, /bert@example\.com 250 ok\s+40 more/);
+});
+
 test('a transaction that is not known any more says so', { skip }, async (t) => {
   const { browser, server } = await look(t, { scheme: 'light', width: 1280 });
   await browser.open(`http://${server.address}/#gone%2Fsomewhere`);

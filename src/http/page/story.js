@@ -23,6 +23,9 @@ const placed = new Set([
   'milliseconds',
   'replies',
   'replyClass',
+  'moreReplies',
+  'moreRecipients',
+  'recipientsOmitted',
   'disposition',
   'sizeBytes',
 ]);
@@ -79,24 +82,31 @@ function recipientList({ recipients }) {
   return Array.isArray(recipients) ? recipients.map(fieldsOf) : [];
 }
 
-/** @param {Fields} record */
-function recipientsInShort(record) {
-  const [first, ...rest] = recipientList(record);
-  if (!first) return [el('span', { class: 'quiet' }, 'nobody')];
-  return [
-    told(first.to),
-    rest.length > 0 && el('small', {}, ` and ${rest.length + Number(record.recipientsOmitted ?? 0)} more`),
-  ].filter((each) => each !== false);
+/** How many were asked for besides those in the list: the log's line has ten, and an API answer its limit. @param {Fields} record */
+function untold({ moreRecipients, recipientsOmitted }) {
+  return Number(moreRecipients ?? 0) + Number(recipientsOmitted ?? 0);
 }
 
 /** @param {Fields} record */
-function finalReplies({ replies, aborted }) {
+function recipientsInShort(record) {
+  const [first, ...rest] = recipientList(record);
+  const more = rest.length + untold(record);
+  if (!first) return [el('span', { class: 'quiet' }, 'nobody')];
+  return [told(first.to), more > 0 && el('small', {}, ` and ${more} more`)].filter((each) => each !== false);
+}
+
+/** @param {Fields} record */
+function finalReplies({ replies, moreReplies, aborted }) {
   const texts = Array.isArray(replies) ? replies : [];
   if (texts.length === 0)
     return [
       el('span', { class: 'quiet' }, 'no final reply', aborted === undefined ? '' : ': ', told(aborted)),
     ];
-  return texts.map((reply) => el('span', { class: `reply r${String(reply)[0]}xx` }, told(reply), ' '));
+  const more = Number(moreReplies ?? 0);
+  return [
+    ...texts.map((reply) => el('span', { class: `reply r${String(reply)[0]}xx` }, told(reply), ' ')),
+    ...(more > 0 ? [el('small', {}, `and ${more} more`)] : []),
+  ];
 }
 
 /** @param {Fields} record */
@@ -168,7 +178,7 @@ function recipients(record) {
       reason === undefined ? '' : el('small', {}, ' ', told(reason)),
     ),
   );
-  const omitted = Number(record.recipientsOmitted ?? 0);
+  const omitted = untold(record);
   return el(
     'ul',
     { class: 'recipients' },
