@@ -86,6 +86,11 @@ export class RunningProxy implements AsyncDisposable {
     return this.#proxy.trace;
   }
 
+  /** What goes on in it now. */
+  get status(): PosternProxy['status'] {
+    return this.#proxy.status;
+  }
+
   /** What the log says of transactions. */
   transactions(): readonly LogFields[] {
     return this.events.filter(({ event }) => event === 'transaction').map(({ fields }) => fields);

@@ -1,0 +1,158 @@
+// What each run is about: a seed stands for one entry of the catalogue, and for everything that is left to chance.
+import {
+  type DownstreamFault,
+  type DownstreamStep,
+  downstreamFaults,
+  downstreamSteps,
+  type FaultPlan,
+  type UpstreamFault,
+  type UpstreamStep,
+  upstreamFaults,
+  upstreamSteps,
+} from './faults.ts';
+import { type NameFault, nameFaults } from './name-server.ts';
+import type { Random } from './random.ts';
+import { type SpoolTroubleKind, spoolTroubles } from './spool-trouble.ts';
+
+/** What goes wrong in a run whose Postern is in this process. */
+export interface InProcess {
+  readonly kind: 'dialogue';
+  readonly title: string;
+  readonly downstream: FaultPlan<DownstreamStep, DownstreamFault>;
+  readonly upstream: FaultPlan<UpstreamStep, UpstreamFault>;
+  /** Faults of the name server; without any, names come from a zone. */
+  readonly names: readonly NameFault[];
+  readonly spool: SpoolTroubleKind | undefined;
+  /** The wall clock is set forth and back. */
+  readonly clock: boolean;
+  /** Downstream goes away and comes back. */
+  readonly restarts: boolean;
+}
+
+/** What is done to a `postern serve`. */
+export interface ToService {
+  readonly kind: 'service';
+  readonly title: string;
+  readonly what: 'kill a worker' | 'kill the service' | 'take its descriptors';
+}
+
+export type Entry = InProcess | ToService;
+
+const nothing = { faults: [], rate: 0 } as const;
+const calm = {
+  kind: 'dialogue',
+  downstream: nothing,
+  upstream: nothing,
+  names: [],
+  spool: undefined,
+  clock: false,
+  restarts: false,
+} as const;
+
+/** Of what makes Postern wait there is less. */
+const slowFaults: ReadonlySet<string> = new Set(['stall', 'endless', 'missing', 'crawl', 'partial']);
+const rateOf = (fault: string) => (slowFaults.has(fault) ? 0.06 : 0.2);
+
+const everyDownstream = downstreamSteps.flatMap((step) => downstreamFaults.map((fault) => ({ step, fault })));
+const everyUpstream = upstreamSteps.flatMap((step) =>
+  upstreamFaults.filter((fault) => isOf(step, fault)).map((fault) => ({ step, fault })),
+);
+
+/** What means something at that step. */
+function isOf(step: UpstreamStep, fault: UpstreamFault): boolean {
+  if (step === 'CONTENT') return ['close', 'half', 'reset', 'stall', 'slow'].includes(fault);
+  if (step === 'DOT')
+    return ['close', 'half', 'reset', 'stall', 'slow', 'partial', 'garbage'].includes(fault);
+  if (step === 'END') return ['close', 'half', 'reset', 'deaf', 'extra', 'quit'].includes(fault);
+  return true;
+}
+
+const mixed: InProcess = {
+  ...calm,
+  title: 'everything on both sides',
+  downstream: { faults: everyDownstream, rate: 0.03 },
+  upstream: { faults: everyUpstream, rate: 0.02 },
+};
+
+/** Every fault at every step by itself, and what is more than one step. */
+export const catalogue: readonly Entry[] = [
+  ...everyDownstream.map(
+    (each): Entry => ({
+      ...calm,
+      title: `downstream: ${each.fault} at ${each.step}`,
+      downstream: { faults: [each], rate: rateOf(each.fault) },
+    }),
+  ),
+  ...everyUpstream.map(
+    (each): Entry => ({
+      ...calm,
+      title: `upstream: ${each.fault} at ${each.step}`,
+      upstream: { faults: [each], rate: rateOf(each.fault) },
+    }),
+  ),
+  ...Array.from({ length: 30 }, (): Entry => mixed),
+  ...Array.from({ length: 8 }, (): Entry => ({ ...calm, title: 'downstream restarts', restarts: true })),
+  ...Array.from({ length: 4 }, (): Entry => ({ ...calm, title: 'clock steps', clock: true })),
+  ...Array.from({ length: 2 }, (): Entry => ({ ...mixed, title: 'clock steps and all else', clock: true })),
+  ...nameFaults.flatMap((fault): Entry[] =>
+    Array.from({ length: 2 }, () => ({ ...calm, title: `names: ${fault}`, names: [fault] })),
+  ),
+  ...Array.from(
+    { length: 4 },
+    (): Entry => ({ ...mixed, title: 'names: all, and all else', names: nameFaults }),
+  ),
+  ...spoolTroubles.flatMap((spool): Entry[] =>
+    Array.from({ length: 2 }, () => ({ ...calm, title: `spool: ${spool}`, spool })),
+  ),
+  ...Array.from(
+    { length: 10 },
+    (): Entry => ({ kind: 'service', title: 'kill -9 of a worker', what: 'kill a worker' }),
+  ),
+  ...Array.from(
+    { length: 10 },
+    (): Entry => ({ kind: 'service', title: 'kill -9 of the service', what: 'kill the service' }),
+  ),
+  ...Array.from(
+    { length: 4 },
+    (): Entry => ({ kind: 'service', title: 'out of descriptors', what: 'take its descriptors' }),
+  ),
+];
+
+/** How the sides speak, and how Postern is configured: what is the same for a whole run. */
+export interface Setting {
+  readonly mode: 'before-queue' | 'after-queue';
+  readonly upstream: 'smtp' | 'lmtp';
+  readonly downstream: 'smtp' | 'lmtp';
+  readonly envelope: 'passthrough' | 'deferred';
+  readonly pipelined: boolean;
+  readonly xforward: boolean;
+  readonly checks: boolean;
+  readonly large: boolean;
+  readonly startTlsIn: boolean;
+  readonly startTlsOut: boolean;
+  /** Each connection downstream offers something else. */
+  readonly changing: boolean;
+  readonly destinations: 1 | 2;
+  /** Whether each connection is asked whether it lives before it is used again. */
+  readonly checkAlive: boolean;
+}
+
+export function settingOf(entry: Entry, random: Random): Setting {
+  const both = ['smtp', 'smtp', 'lmtp'] as const;
+  const text = entry.title;
+  return {
+    mode: random.pick(['before-queue', 'after-queue']),
+    upstream: random.pick(both),
+    downstream: random.pick(both),
+    envelope: random.pick(['passthrough', 'deferred']),
+    pipelined: random.chance(0.5),
+    xforward: text.includes('XFORWARD') || random.chance(0.5),
+    checks: (entry.kind === 'dialogue' && entry.names.length > 0) || random.chance(0.7),
+    large: text.includes('CONTENT') || text.startsWith('spool') || random.chance(0.3),
+    startTlsIn: (text.startsWith('upstream') && text.includes('STARTTLS')) || random.chance(0.1),
+    startTlsOut: (text.startsWith('downstream') && text.includes('STARTTLS')) || random.chance(0.1),
+    changing: random.chance(0.25),
+    destinations: random.chance(0.3) ? 2 : 1,
+    checkAlive: text.includes('RSET') || random.chance(0.3),
+  };
+}

@@ -1,0 +1,364 @@
+// One connection of the faulty downstream: the dialogue of a mail server, and what goes wrong in it.
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { FaultyDownstream } from './downstream.ts';
+import { type DownstreamFault, type DownstreamStep, garbage } from './faults.ts';
+import type { Stored, StoredRecipient } from './ledger.ts';
+import { readMail, tooEarly } from './mail.ts';
+import type { Random } from './random.ts';
+
+const end = Buffer.from('\r\n.\r\n');
+/** Slow is in time, a crawl is not: replies have some forty octets. */
+const octetMs = { slow: 1, crawl: 40 } as const;
+
+export class DownstreamConversation {
+  /** Whether a fault has left it in a state from which it may not come back. */
+  disturbed = false;
+  readonly #downstream: FaultyDownstream;
+  readonly #name: string;
+  readonly #random: Random;
+  #socket: Socket;
+  #input: Buffer = Buffer.alloc(0);
+  #content: Buffer[] | undefined;
+  /** What of the content was looked at; the final dot may be cut. */
+  #tail: Buffer = Buffer.alloc(0);
+  /** The content was refused before its end; the rest is read and forgotten. */
+  #refused = false;
+  /** A reply of this transaction came too early: no later one means what it seems to. */
+  #outOfStep = false;
+  #mail = false;
+  #recipients: string[] = [];
+  #dead = false;
+  #timers = new Set<NodeJS.Timeout>();
+  /** Replies leave in order, however slowly each is said. */
+  #outgoing: { text: string; octetMs: number }[] = [];
+  #received = 0;
+  readonly #extensions: readonly string[];
+
+  constructor(downstream: FaultyDownstream, socket: Socket, number: number) {
+    const { name, random, changing } = downstream.options;
+    this.#downstream = downstream;
+    this.#socket = socket;
+    this.#name = `${name}#${number}`;
+    this.#random = random.fork(number);
+    const all = [
+      'PIPELINING',
+      'SIZE 104857600',
+      '8BITMIME',
+      'SMTPUTF8',
+      'DSN',
+      'XFORWARD NAME ADDR PORT HELO IDENT SOURCE',
+    ];
+    this.#extensions = changing ? all.filter(() => this.#random.chance(0.5)) : all;
+  }
+
+  begin(): void {
+    this.#listen(this.#socket);
+    this.#reply('GREETING', '220 faulty.example ESMTP');
+  }
+
+  /** The connection is over. */
+  end(): void {
+    this.#dead = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+
+  #listen(socket: Socket): void {
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => this.#take(chunk));
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#dead) return;
+    if (this.#content) {
+      this.#takeContent(chunk);
+      return;
+    }
+    this.#input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
+    while (!this.#dead && !this.#content) {
+      const at = this.#input.indexOf('\r\n');
+      if (at < 0) return;
+      const line = this.#input.toString('latin1', 0, at);
+      this.#input = this.#input.subarray(at + 2);
+      this.#received += 1;
+      this.#hear(line);
+      this.#command(line);
+    }
+    if (!this.#content || this.#dead || this.#input.length === 0) return;
+    const rest = this.#input;
+    this.#input = Buffer.alloc(0);
+    this.#takeContent(rest);
+  }
+
+  #command(line: string): void {
+    const verb = line.split(' ', 1)[0]?.toUpperCase() ?? '';
+    switch (verb) {
+      case 'EHLO':
+      case 'LHLO': {
+        const { starttls } = this.#downstream.options;
+        const offered = ['faulty.example', ...this.#extensions];
+        if (starttls && !(this.#socket instanceof TLSSocket)) offered.push('STARTTLS');
+        this.#reply(
+          'EHLO',
+          offered.map((text, i) => `250${i === offered.length - 1 ? ' ' : '-'}${text}`).join('\r\n'),
+        );
+        return;
+      }
+      case 'STARTTLS':
+        if (this.#reply('STARTTLS', '220 2.0.0 Ready')) this.#secure();
+        return;
+      case 'XFORWARD':
+        this.#reply('XFORWARD', '250 2.0.0 Ok');
+        return;
+      case 'MAIL':
+        if (this.#reply('MAIL', '250 2.1.0 Ok')) this.#mail = true;
+        return;
+      case 'RCPT':
+        if (!this.#mail) this.#say('503 5.5.1 MAIL first');
+        else if (this.#reply('RCPT', '250 2.1.5 Ok')) {
+          this.#recipients.push(/<([^>]*)>/.exec(line)?.[1] ?? '');
+        }
+        return;
+      case 'DATA':
+        if (this.#recipients.length === 0) this.#say('554 5.5.1 No valid recipients');
+        else if (this.#reply('DATA', '354 Go ahead')) {
+          this.#content = [];
+          this.#tail = Buffer.from('\r\n');
+          this.#refused = false;
+        }
+        return;
+      case 'RSET':
+        this.#forget();
+        this.#reply('RSET', '250 2.0.0 Ok');
+        return;
+      case 'QUIT':
+        this.#reply('QUIT', '221 2.0.0 Bye');
+        if (!this.disturbed) this.#after(0, () => this.#socket.end());
+        return;
+      default:
+        this.#reply('EHLO', '250 2.0.0 Ok');
+    }
+  }
+
+  #secure(): void {
+    this.#socket.removeAllListeners('data');
+    const plain = this.#socket;
+    this.#socket = new TLSSocket(plain, { isServer: true, ...this.#downstream.certificate });
+    this.#socket.on('close', () => plain.destroy());
+    this.#listen(this.#socket);
+  }
+
+  #takeContent(chunk: Buffer): void {
+    const content = this.#content;
+    if (!content) return;
+    if (content.length === 0 && !this.#refused) {
+      const fault = this.#downstream.fault('CONTENT', this.#random);
+      if (fault) this.#spoil(fault);
+      if (this.#dead) return;
+    }
+    content.push(chunk);
+    const seam = Buffer.concat([this.#tail, chunk]);
+    const found = seam.indexOf(end);
+    if (found < 0) {
+      this.#tail = seam.subarray(-end.length + 1);
+      return;
+    }
+    const rest = seam.subarray(found + end.length);
+    const all = Buffer.concat(content);
+    this.#content = undefined;
+    this.#hear(`(${all.length} octets of content)`);
+    if (!this.#refused) this.#finish(all.subarray(0, all.length - rest.length - 3));
+    this.#forget();
+    this.#input = Buffer.alloc(0);
+    if (rest.length > 0) this.#take(rest);
+  }
+
+  /** Before the final dot: a refusal that comes early, an end, or silence. */
+  #spoil(fault: DownstreamFault): void {
+    if (fault === '4xx' || fault === '5xx' || fault === '421') {
+      this.#refused = true;
+      this.#fault(fault, '');
+    } else if (fault === 'slow' || fault === 'crawl') {
+      this.disturbed ||= fault === 'crawl';
+      this.#note(`! ${fault} at CONTENT`);
+      this.#socket.pause();
+      this.#after(fault === 'slow' ? 30 : 3000, () => this.#socket.resume());
+    } else if (fault === 'extra' || fault === 'missing') {
+      this.disturbed = true;
+      this.#outOfStep = true;
+      this.#say(tooEarly);
+    } else {
+      this.#fault(fault, '250 2.0.0 Ok');
+    }
+  }
+
+  /** The final dot has come. */
+  #finish(wire: Buffer): void {
+    const { id, digest } = readMail(wire);
+    const lmtp = this.#downstream.options.protocol === 'lmtp';
+    const known: StoredRecipient[] = [];
+    const record: Stored = { id, digest, recipients: known, connection: this.#name };
+    this.#downstream.stored.push(record);
+    const addresses = lmtp ? this.#recipients : ['all'];
+    let stuck = this.disturbed;
+    for (const [i, address] of addresses.entries()) {
+      const fault = this.#dead ? 'close' : this.#faultAtDot(i === addresses.length - 1);
+      const text = `250 2.0.0 ${lmtp ? `<${address}> ` : ''}stored as ${id}`;
+      const refuses = fault === '4xx' || fault === '5xx' || fault === '421';
+      const loses = fault !== undefined && !refuses && fault !== 'extra' && fault !== 'slow';
+      // Where the answer is lost, the message may or may not have been stored before.
+      const keeps =
+        !refuses && (!loses || fault === 'missing' || fault === 'crawl' || this.#random.chance(0.5));
+      const reply = loses || stuck ? 'lost' : 'given';
+      if (keeps) for (const each of lmtp ? [address] : this.#recipients) known.push({ address: each, reply });
+      if (fault) this.#fault(fault, text);
+      else this.#say(text);
+      // What follows a reply that was not said as it should be is not understood any more.
+      if (fault === 'missing') this.#outOfStep = true;
+      stuck ||= fault !== undefined && !(fault === '4xx' || fault === '5xx' || fault === 'slow');
+    }
+    if (known.length === 0) this.#downstream.stored.splice(this.#downstream.stored.indexOf(record), 1);
+  }
+
+  /**
+   * Once replies are out of step, a refusal would be read as another recipient's, and nobody could tell;
+   * so would a reply too many before the last one.
+   */
+  #faultAtDot(last: boolean): DownstreamFault | undefined {
+    const fault = this.#downstream.fault('DOT', this.#random);
+    return this.#outOfStep || (fault === 'extra' && !last) ? undefined : fault;
+  }
+
+  #forget(): void {
+    this.#mail = false;
+    this.#recipients = [];
+  }
+
+  /** @returns whether the command was carried out */
+  #reply(step: DownstreamStep, text: string): boolean {
+    const fault = this.#downstream.fault(step, this.#random);
+    if (!fault) {
+      this.#say(text);
+      return true;
+    }
+    this.#fault(fault, text, step);
+    return !this.#dead && !(fault === '4xx' || fault === '5xx' || fault === '421' || fault === 'stall');
+  }
+
+  /** Does what the fault says in place of a reply. */
+  #fault(fault: DownstreamFault, text: string, step?: DownstreamStep): void {
+    this.#note(`! ${fault}${step ? ` at ${step}` : ''}`);
+    if (!(fault === '4xx' || fault === '5xx' || fault === 'slow')) this.disturbed = true;
+    switch (fault) {
+      case 'close':
+        this.#stop();
+        this.#socket.end();
+        return;
+      case 'reset':
+        this.#stop();
+        if (this.#socket instanceof TLSSocket) this.#socket.destroy();
+        else this.#socket.resetAndDestroy();
+        return;
+      case 'stall':
+        this.#stop();
+        return;
+      case 'garbage':
+        this.#write(this.#random.pick([garbage[0], ...garbage]));
+        return;
+      case 'partial':
+        this.#write(this.#random.pick([text.slice(0, text.length >> 1), `${text.replace(' ', '-')}\r\n`]));
+        this.#stop();
+        if (this.#random.chance(0.7)) this.#after(0, () => this.#socket.end());
+        return;
+      case 'endless':
+        this.#write(this.#random.chance(0.5) ? `250 ${'x'.repeat(100_000)}` : '250-x\r\n'.repeat(1000));
+        this.#stop();
+        return;
+      case '421':
+        this.#say('421 4.3.2 shutting down');
+        this.#stop();
+        this.#after(this.#random.whole(0, 5), () => this.#socket.end());
+        return;
+      case '4xx':
+        this.#say('451 4.3.0 not now');
+        return;
+      case '5xx':
+        this.#say('550 5.7.1 not ever');
+        return;
+      case 'extra':
+        this.#sayTooMuch(text, step);
+        return;
+      case 'missing':
+        return;
+      case 'slow':
+      case 'crawl':
+        this.#say(text, octetMs[fault]);
+    }
+  }
+
+  /** A second reply, with the first or, while nobody has asked for anything else, a little later. */
+  #sayTooMuch(text: string, step: DownstreamStep | undefined): void {
+    this.#say(text);
+    const extra = this.#random.pick([
+      '250 2.0.0 again',
+      '451 4.0.0 again',
+      '550 5.0.0 again',
+      '421 4.0.0 bye',
+    ]);
+    if (this.#random.chance(0.5)) {
+      this.#say(extra);
+      return;
+    }
+    // After 354 it could arrive behind the final dot, and nobody could tell a 2yz from the answer to that.
+    const late = step === 'DATA' ? '451 4.0.0 again' : extra;
+    const received = this.#received;
+    this.#after(this.#random.whole(1, 5), () => {
+      if (this.#received === received && !this.#content?.length) this.#say(late);
+    });
+  }
+
+  #stop(): void {
+    this.#dead = true;
+  }
+
+  #say(text: string, octetMs = 0): void {
+    this.#outgoing.push({ text: `${text}\r\n`, octetMs });
+    if (this.#outgoing.length === 1) this.#sayNext();
+  }
+
+  #sayNext(): void {
+    const [next] = this.#outgoing;
+    if (!next) return;
+    if (next.octetMs === 0) {
+      this.#write(next.text);
+      this.#outgoing.shift();
+      this.#sayNext();
+      return;
+    }
+    this.#write(next.text.slice(0, 1));
+    next.text = next.text.slice(1);
+    if (next.text === '') this.#outgoing.shift();
+    this.#after(next.octetMs, () => this.#sayNext());
+  }
+
+  #write(text: string): void {
+    this.#note(`< ${text}`);
+    if (!this.#socket.destroyed && this.#socket.writable) this.#socket.write(text, 'latin1');
+  }
+
+  #after(milliseconds: number, act: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, milliseconds);
+    this.#timers.add(timer);
+  }
+
+  #hear(text: string): void {
+    this.#note(`> ${text}`);
+  }
+
+  #note(text: string): void {
+    this.#downstream.options.dialogue.say(this.#name, text);
+  }
+}

@@ -1,0 +1,112 @@
+// What can go wrong on either side, and where: the vocabulary of all runs.
+import type { Random } from './random.ts';
+
+/** Where the downstream can go wrong. CONTENT is before the final dot, DOT its answer. */
+export const downstreamSteps = [
+  'GREETING',
+  'EHLO',
+  'STARTTLS',
+  'XFORWARD',
+  'MAIL',
+  'RCPT',
+  'DATA',
+  'CONTENT',
+  'DOT',
+  'RSET',
+  'QUIT',
+] as const;
+export type DownstreamStep = (typeof downstreamSteps)[number];
+
+/**
+ * - `partial`: half of a reply, then the end of the connection or nothing
+ * - `endless`: a line, or a reply, that does not end
+ * - `extra`: a reply too many; `missing`: one too few, the dialogue goes on
+ * - `slow`: byte by byte, but in time; `crawl`: byte by byte and too late
+ */
+export const downstreamFaults = [
+  'close',
+  'reset',
+  'stall',
+  'garbage',
+  'partial',
+  'endless',
+  '421',
+  '4xx',
+  '5xx',
+  'extra',
+  'missing',
+  'slow',
+  'crawl',
+] as const;
+export type DownstreamFault = (typeof downstreamFaults)[number];
+
+/** Where upstream can go wrong. DOT is in place of the final dot, END right after it. */
+export const upstreamSteps = [
+  'CONNECT',
+  'EHLO',
+  'STARTTLS',
+  'XFORWARD',
+  'MAIL',
+  'RCPT',
+  'DATA',
+  'CONTENT',
+  'DOT',
+  'END',
+  'RSET',
+  'QUIT',
+] as const;
+export type UpstreamStep = (typeof upstreamSteps)[number];
+
+/**
+ * - `half`: the connection is half-closed, replies are still read
+ * - `partial`: half of a command, then the end of the connection
+ * - `endless`: a line of a megabyte in place of the command
+ * - `extra`: a command too many; `missing`: one too few
+ * - `deaf`: replies are not read for a while
+ * - `quit`: QUIT in place of the command
+ */
+export const upstreamFaults = [
+  'close',
+  'half',
+  'reset',
+  'stall',
+  'garbage',
+  'partial',
+  'endless',
+  'extra',
+  'missing',
+  'slow',
+  'deaf',
+  'quit',
+] as const;
+export type UpstreamFault = (typeof upstreamFaults)[number];
+
+/** Decides at each step whether something goes wrong there. */
+export interface FaultPlan<Step extends string, Fault extends string> {
+  /** What goes wrong; several entries for one step share its chance. */
+  readonly faults: readonly { readonly step: Step; readonly fault: Fault }[];
+  /** How often, of all times that a step is reached. */
+  readonly rate: number;
+}
+
+/** @returns undefined: all goes well */
+export function faultAt<Step extends string, Fault extends string>(
+  plan: FaultPlan<Step, Fault>,
+  step: Step,
+  random: Random,
+): Fault | undefined {
+  const [first, ...others] = plan.faults.filter((each) => each.step === step);
+  return first && random.chance(plan.rate) ? random.pick([first, ...others]).fault : undefined;
+}
+
+/** What is no reply. */
+export const garbage: readonly [string, ...string[]] = [
+  'HTTP/1.1 400 Bad Request\r\n',
+  '999 no such code\r\n',
+  '25\r\n',
+  '2500 four digits\r\n',
+  '\u0000\u0001\u0002\u00ff\r\n',
+  '\r\n',
+  '-ERR not this protocol\r\n',
+  '250-first\r\n550 second of another code\r\n',
+];

@@ -1,0 +1,132 @@
+// What both ends know of each message, and whether both together are what Postern promises.
+import { tooEarly } from './mail.ts';
+
+/** What upstream was told about one recipient of a message. */
+export interface SentRecipient {
+  readonly address: string;
+  /** The reply to the message for this recipient; undefined: none came. */
+  final: string | undefined;
+}
+
+/** A message as upstream sent it, or tried to. */
+export interface Sent {
+  readonly id: string;
+  /** Of what downstream must store, but for added header fields. */
+  readonly digest: string;
+  /** Those whose RCPT got 2yz. */
+  readonly recipients: SentRecipient[];
+  /** Whether upstream itself went away, so that no reply could reach it. */
+  left: boolean;
+  /** Name of its connection in the dialogue. */
+  readonly connection: string;
+}
+
+/** What became of the reply to a message for one recipient. */
+export interface StoredRecipient {
+  readonly address: string;
+  /** `lost`: the reply was never, or not properly, given. */
+  readonly reply: 'given' | 'lost';
+}
+
+/** A message that downstream has stored: it saw a final dot. */
+export interface Stored {
+  readonly id: string;
+  /** Of everything from the first field that upstream wrote; undefined: something is before it that Postern does not add. */
+  readonly digest: string | undefined;
+  readonly recipients: readonly StoredRecipient[];
+  readonly connection: string;
+}
+
+export interface Figures {
+  messages: number;
+  /** Recipients of whom upstream was told that the message is stored. */
+  acknowledged: number;
+  refused: number;
+  unanswered: number;
+  /** Stored although upstream does not know: downstream's reply was lost. */
+  ambiguousDownstream: number;
+  /** The same, because upstream was gone, or Postern was killed. */
+  ambiguousUpstream: number;
+}
+
+export const noFigures = (): Figures => ({
+  messages: 0,
+  acknowledged: 0,
+  refused: 0,
+  unanswered: 0,
+  ambiguousDownstream: 0,
+  ambiguousUpstream: 0,
+});
+
+/** A broken promise, and the connections on which it can be seen. */
+export interface Violation {
+  readonly claim: string;
+  readonly connections: readonly string[];
+}
+
+export interface Verdict {
+  readonly figures: Figures;
+  readonly violations: readonly Violation[];
+}
+
+/**
+ * Holds the ledgers against each other.
+ *
+ * @param killed Postern was killed: the replies that it had not passed on are lost with it
+ */
+export function judge(sent: readonly Sent[], stored: readonly Stored[], killed = false): Verdict {
+  const figures = noFigures();
+  const violations: Violation[] = [];
+  const byId = new Map<string, Stored[]>();
+  for (const each of stored) byId.set(each.id, [...(byId.get(each.id) ?? []), each]);
+  const known = new Map(sent.map((message) => [message.id, message]));
+  for (const { id, connection } of stored) {
+    if (!known.has(id))
+      violations.push({ claim: `stored what nobody sent: ${id}`, connections: [connection] });
+  }
+  for (const message of sent) {
+    figures.messages += 1;
+    const copies = byId.get(message.id) ?? [];
+    const connections = [message.connection, ...copies.map(({ connection }) => connection)];
+    const broken = (claim: string) => violations.push({ claim: `${message.id}: ${claim}`, connections });
+    for (const { digest } of copies) if (digest !== message.digest) broken('stored in part or altered');
+    const addresses = new Set(copies.flatMap(({ recipients }) => recipients.map(({ address }) => address)));
+    for (const address of addresses) {
+      if (!message.recipients.some((each) => each.address === address) && !message.left && !killed)
+        broken(`stored for ${address}, who was not accepted`);
+    }
+    for (const recipient of message.recipients) {
+      const found = copies.flatMap(({ recipients }) =>
+        recipients.filter(({ address }) => address === recipient.address),
+      );
+      if (found.length > 1) broken(`stored ${found.length} times for ${recipient.address}`);
+      const claim = compare(message, recipient, found, killed, figures);
+      if (claim !== undefined) broken(claim);
+    }
+  }
+  return { figures, violations };
+}
+
+/** @returns what is wrong */
+function compare(
+  message: Sent,
+  { address, final }: SentRecipient,
+  found: readonly StoredRecipient[],
+  killed: boolean,
+  figures: Figures,
+): string | undefined {
+  const acknowledged = final?.startsWith('2') ?? false;
+  if (acknowledged) {
+    figures.acknowledged += 1;
+    if (found.length === 0) return `acknowledged for ${address} with "${final}" and not stored`;
+    if (final?.includes(message.id) || final === tooEarly) return undefined;
+    return `acknowledged with another message's reply: ${final}`;
+  }
+  if (final === undefined) figures.unanswered += 1;
+  else figures.refused += 1;
+  if (found.length === 0) return undefined;
+  if (found.every(({ reply }) => reply === 'lost')) figures.ambiguousDownstream += 1;
+  else if (final === undefined && (message.left || killed)) figures.ambiguousUpstream += 1;
+  else return `stored for ${address} with a reply that upstream was not given; it got ${final ?? 'none'}`;
+  return undefined;
+}

@@ -1,0 +1,135 @@
+// A name server that goes wrong: over UDP and TCP, on one port.
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Random } from './random.ts';
+
+/**
+ * - `hang`: no answer; `late`: one after the resolver has given up
+ * - `wrong-id`: an answer to another question; `truncated`: TC over UDP, and trouble over TCP
+ */
+export const nameFaults = [
+  'hang',
+  'servfail',
+  'refused',
+  'truncated',
+  'late',
+  'wrong-id',
+  'garbage',
+] as const;
+export type NameFault = (typeof nameFaults)[number];
+
+const lateMs = 400;
+
+/** Says of every name that it does not exist, where nothing goes wrong; of TXT, that there is one. */
+export class FaultyNameServer implements AsyncDisposable {
+  readonly #fault: () => NameFault | undefined;
+  readonly #random: Random;
+  readonly #udp: UdpSocket;
+  readonly #tcp: Server;
+  readonly #open = new Set<Socket>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #questions = 0;
+
+  private constructor(fault: () => NameFault | undefined, random: Random, udp: UdpSocket) {
+    this.#fault = fault;
+    this.#random = random;
+    this.#udp = udp;
+    this.#udp.on('message', (query, from) => {
+      this.#questions += 1;
+      this.#answer(query, true, (bytes) => this.#udp.send(bytes, from.port, from.address));
+    });
+    this.#tcp = createServer((socket) => this.#accept(socket));
+  }
+
+  /** @param fault is asked for each question */
+  static async start(fault: () => NameFault | undefined, random: Random): Promise<FaultyNameServer> {
+    for (;;) {
+      const udp = createSocket('udp4');
+      udp.bind(0, '127.0.0.1');
+      await once(udp, 'listening');
+      const server = new FaultyNameServer(fault, random, udp);
+      server.#tcp.listen(udp.address().port, '127.0.0.1');
+      try {
+        await once(server.#tcp, 'listening');
+        return server;
+      } catch {
+        // Somebody else has that port over TCP.
+        udp.close();
+      }
+    }
+  }
+
+  /** As a resolver wants it. */
+  get address(): string {
+    return `127.0.0.1:${this.#udp.address().port}`;
+  }
+
+  /** How many questions have come over UDP. */
+  get questions(): number {
+    return this.#questions;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const socket of this.#open) socket.destroy();
+    const closed = [once(this.#udp, 'close'), once(this.#tcp, 'close')];
+    this.#udp.close();
+    this.#tcp.close();
+    await Promise.all(closed);
+  }
+
+  #accept(socket: Socket): void {
+    this.#open.add(socket);
+    socket.on('error', () => undefined).on('close', () => this.#open.delete(socket));
+    const trouble = this.#random.pick(['none', 'hang', 'close', 'partial'] as const);
+    if (trouble === 'close') socket.destroy();
+    socket.on('data', (bytes: Buffer) => {
+      if (trouble === 'hang' || bytes.length < 14) return;
+      this.#answer(bytes.subarray(2), false, (answer) => {
+        const length = Buffer.alloc(2);
+        length.writeUInt16BE(answer.length);
+        socket.write(Buffer.concat([length, trouble === 'partial' ? answer.subarray(0, 5) : answer]));
+      });
+    });
+  }
+
+  #answer(query: Buffer, udp: boolean, send: (answer: Buffer) => void): void {
+    const fault = udp ? this.#fault() : undefined;
+    if (fault === 'hang') return;
+    const answer = fault === 'garbage' ? Buffer.from('not an answer at all') : encode(query, fault);
+    if (fault !== 'late') {
+      send(answer);
+      return;
+    }
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      send(answer);
+    }, lateMs);
+    this.#timers.add(timer);
+  }
+}
+
+/** RFC 1035 §4.1: header, question, and for TXT one record. */
+function encode(query: Buffer, fault: NameFault | undefined): Buffer {
+  let end = 12;
+  for (let length = query[end] ?? 0; length > 0; length = query[end] ?? 0) end += length + 1;
+  end += 5;
+  const header = Buffer.from(query.subarray(0, end));
+  const txt = query.readUInt16BE(end - 4) === 16 && fault !== 'servfail' && fault !== 'refused';
+  const code = fault === 'servfail' ? 2 : fault === 'refused' ? 5 : txt ? 0 : 3;
+  header.writeUInt16BE(0x8180 | code | (fault === 'truncated' ? 0x0200 : 0), 2);
+  if (fault === 'wrong-id') header.writeUInt16BE(query.readUInt16BE(0) ^ 0x5555, 0);
+  header.writeUInt16BE(txt ? 1 : 0, 6);
+  header.fill(0, 8, 12);
+  if (!txt) return header;
+  const text = Buffer.from('v=spf1 ip4:192.0.2.0/24 -all');
+  const record = Buffer.alloc(13);
+  record.writeUInt16BE(0xc00c, 0);
+  record.writeUInt16BE(16, 2);
+  record.writeUInt16BE(1, 4);
+  record.writeUInt32BE(1, 6);
+  record.writeUInt16BE(text.length + 1, 10);
+  record.writeUInt8(text.length, 12);
+  return Buffer.concat([header, record, text]);
+}

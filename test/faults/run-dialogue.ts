@@ -1,0 +1,289 @@
+// A run whose Postern is in this process: faults, an end of the faults, and what must then be so again.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { RunningProxy } from '../support/running-proxy.ts';
+import { testCertificate } from '../support/scripted-downstream.ts';
+import type { InProcess, Setting } from './catalogue.ts';
+import { ShiftedClock } from './clock.ts';
+import type { Dialogue } from './dialogue.ts';
+import { FaultyDownstream } from './downstream.ts';
+import { judge, type Verdict, type Violation } from './ledger.ts';
+import { authservId, makeMail } from './mail.ts';
+import { FaultyNameServer } from './name-server.ts';
+import type { Random } from './random.ts';
+import { leftBehind, resources } from './resources.ts';
+import { makeSpool, SpoolTrouble } from './spool-trouble.ts';
+import { FaultyUpstream } from './upstream.ts';
+
+/** The longest back-off of these runs; within it, and what a machine under load takes, all is well again. */
+const backoffMs = 500;
+const graceMs = 2500;
+const stopMs = 2000;
+const clients = 4;
+/** After the fault, so many messages in a row must pass. */
+const proofs = 4;
+
+/** @param messages how many are sent while things go wrong */
+export async function runDialogue(
+  entry: InProcess,
+  setting: Setting,
+  random: Random,
+  dialogue: Dialogue,
+  messages: number,
+): Promise<Verdict> {
+  const before = resources();
+  const directory = mkdtempSync(join(tmpdir(), 'postern-faults-'));
+  try {
+    const verdict = await play(entry, setting, random, dialogue, messages, directory);
+    const left = await leftBehind(before);
+    const violations = left.map((what) => ({ claim: `left behind: ${what}`, connections: [] }));
+    return { ...verdict, violations: [...verdict.violations, ...violations] };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function play(
+  entry: InProcess,
+  setting: Setting,
+  random: Random,
+  dialogue: Dialogue,
+  messages: number,
+  directory: string,
+): Promise<Verdict> {
+  await using stack = new AsyncDisposableStack();
+  const violations: Violation[] = [];
+  const broken = (claim: string) => violations.push({ claim, connections: [] });
+  const downstreams: FaultyDownstream[] = [];
+  for (let i = 1; i <= setting.destinations; i += 1) {
+    const downstream = await FaultyDownstream.start({
+      name: `down${i}`,
+      protocol: setting.downstream,
+      starttls: setting.startTlsOut,
+      changing: setting.changing,
+      plan: entry.downstream,
+      random: random.fork(`down${i}`),
+      dialogue,
+    });
+    downstreams.push(stack.use(downstream));
+  }
+  let faulty = true;
+  const nameChance = random.fork('names');
+  const [firstName, ...otherNames] = entry.names;
+  const names =
+    firstName &&
+    stack.use(
+      await FaultyNameServer.start(
+        () => (faulty && nameChance.chance(0.3) ? nameChance.pick([firstName, ...otherNames]) : undefined),
+        nameChance.fork('tcp'),
+      ),
+    );
+  const clock = entry.clock ? stack.use(new ShiftedClock()) : undefined;
+  const spool = makeSpool(join(directory, 'spool'));
+  const trouble = entry.spool && stack.use(new SpoolTrouble(spool, entry.spool));
+  const proxy = stack.use(
+    await RunningProxy.start({
+      listener: listenerOf(setting, downstreams),
+      settings: settingsOf(setting, spool, names?.address),
+      zone,
+      files: { 'tls.key': testCertificate.key, 'tls.crt': testCertificate.cert },
+    }),
+  );
+  const upstreams = Array.from(
+    { length: clients },
+    (_, i) =>
+      new FaultyUpstream({
+        ...setting,
+        name: `up${i + 1}`,
+        address: () => proxy.address,
+        protocol: setting.upstream,
+        starttls: setting.startTlsIn,
+        mostRecipients: 3,
+        perConnection: random.fork(`connection ${i}`).whole(1, 12),
+        plan: entry.upstream,
+        random: random.fork(`up${i + 1}`),
+        dialogue,
+      }),
+  );
+  let made = 0;
+  const make = (limit: number) => () => {
+    if (made >= limit) return undefined;
+    made += 1;
+    const chance = random.fork(`mail ${made}`);
+    const large = setting.large && chance.chance(0.2) ? chance.whole(10_000, 400_000) : 0;
+    return makeMail(`m${made}x`, chance, large);
+  };
+  const chance = random.fork('time');
+  const events = new AbortController();
+  const restless = disturb(entry, downstreams, clock, chance, events.signal);
+  const troubled = trouble && (() => trouble.begin());
+  const third = Math.floor(messages / 3);
+  const sending = (limit: number) =>
+    Promise.all(upstreams.map((upstream) => upstream.send(make(limit)).catch((error) => broken(`${error}`))));
+  await sending(third);
+  troubled?.();
+  await sending(messages);
+  // The fault ends.
+  faulty = false;
+  trouble?.heal();
+  events.abort();
+  await restless;
+  for (const downstream of downstreams) downstream.heal();
+  for (const upstream of upstreams) upstream.heal();
+  dialogue.say('run', '(the fault has ended)');
+  await recover(upstreams, make, () => made, broken);
+  await settle(proxy, broken);
+  const begun = performance.now();
+  await proxy[Symbol.asyncDispose]();
+  const stoppedMs = performance.now() - begun;
+  if (stoppedMs > stopMs + graceMs) broken(`stopping took ${Math.round(stoppedMs)} ms`);
+  if (trouble === undefined || entry.spool !== 'full') {
+    const files = trouble?.left() ?? [];
+    if (files.length > 0) broken(`spool files left behind: ${files.join(' ')}`);
+  }
+  for (const event of proxy.events) {
+    if (/internal error|unhandled|uncaught/.test(event.event)) broken(`log: ${JSON.stringify(event)}`);
+  }
+  const sent = upstreams.flatMap((upstream) => upstream.sent);
+  const stored = downstreams.flatMap((downstream) => downstream.stored);
+  const verdict = judge(sent, stored);
+  return {
+    figures: verdict.figures,
+    violations: [...verdict.violations, ...violations, ...upstreams.flatMap((each) => each.violations)],
+  };
+}
+
+/** What happens by itself, at any time. */
+async function disturb(
+  entry: InProcess,
+  downstreams: readonly FaultyDownstream[],
+  clock: ShiftedClock | undefined,
+  random: Random,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!entry.restarts && !clock) return;
+  while (!signal.aborted) {
+    await new Promise((resolve) => setTimeout(resolve, random.whole(5, 60)));
+    const hour = 3_600_000;
+    clock?.step(random.pick([hour, -hour, 24 * hour, -24 * hour, 1000, -1000]));
+    if (!entry.restarts) continue;
+    for (const downstream of downstreams) {
+      if (random.chance(0.5)) await downstream.restart(random.whole(0, 80));
+    }
+  }
+}
+
+/** Within the back-off all is well again, and stays so. */
+async function recover(
+  upstreams: readonly FaultyUpstream[],
+  make: (limit: number) => () => ReturnType<typeof makeMail> | undefined,
+  made: () => number,
+  broken: (claim: string) => void,
+): Promise<void> {
+  const [first] = upstreams;
+  if (!first) return;
+  const begun = performance.now();
+  const passed = async () => {
+    await first.send(make(made() + 1));
+    const last = first.sent.at(-1);
+    return (
+      last !== undefined &&
+      last.recipients.length > 0 &&
+      last.recipients.every(({ final }) => final?.startsWith('2'))
+    );
+  };
+  while (!(await passed())) {
+    if (performance.now() - begun < backoffMs + graceMs) continue;
+    broken(`no message passes ${Math.round(performance.now() - begun)} ms after the fault`);
+    return;
+  }
+  for (let i = 0; i < proofs; i += 1) {
+    if (!(await passed())) broken(`message ${first.sent.at(-1)?.id} did not pass, after one before it had`);
+  }
+}
+
+/** Nothing is open, nobody waits, nothing is kept. */
+async function settle(proxy: RunningProxy, broken: (claim: string) => void): Promise<void> {
+  const deadline = performance.now() + graceMs;
+  for (;;) {
+    const { listeners, spool } = proxy.status;
+    const busy = listeners.some(
+      ({ connections, pool }) =>
+        connections > 0 || pool.busy > 0 || pool.waiting > 0 || pool.idle > pool.size,
+    );
+    if (!busy && spool.messages === 0 && spool.memoryBytes === 0 && spool.diskBytes === 0) return;
+    if (performance.now() > deadline) {
+      broken(`still at work: ${JSON.stringify({ listeners, spool })}`);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+const zone = {
+  'known.example': { TXT: ['v=spf1 ip4:192.0.2.0/24 -all'], MX: ['10 mail.known.example'] },
+  'mail.known.example': { A: ['192.0.2.1'] },
+  '1.2.0.192.in-addr.arpa': { PTR: ['mail.known.example'] },
+  '_dmarc.known.example': { TXT: ['v=DMARC1; p=reject'] },
+  'fail.example': { TXT: ['v=spf1 -all'] },
+  '_dmarc.broken.example': { TXT: 'SERVFAIL' },
+  'broken.example': { TXT: 'SERVFAIL' },
+};
+
+const noChecks = {
+  iprev: false,
+  auth: false,
+  'x-tls': false,
+  spf: false,
+  dkim: false,
+  arc: false,
+  dmarc: false,
+};
+
+function listenerOf(setting: Setting, downstreams: readonly FaultyDownstream[]) {
+  return {
+    mode: setting.mode,
+    envelope: setting.envelope,
+    destinations: downstreams.map(({ destination }) => destination),
+    ...(setting.startTlsIn && { tls: { certificate: './tls.crt', key: './tls.key' } }),
+    pool: {
+      size: 6,
+      idle: '2s',
+      transactions: 7,
+      wait: '1s',
+      backoff: '50ms',
+      backoffMax: `${backoffMs}ms`,
+      checkAfter: setting.checkAlive ? '0s' : '5s',
+    },
+    timeouts: {
+      connect: '500ms',
+      greeting: '500ms',
+      hello: '500ms',
+      mail: '500ms',
+      rcpt: '500ms',
+      data: '500ms',
+      content: '500ms',
+      final: '700ms',
+    },
+    limits: { idle: '700ms', transaction: '5s', answer: '4s' },
+  };
+}
+
+function settingsOf(setting: Setting, directory: string, server: string | undefined) {
+  return {
+    authservId,
+    spool: { directory, memory: '4KiB' },
+    checks: setting.checks ? {} : noChecks,
+    stopTimeout: `${stopMs}ms`,
+    dns: server
+      ? {
+          servers: [server],
+          timeout: '150ms',
+          tries: 1,
+          transaction: '600ms',
+          cache: { maxAge: '0s', failureAge: '0s' },
+        }
+      : { zone: './zone.yaml', zoneOnly: true },
+  };
+}

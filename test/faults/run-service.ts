@@ -1,0 +1,176 @@
+// A run with `postern serve` in processes of its own: killed, or out of descriptors, under load.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Served } from '../supervisor/support/served.ts';
+import type { Setting, ToService } from './catalogue.ts';
+import type { Dialogue } from './dialogue.ts';
+import { FaultyDownstream } from './downstream.ts';
+import { judge, type Verdict, type Violation } from './ledger.ts';
+import { makeMail } from './mail.ts';
+import type { Random } from './random.ts';
+import { makeSpool } from './spool-trouble.ts';
+import { FaultyUpstream } from './upstream.ts';
+
+const clients = 6;
+/** As often something is done to the service in a run. */
+const blows = 4;
+/** The longest pause before a worker that died again is replaced, and what a start takes on a busy machine. */
+const recoveryMs = 15_000;
+const nothing = { faults: [], rate: 0 } as const;
+
+/** @param messages how many are sent at least */
+export async function runService(
+  entry: ToService,
+  setting: Setting,
+  random: Random,
+  dialogue: Dialogue,
+  messages: number,
+): Promise<Verdict> {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-faults-'));
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => rmSync(directory, { recursive: true, force: true }));
+  const violations: Violation[] = [];
+  const broken = (claim: string) => violations.push({ claim, connections: [] });
+  const { downstream: protocol, mode, envelope } = setting;
+  const downstream = stack.use(
+    await FaultyDownstream.start({
+      name: 'down1',
+      protocol,
+      starttls: false,
+      changing: false,
+      plan: nothing,
+      random: random.fork('down1'),
+      dialogue,
+    }),
+  );
+  const spool = makeSpool(join(directory, 'spool'));
+  const start = () =>
+    Served.start([{ mode, envelope, destinations: [downstream.destination] }], {
+      workers: 2,
+      spool: { directory: spool, memory: '4KiB' },
+      ...(setting.checks
+        ? {}
+        : { checks: { iprev: false, spf: false, dkim: false, arc: false, dmarc: false } }),
+    });
+  let served = await start();
+  stack.defer(() => served[Symbol.asyncDispose]());
+  let port = served.port();
+  const upstreams = Array.from(
+    { length: clients },
+    (_, i) =>
+      new FaultyUpstream({
+        ...setting,
+        name: `up${i + 1}`,
+        address: () => port,
+        protocol: setting.upstream,
+        starttls: false,
+        mostRecipients: 3,
+        perConnection: random.fork(`connection ${i}`).whole(1, 30),
+        plan: nothing,
+        random: random.fork(`up${i + 1}`),
+        dialogue,
+      }),
+  );
+  let made = 0;
+  let running = true;
+  const next = () => {
+    if (!running) return undefined;
+    made += 1;
+    const chance = random.fork(`mail ${made}`);
+    return makeMail(`m${made}x`, chance, chance.chance(0.2) ? chance.whole(10_000, 400_000) : 0);
+  };
+  const load = Promise.all(
+    upstreams.map((upstream) => upstream.send(next).catch((error: unknown) => broken(String(error)))),
+  );
+  const chance = random.fork('time');
+  for (let i = 1; i <= blows; i += 1) {
+    await reached(
+      () => made >= (messages * i) / (blows + 1) || upstreams.every((each) => each.violations.length > 0),
+    );
+    await new Promise((resolve) => setTimeout(resolve, chance.whole(0, 100)));
+    dialogue.say('run', entry.what);
+    if (entry.what === 'kill the service') {
+      for (const pid of [served.pid, ...served.workers()]) process.kill(pid, 'SIGKILL');
+      await served.ended();
+      await served[Symbol.asyncDispose]();
+      served = await start();
+      port = served.port();
+    } else if (entry.what === 'kill a worker') {
+      const [first, second] = served.workers();
+      const victim = chance.chance(0.5) ? first : (second ?? first);
+      if (victim !== undefined) process.kill(victim, 'SIGKILL');
+    } else {
+      await takeDescriptors([served.pid, ...served.workers()], chance);
+    }
+  }
+  await reached(() => made >= messages);
+  running = false;
+  await load;
+  await recover(upstreams, random, broken);
+  if (served.workers().length !== 2) broken(`${served.workers().length} workers in place of 2`);
+  const left = readdirSync(spool);
+  if (left.length > 0) broken(`spool files left behind: ${left.join(' ')}`);
+  for (const event of served.events) {
+    if (/internal error|unhandled|uncaught/.test(event.event)) broken(`log: ${JSON.stringify(event)}`);
+  }
+  const sent = upstreams.flatMap((upstream) => upstream.sent);
+  const verdict = judge(sent, downstream.stored, entry.what !== 'take its descriptors');
+  return {
+    figures: verdict.figures,
+    violations: [...verdict.violations, ...violations, ...upstreams.flatMap((each) => each.violations)],
+  };
+}
+
+/** Waits, for as long as a run may take. */
+async function reached(isSo: () => boolean): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!isSo() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** For a while, processes have hardly more descriptors than they have open. */
+async function takeDescriptors(pids: readonly number[], random: Random): Promise<void> {
+  for (const pid of pids) {
+    const open = readdirSync(`/proc/${pid}/fd`).length;
+    limit(pid, String(open + random.whole(0, 3)));
+  }
+  await new Promise((resolve) => setTimeout(resolve, random.whole(100, 500)));
+  for (const pid of pids) limit(pid, '1024');
+}
+
+/** The soft limit only: it can be lifted again. */
+function limit(pid: number, descriptors: string): void {
+  const { status } = spawnSync('prlimit', ['--pid', String(pid), `--nofile=${descriptors}:`], {
+    stdio: 'ignore',
+  });
+  if (status !== 0) throw new Error('prlimit (of util-linux) is needed to take descriptors away');
+}
+
+/** One message through each upstream, within the time that a worker may take to be replaced. */
+async function recover(
+  upstreams: readonly FaultyUpstream[],
+  random: Random,
+  broken: (claim: string) => void,
+): Promise<void> {
+  const begun = performance.now();
+  for (const [i, upstream] of upstreams.entries()) {
+    for (let attempt = 0; ; attempt += 1) {
+      let mail: ReturnType<typeof makeMail> | undefined = makeMail(
+        `after${i}-${attempt}x`,
+        random.fork(`after ${i} ${attempt}`),
+      );
+      await upstream.send(() => {
+        const only = mail;
+        mail = undefined;
+        return only;
+      });
+      const last = upstream.sent.at(-1);
+      if (last && last.recipients.length > 0 && last.recipients.every(({ final }) => final?.startsWith('2')))
+        break;
+      if (performance.now() - begun < recoveryMs) continue;
+      broken(`no message passes ${Math.round(performance.now() - begun)} ms after the fault`);
+      return;
+    }
+  }
+}

@@ -1,0 +1,159 @@
+// One connection to Postern: writes what it is told, however oddly, and reads replies with a deadline.
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls, TLSSocket } from 'node:tls';
+import type { ClientAddress } from '../support/running-proxy.ts';
+import type { Dialogue } from './dialogue.ts';
+
+/** Longer than Postern may take for any answer in these runs: then nobody knows whether it ever comes. */
+const patienceMs = 30_000;
+
+/** Postern neither answered nor ended the connection. */
+export class HangError extends Error {
+  override readonly name = 'HangError';
+}
+
+export class UpstreamConnection {
+  readonly name: string;
+  readonly #dialogue: Dialogue;
+  #socket: Socket;
+  #input = '';
+  #ended = false;
+  #queued = '';
+  #wake: (() => void) | undefined;
+
+  private constructor(socket: Socket, name: string, dialogue: Dialogue) {
+    this.#socket = socket;
+    this.name = name;
+    this.#dialogue = dialogue;
+    this.#listen(socket);
+  }
+
+  /** @throws {Error} of node:net when nobody listens */
+  static async open(address: ClientAddress, name: string, dialogue: Dialogue): Promise<UpstreamConnection> {
+    const socket = connect({ ...address, noDelay: true, allowHalfOpen: true });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve).once('error', reject);
+    });
+    return new UpstreamConnection(socket, name, dialogue);
+  }
+
+  /** Whether nothing more can be said. */
+  get over(): boolean {
+    return this.#ended || !this.#socket.writable;
+  }
+
+  /** Says a line with the next ones, at `flush`. */
+  queue(line: string): void {
+    this.#dialogue.say(this.name, `> ${line}`);
+    this.#queued += `${line}\r\n`;
+  }
+
+  flush(): void {
+    if (this.#queued !== '') this.write(this.#queued);
+    this.#queued = '';
+  }
+
+  write(bytes: string | Buffer): void {
+    if (!this.over) this.#socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+  }
+
+  /** Says it in pieces, one for each turn of a timer. */
+  async writeSlowly(bytes: Buffer, pieceBytes: number): Promise<void> {
+    for (let from = 0; from < bytes.length && !this.over; from += pieceBytes) {
+      this.#socket.write(bytes.subarray(from, from + pieceBytes));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  /**
+   * The next reply, its lines joined with " / ".
+   *
+   * @returns undefined when the connection has ended
+   * @throws {HangError}
+   */
+  async reply(): Promise<string | undefined> {
+    this.flush();
+    const lines: string[] = [];
+    for (;;) {
+      const line = await this.#line();
+      if (line === undefined) return undefined;
+      lines.push(lines.length === 0 ? line : line.slice(4));
+      if (line[3] === '-') continue;
+      const reply = lines.join(' / ');
+      this.#dialogue.say(this.name, `< ${reply}`);
+      return reply;
+    }
+  }
+
+  /** Reads nothing for a while. */
+  async deaf(milliseconds: number): Promise<void> {
+    this.#socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    this.#socket.resume();
+  }
+
+  /** Waits until Postern ends the connection. @throws {HangError} */
+  async untilEnd(): Promise<void> {
+    while ((await this.reply()) !== undefined);
+  }
+
+  /** Shakes hands, as after 220 to STARTTLS. */
+  async secure(): Promise<void> {
+    const plain = this.#socket;
+    plain.removeAllListeners('data').removeAllListeners('end').removeAllListeners('close');
+    const secured = connectTls({ socket: plain, rejectUnauthorized: false });
+    this.#listen(secured);
+    await new Promise<void>((resolve) => {
+      secured.once('secureConnect', resolve).once('close', resolve);
+    });
+    this.#socket = secured;
+  }
+
+  leave(how: 'close' | 'half' | 'reset'): void {
+    this.#dialogue.say(this.name, `! ${how}`);
+    if (how === 'half') this.#socket.end();
+    else if (how === 'reset' && !(this.#socket instanceof TLSSocket)) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+    if (how !== 'half') this.#end();
+  }
+
+  #listen(socket: Socket): void {
+    socket.on('data', (chunk: Buffer) => {
+      this.#input += chunk.toString('latin1');
+      this.#wake?.();
+    });
+    socket.on('error', () => undefined);
+    socket.on('end', () => {
+      socket.end();
+      this.#end();
+    });
+    socket.on('close', () => this.#end());
+  }
+
+  #end(): void {
+    if (!this.#ended) this.#dialogue.say(this.name, '(ended)');
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  async #line(): Promise<string | undefined> {
+    for (;;) {
+      const end = this.#input.indexOf('\r\n');
+      if (end >= 0) {
+        const line = this.#input.slice(0, end);
+        this.#input = this.#input.slice(end + 2);
+        return line;
+      }
+      if (this.#ended) return undefined;
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const timer = setTimeout(() => reject(new HangError(`no answer in ${patienceMs} ms`)), patienceMs);
+      this.#wake = resolve;
+      try {
+        await promise;
+      } finally {
+        clearTimeout(timer);
+        this.#wake = undefined;
+      }
+    }
+  }
+}

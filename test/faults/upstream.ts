@@ -1,0 +1,275 @@
+// An upstream that goes wrong as a plan says, and keeps a ledger of what it was told.
+import type { ClientAddress } from '../support/running-proxy.ts';
+import type { Dialogue } from './dialogue.ts';
+import { type FaultPlan, faultAt, garbage, type UpstreamFault, type UpstreamStep } from './faults.ts';
+import type { Sent, Violation } from './ledger.ts';
+import type { Mail } from './mail.ts';
+import type { Random } from './random.ts';
+import { HangError, UpstreamConnection } from './upstream-connection.ts';
+
+export interface FaultyUpstreamOptions {
+  /** In the dialogue. */
+  readonly name: string;
+  /** Where Postern listens, when it is asked. */
+  readonly address: () => ClientAddress;
+  readonly protocol: 'smtp' | 'lmtp';
+  readonly pipelined: boolean;
+  readonly starttls: boolean;
+  readonly xforward: boolean;
+  readonly mostRecipients: number;
+  /** How many messages a connection carries. */
+  readonly perConnection: number;
+  readonly plan: FaultPlan<UpstreamStep, UpstreamFault>;
+  readonly random: Random;
+  readonly dialogue: Dialogue;
+}
+
+/** The transaction is over, the connection may not be. */
+class Abandoned extends Error {}
+
+/** How long whoever finds nobody there waits before it connects again, and how often it tries. */
+const pauseMs = 20;
+const mostAttempts = 500;
+
+export class FaultyUpstream {
+  readonly sent: Sent[] = [];
+  readonly violations: Violation[] = [];
+  readonly #options: FaultyUpstreamOptions;
+  #connections = 0;
+  #faulty = true;
+
+  constructor(options: FaultyUpstreamOptions) {
+    this.#options = options;
+  }
+
+  /** From now on all is well. */
+  heal(): void {
+    this.#faulty = false;
+  }
+
+  /** Sends messages until there are none, one transaction for each. */
+  async send(next: () => Mail | undefined): Promise<void> {
+    const { perConnection, random } = this.#options;
+    let mail = next();
+    for (let attempts = 0; mail && attempts < mostAttempts; attempts += 1) {
+      const connection = await this.#connect();
+      if (!connection) {
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        continue;
+      }
+      const chance = random.fork(this.#connections);
+      try {
+        if (!(await this.#introduce(connection, chance))) continue;
+        attempts = 0;
+        for (let i = 0; mail && i < perConnection && !connection.over; i += 1) {
+          await this.#transaction(connection, mail, chance);
+          mail = next();
+        }
+        if (!connection.over) await this.#goodbye(connection, chance);
+      } catch (error) {
+        if (error instanceof HangError) {
+          this.violations.push({ claim: error.message, connections: [connection.name] });
+          mail = next();
+        } else if (!(error instanceof Abandoned)) throw error;
+      } finally {
+        if (!connection.over) connection.leave('close');
+      }
+    }
+    if (mail) this.violations.push({ claim: 'no connection could be had', connections: [] });
+  }
+
+  async #connect(): Promise<UpstreamConnection | undefined> {
+    this.#connections += 1;
+    const { name, address, dialogue } = this.#options;
+    return UpstreamConnection.open(address(), `${name}#${this.#connections}`, dialogue).catch(
+      () => undefined,
+    );
+  }
+
+  /** @returns whether a transaction may follow */
+  async #introduce(connection: UpstreamConnection, random: Random): Promise<boolean> {
+    const { protocol, starttls } = this.#options;
+    const hello = `${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} upstream.example`;
+    await this.#disturb(connection, 'CONNECT', '', random);
+    if (!(await connection.reply())?.startsWith('220')) return false;
+    await this.#disturb(connection, 'EHLO', hello, random);
+    connection.queue(hello);
+    if (!(await connection.reply())?.startsWith('250')) return false;
+    if (!starttls) return true;
+    await this.#disturb(connection, 'STARTTLS', 'STARTTLS', random);
+    connection.queue('STARTTLS');
+    if (!(await connection.reply())?.startsWith('220')) return false;
+    await connection.secure();
+    if (connection.over) return false;
+    connection.queue(hello);
+    return (await connection.reply())?.startsWith('250') ?? false;
+  }
+
+  async #transaction(connection: UpstreamConnection, mail: Mail, random: Random): Promise<void> {
+    const { id, digest } = mail;
+    const sent: Sent = { id, digest, recipients: [], left: false, connection: connection.name };
+    this.sent.push(sent);
+    try {
+      if (await this.#envelope(connection, sent, random)) await this.#content(connection, mail, sent, random);
+      else await this.#reset(connection, random);
+    } catch (error) {
+      if (!(error instanceof Abandoned)) throw error;
+    }
+  }
+
+  /** @returns whether the content may follow */
+  async #envelope(connection: UpstreamConnection, sent: Sent, random: Random): Promise<boolean> {
+    const { pipelined, xforward, mostRecipients } = this.#options;
+    const lines: (readonly [UpstreamStep, string])[] = [['MAIL', 'MAIL FROM:<sender@known.example>']];
+    if (xforward) {
+      const attributes = `NAME=mail.known.example ADDR=192.0.2.${random.whole(1, 254)} HELO=mail.known.example`;
+      lines.unshift(['XFORWARD', `XFORWARD ${attributes}`]);
+    }
+    for (let i = random.whole(1, mostRecipients); i > 0; i -= 1) {
+      lines.push(['RCPT', `RCPT TO:<r${i}@destination.example>`]);
+    }
+    lines.push(['DATA', 'DATA']);
+    const said: (readonly [UpstreamStep, string])[] = [];
+    for (const command of lines) {
+      const [step, line] = command;
+      if ((await this.#disturb(connection, step, line, random)) === 'skip' && step !== 'DATA') continue;
+      connection.queue(line);
+      if (pipelined) {
+        said.push(command);
+      } else if (!(await this.#hear(connection, sent, command)) && step !== 'RCPT') {
+        return false;
+      }
+    }
+    let last = true;
+    for (const command of said) last = await this.#hear(connection, sent, command);
+    return last;
+  }
+
+  /** @returns whether the command was carried out */
+  async #hear(
+    connection: UpstreamConnection,
+    sent: Sent,
+    [step, line]: readonly [UpstreamStep, string],
+  ): Promise<boolean> {
+    const reply = await connection.reply();
+    if (reply === undefined) throw new Abandoned();
+    if (step === 'RCPT' && reply.startsWith('2')) {
+      sent.recipients.push({ address: /<([^>]*)>/.exec(line)?.[1] ?? '', final: undefined });
+    }
+    return reply.startsWith(step === 'DATA' ? '354' : '2');
+  }
+
+  async #content(connection: UpstreamConnection, { wire }: Mail, sent: Sent, random: Random): Promise<void> {
+    const { protocol } = this.#options;
+    const fault = this.#fault('CONTENT', random);
+    if (fault === 'slow') await connection.writeSlowly(wire, Math.max(1, wire.length >> 5));
+    else if (fault && fault !== 'deaf') {
+      connection.write(wire.subarray(0, random.whole(0, wire.length - 1)));
+      await this.#leave(connection, fault);
+    } else connection.write(wire);
+    const atDot = this.#fault('DOT', random);
+    if (atDot === 'slow') await connection.writeSlowly(Buffer.from('.\r\n'), 1);
+    else if (atDot && atDot !== 'deaf') {
+      connection.write(atDot === 'partial' ? '.\r' : atDot === 'garbage' ? '.\n' : '');
+      await this.#leave(connection, atDot);
+    } else connection.write('.\r\n');
+    const after = this.#fault('END', random);
+    if (after === 'deaf') await connection.deaf(random.whole(10, 300));
+    if (after === 'close' || after === 'reset' || after === 'half') {
+      if (random.chance(0.5)) await connection.deaf(random.whole(0, 4));
+      sent.left = true;
+      connection.leave(after);
+      if (after !== 'half') throw new Abandoned();
+    }
+    // Pipelined behind the content: the replies to it come first.
+    if (after === 'quit') connection.queue('QUIT');
+    if (after === 'extra') connection.queue('NOOP');
+    if (protocol === 'lmtp') {
+      for (const recipient of sent.recipients) recipient.final = await connection.reply();
+    } else {
+      const reply = await connection.reply();
+      for (const recipient of sent.recipients) recipient.final = reply;
+    }
+    if (after === 'quit' || after === 'extra') await connection.reply();
+  }
+
+  async #reset(connection: UpstreamConnection, random: Random): Promise<void> {
+    if (connection.over) return;
+    await this.#disturb(connection, 'RSET', 'RSET', random);
+    connection.queue('RSET');
+    await connection.reply();
+  }
+
+  async #goodbye(connection: UpstreamConnection, random: Random): Promise<void> {
+    await this.#disturb(connection, 'QUIT', 'QUIT', random);
+    connection.queue('QUIT');
+    await connection.reply();
+  }
+
+  #fault(step: UpstreamStep, random: Random): UpstreamFault | undefined {
+    return this.#faulty ? faultAt(this.#options.plan, step, random) : undefined;
+  }
+
+  /**
+   * What goes wrong before a command.
+   *
+   * @returns `skip`: the command is not said
+   * @throws {Abandoned} the connection, or the transaction, is over
+   */
+  async #disturb(
+    connection: UpstreamConnection,
+    step: UpstreamStep,
+    line: string,
+    random: Random,
+  ): Promise<'skip' | undefined> {
+    const fault = this.#fault(step, random);
+    if (!fault) return undefined;
+    // Half of the time what is pipelined before it is on its way.
+    if (random.chance(0.5)) connection.flush();
+    if (fault === 'missing') return 'skip';
+    if (fault === 'deaf') {
+      await connection.deaf(random.whole(10, 300));
+      return undefined;
+    }
+    const odd = this.#oddLines(fault, random);
+    if (odd.length === 0) {
+      if (fault === 'partial') connection.write(line.slice(0, line.length >> 1));
+      await this.#leave(connection, fault);
+    }
+    if (fault === 'slow') await connection.writeSlowly(Buffer.from(`${odd.join('\r\n')}\r\n`), 1);
+    else for (const each of odd) connection.queue(each);
+    if (this.#options.pipelined || step === 'CONNECT') {
+      // Whose reply is whose is hard to tell now: read what there is, and begin anew.
+      connection.queue('QUIT');
+      connection.flush();
+      await connection.untilEnd();
+      throw new Abandoned();
+    }
+    for (const _ of odd) if ((await connection.reply()) === undefined) throw new Abandoned();
+    return undefined;
+  }
+
+  /** Lines that do not belong here. */
+  #oddLines(fault: UpstreamFault, random: Random): readonly string[] {
+    const hello = this.#options.protocol === 'lmtp' ? 'LHLO' : 'EHLO';
+    if (fault === 'slow') return ['NOOP'];
+    if (fault === 'endless') return ['x'.repeat(1_000_000)];
+    if (fault === 'extra')
+      return [random.pick(['NOOP', 'RSET', `${hello} again.example`, 'DATA x', 'VRFY a'])];
+    if (fault !== 'garbage') return [];
+    return random
+      .pick([garbage[0], ...garbage])
+      .replace(/\r\n$/, '')
+      .split('\r\n');
+  }
+
+  /** Ends the connection, or waits until Postern does. */
+  async #leave(connection: UpstreamConnection, fault: UpstreamFault): Promise<never> {
+    if (fault === 'quit') connection.queue('QUIT');
+    if (fault === 'close' || fault === 'partial') connection.leave('close');
+    else if (fault === 'reset') connection.leave('reset');
+    else if (fault === 'half') connection.leave('half');
+    await connection.untilEnd();
+    throw new Abandoned();
+  }
+}
