@@ -9,12 +9,13 @@ import type {
 import type { Decision, Refusal } from '../policy/policy.ts';
 import { DownstreamError } from '../relay/error.ts';
 import type { PathArgument } from '../smtp/path.ts';
-import { describeReply, type Reply } from '../smtp/reply.ts';
+import type { Reply } from '../smtp/reply.ts';
 import type { MeasuredTransaction } from '../telemetry/metrics.ts';
 import type { Masker, People } from '../telemetry/privacy.ts';
-import { type ReplyClass, replyClass } from '../telemetry/reply-class.ts';
+import { replyClass } from '../telemetry/reply-class.ts';
 import type { Trace } from '../telemetry/trace.ts';
 import { downstreamId } from './downstream-id.ts';
+import { readable, summary, told } from './record-text.ts';
 
 /** Writes one record; `warn` where an administrator should look at it. */
 export type WriteRecord = (level: 'info' | 'warn', event: string, fields: Record<string, unknown>) => void;
@@ -32,11 +33,6 @@ interface Start {
   readonly client: Client;
   readonly upstream?: Upstream;
 }
-
-/** Of so many recipients the line tells each, and of so many replies; of the others it tells how many they are. */
-const mostTold = 10;
-/** Of one reply; a few downstreams write letters. */
-const mostReplyCharacters = 500;
 
 interface RecordSettings {
   readonly listener: string;
@@ -214,48 +210,6 @@ export class TransactionRecord {
   #people(): People {
     return { client: this.#start.client, addresses: [this.#from, ...this.#recipients.map(({ to }) => to)] };
   }
-}
-
-/** Long lists cut, and how many more there are. */
-function summary({
-  recipients,
-  replies,
-  replyClass: gravest,
-  downstreamId: ids,
-}: {
-  readonly recipients: readonly unknown[];
-  readonly replies: readonly string[];
-  readonly replyClass: ReplyClass;
-  readonly downstreamId?: string | readonly (string | undefined)[] | undefined;
-}): Record<string, unknown> {
-  return {
-    recipients: recipients.slice(0, mostTold),
-    ...(recipients.length > mostTold && { moreRecipients: recipients.length - mostTold }),
-    replies: firstOf(replies, gravest),
-    ...(replies.length > mostTold && { moreReplies: replies.length - mostTold }),
-    ...(Array.isArray(ids) && { downstreamId: ids.slice(0, mostTold) }),
-  };
-}
-
-/** Where none of the first replies is as grave as the gravest, that one has the last one's place. */
-function firstOf(replies: readonly string[], gravest: ReplyClass): readonly string[] {
-  const first = replies.slice(0, mostTold);
-  const one = replies.find((reply) => reply.startsWith(gravest.charAt(0)));
-  return one === undefined || first.includes(one) ? first : [...first.slice(0, -1), one];
-}
-
-/** A reply as the line has it. */
-function told(reply: Reply): string {
-  const text = readable(describeReply(reply));
-  return text.length > mostReplyCharacters ? `${text.slice(0, mostReplyCharacters)}...` : text;
-}
-
-/** Bytes of an SMTP dialogue as characters, where they are UTF-8 (RFC 6531); else as they are. */
-function readable(latin1: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is looked for
-  if (/^[\x00-\x7f]*$/.test(latin1)) return latin1;
-  const text = Buffer.from(latin1, 'latin1').toString('utf8');
-  return text.includes('\ufffd') ? latin1 : text;
 }
 
 /** Whom the message says it is from, what they ask for, and why that is not followed. */
