@@ -16,7 +16,7 @@ export function addConfig(program: Command): void {
     .description('say what is wrong in a configuration, with exit status 78; nothing wrong: 0')
     .argument('[file]', 'configuration file; default: what serve would use')
     .action((file?: string) => {
-      const configuration = load(file);
+      const configuration = load(file, 'check');
       const names = configuration.listeners.map(({ name }) => name).join(', ');
       console.log(`${configuration.file ?? 'environment'}: good (${names})`);
     });

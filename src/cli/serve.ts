@@ -1,11 +1,13 @@
 // `postern serve`: the primary process, until a signal ends it.
 import type { Command } from 'commander';
+import { type Account, accountOf } from '../config/accounts.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { ConfigurationError } from '../config/mistakes.ts';
 import { exits } from '../exits.ts';
 import type { Supervisor } from '../supervisor/supervisor.ts';
-import { createLog, type Log } from '../telemetry/log.ts';
+import { CurrentLog } from '../telemetry/current-log.ts';
+import type { Log } from '../telemetry/log.ts';
 import { endOfMistakes, load } from './load.ts';
 
 /** Adds the command. */
@@ -20,7 +22,9 @@ export function addServe(program: Command): void {
 /** Runs the proxy; the process ends with it. */
 async function serve(file: string | undefined): Promise<void> {
   const configuration = load(file);
-  const log = createLog(configuration.log);
+  const { dropGroups, logOf } = await import('../supervisor/privileges.ts');
+  dropGroups();
+  const log = new CurrentLog(logOf(configuration, findWorkersAccount(configuration)));
   const { Supervisor: MailSupervisor } = await import('../supervisor/supervisor.ts');
   const { startFailure, startStatus } = await import('../supervisor/start-failure.ts');
   const { surviveMistakes } = await import('../supervisor/survive.ts');
@@ -47,6 +51,15 @@ async function serve(file: string | undefined): Promise<void> {
   await supervisor.stop();
   log.info('stopped');
   process.exit(exits.ok);
+}
+
+function findWorkersAccount(configuration: Configuration): Account | undefined {
+  try {
+    return accountOf(configuration);
+  } catch (error) {
+    if (error instanceof ConfigurationError) endOfMistakes(error);
+    throw error;
+  }
 }
 
 function describeListeners(configuration: Configuration, addresses: ReadonlyMap<string, string>): string {

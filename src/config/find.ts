@@ -18,9 +18,16 @@ export interface ConfigurationPlace {
   /** Default: the environment when it describes a listener, else the first default file there is. */
   readonly file?: string;
   readonly environment: NodeJS.ProcessEnv;
-  /** `judge`: nothing will listen, so that no listener is needed. Default: `serve`. */
-  readonly purpose?: 'serve' | 'judge';
+  readonly purpose?: Purpose;
 }
+
+/**
+ * What a configuration is read for. Default: `serve`.
+ *
+ * - `check`: to be told what is wrong in it, also for whoever starts it, who may be root
+ * - `judge`: nothing will listen, so that no listener is needed
+ */
+export type Purpose = 'serve' | 'check' | 'judge';
 
 /** A configuration as it is described, before it is checked. */
 export interface FoundSource {
@@ -51,12 +58,8 @@ export function findSource(place: ConfigurationPlace): FoundSource {
   };
 }
 
-function readSource(
-  file: string | undefined,
-  environment: NodeJS.ProcessEnv,
-  purpose: 'serve' | 'judge',
-): Source {
-  if (purpose === 'serve' || (file === undefined && describesListener(environment))) {
+function readSource(file: string | undefined, environment: NodeJS.ProcessEnv, purpose: Purpose): Source {
+  if (purpose !== 'judge' || (file === undefined && describesListener(environment))) {
     return file === undefined
       ? readEnvironment(environment)
       : overrideFromEnvironment(readYaml(file, environment), environment);

@@ -6,6 +6,7 @@ import { createSecureContext } from 'node:tls';
 import type { SealOptions } from '../authentication/arc/seal.ts';
 import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { parseZone, type Zone } from '../dns/zone.ts';
+import { accountMistakes } from './accounts.ts';
 import type {
   Configuration,
   HttpConfiguration,
@@ -65,6 +66,9 @@ export function loadConfiguration(from: ConfigurationPlace): Configuration {
   // Whoever only judges may not be able to read the key, and can do without.
   const keyMistakes = purpose === 'judge' ? [] : mistakes;
   const seal = sealing && readSeal(sealing, { source, mistakes: keyMistakes, directory });
+  if (purpose !== 'judge') {
+    mistakes.push(...accountMistakes(data, source, purpose === 'check' || process.getuid?.() === 0));
+  }
   const http = purpose === 'judge' ? false : readHttp(data.http, { source, mistakes, directory });
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
   return complete(data, { file, http, directory, zone, tls, customChecks, ruleFile, ...(seal && { seal }) });

@@ -1,5 +1,5 @@
 // Binding a server to its address: what a dead process left in the way, and who may use a UNIX socket.
-import { chmod, chown, lstat, unlink } from 'node:fs/promises';
+import { chmodSync, chownSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
 
 /** Where to listen; port 0 is any free port. */
@@ -39,7 +39,7 @@ export async function bind(
     else server.listen({ host: listen.host, port: listen.port });
   });
   try {
-    if ('path' in listen) await permit(listen.path, permissions);
+    if ('path' in listen) permit(listen.path, permissions);
   } catch (error) {
     server.close();
     throw error;
@@ -47,10 +47,14 @@ export async function bind(
   return addressOf(server);
 }
 
-/** Sets owner and group first: a mode is meant for them. */
-export async function permit(path: string, { mode, owner, group }: SocketPermissions): Promise<void> {
-  if (owner !== undefined || group !== undefined) await chown(path, owner ?? -1, group ?? -1);
-  if (mode !== undefined) await chmod(path, mode);
+/**
+ * Sets owner and group first: a mode is meant for them.
+ *
+ * @throws {Error} of node:fs
+ */
+export function permit(path: string, { mode, owner, group }: SocketPermissions): void {
+  if (owner !== undefined || group !== undefined) chownSync(path, owner ?? -1, group ?? -1);
+  if (mode !== undefined) chmodSync(path, mode);
 }
 
 /** A socket whose permissions are named is nobody's until they are set. */
@@ -66,8 +70,7 @@ function listenPrivately(server: Server, path: string, { mode, owner, group }: S
 
 /** A socket that nobody listens on any more, left by a process that was killed, would be in the way for ever. */
 async function removeLeftover(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (!found?.isSocket()) return;
+  if (!isSocket(path)) return;
   const probe = connect({ path });
   const refused = await new Promise<boolean>((resolve) => {
     probe.once('connect', () => resolve(false));
@@ -76,7 +79,16 @@ async function removeLeftover(path: string): Promise<void> {
     probe.setTimeout(probeMs, () => probe.destroy());
   });
   probe.destroy();
-  if (refused) await unlink(path);
+  if (refused) unlinkSync(path);
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return lstatSync(path).isSocket();
+  } catch {
+    // It is not there, or binding will say why it cannot be seen.
+    return false;
+  }
 }
 
 function addressOf(server: Server): string {

@@ -1,10 +1,9 @@
 // The listening sockets of the whole program: they belong to the primary, and outlive every worker and every reload.
+import { statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { findGroup, findUser } from '../config/accounts.ts';
 import type { ListenerConfiguration } from '../config/configuration.ts';
-import { ConfigurationError } from '../config/mistakes.ts';
-import { reasonOf } from '../config/source.ts';
 import { bind, permit, type SocketPermissions } from '../listener/bind.ts';
-import { findGroup, findUser } from './accounts.ts';
 
 /** Where a connection came in. */
 export interface Door {
@@ -37,13 +36,25 @@ class BoundDoor implements Door {
 export interface Change {
   /** Where each listener is bound, by name. */
   readonly addresses: ReadonlyMap<string, string>;
-  /** Uses them, and closes those that are not wanted any more. */
+  /**
+   * Uses them, and closes those that are not wanted any more.
+   *
+   * @throws {Error} of node:fs when the permissions of one that stays cannot be set; nothing has changed then
+   */
   commit(): void;
   /** Closes those that are new. */
   cancel(): void;
 }
 
-type Wanted = ReadonlyMap<string, { readonly name: string; readonly door: BoundDoor }>;
+/** A door as it shall be. */
+interface WantedDoor {
+  readonly name: string;
+  readonly door: BoundDoor;
+  /** What is to be set yet: the socket was there already. */
+  readonly permit?: { readonly path: string; readonly permissions: SocketPermissions };
+}
+
+type Wanted = ReadonlyMap<string, WantedDoor>;
 
 /** All doors. */
 export class Doors {
@@ -61,7 +72,7 @@ export class Doors {
    * @throws {Error} of node:net or node:fs when one cannot be bound; the others are closed again then
    */
   async prepare(listeners: readonly ListenerConfiguration[]): Promise<Change> {
-    const wanted = new Map<string, { readonly name: string; readonly door: BoundDoor }>();
+    const wanted = new Map<string, WantedDoor>();
     const opened: BoundDoor[] = [];
     const cancel = () => {
       for (const door of opened) door.close();
@@ -71,14 +82,19 @@ export class Doors {
         const { name, listen } = listener;
         const permissions = permissionsOf(listener);
         const key = keyOf(listener, wanted);
-        let door = this.#doors.get(key);
-        if (!door) {
-          door = await this.#open(listener, permissions);
+        const bound = this.#doors.get(key);
+        if (bound) {
+          const isPath = 'path' in listen;
+          wanted.set(key, {
+            name,
+            door: bound,
+            ...(isPath && { permit: { path: listen.path, permissions } }),
+          });
+        } else {
+          const door = await this.#open(listener, permissions);
           opened.push(door);
-        } else if ('path' in listen) {
-          await permit(listen.path, permissions);
+          wanted.set(key, { name, door });
         }
-        wanted.set(key, { name, door });
       }
     } catch (error) {
       cancel();
@@ -98,6 +114,7 @@ export class Doors {
   }
 
   #use(wanted: Wanted): void {
+    permitAll(wanted);
     for (const [key, door] of this.#doors) if (!wanted.has(key)) door.close();
     this.#doors = new Map([...wanted].map(([key, { door }]) => [key, door]));
     for (const { name, door } of wanted.values()) {
@@ -130,16 +147,29 @@ function keyOf({ listen }: ListenerConfiguration, taken: Wanted): string {
   return key;
 }
 
-/** @throws {ConfigurationError} for a user or a group that there is not */
-function permissionsOf({ name, socket = {} }: ListenerConfiguration): SocketPermissions {
+/** @throws {Error} for a user or a group that there is not */
+function permissionsOf({ socket = {} }: ListenerConfiguration): SocketPermissions {
   const { mode, owner, group } = socket;
+  return {
+    ...(mode !== undefined && { mode }),
+    ...(owner !== undefined && { owner: findUser(owner) }),
+    ...(group !== undefined && { group: findGroup(group) }),
+  };
+}
+
+/** All of them or none. */
+function permitAll(wanted: Wanted): void {
+  const undo: (() => void)[] = [];
   try {
-    return {
-      ...(mode !== undefined && { mode }),
-      ...(owner !== undefined && { owner: findUser(owner) }),
-      ...(group !== undefined && { group: findGroup(group) }),
-    };
+    for (const { permit: change } of wanted.values()) {
+      if (!change || Object.keys(change.permissions).length === 0) continue;
+      const { path, permissions } = change;
+      const { mode, uid, gid } = statSync(path);
+      undo.push(() => permit(path, { mode: mode & 0o777, owner: uid, group: gid }));
+      permit(path, permissions);
+    }
   } catch (error) {
-    throw new ConfigurationError([`listener ${name}: socket: ${reasonOf(error)}`]);
+    for (const one of undo) one();
+    throw error;
   }
 }

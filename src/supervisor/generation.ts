@@ -1,12 +1,11 @@
 // The workers of one configuration: started together, each replaced when it dies, ended together.
-import cluster from 'node:cluster';
-import { fileURLToPath } from 'node:url';
+import type { Account } from '../config/accounts.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { Ending } from '../listener/listener.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { MetricsSnapshot } from '../telemetry/metrics-total.ts';
-import type { Account } from './accounts.ts';
 import { Backoff } from './backoff.ts';
+import { forkAs } from './fork.ts';
 import type { SentConfiguration } from './messages.ts';
 import { type Exit, WorkerProcess } from './worker-process.ts';
 
@@ -29,11 +28,6 @@ export interface GenerationOptions {
   /** What a worker that is gone had counted. */
   gone(metrics: MetricsSnapshot): void;
 }
-
-/** The entry of a worker process: beside this file, under the same extension. */
-const entry = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url),
-);
 
 /** `start` once, `end` in the end. */
 export class Generation {
@@ -98,16 +92,8 @@ export class Generation {
 
   #fork(number: number): WorkerProcess {
     const { addresses, account, free, record } = this.#options;
-    cluster.setupPrimary({
-      exec: entry,
-      args: [],
-      serialization: 'advanced',
-      // What is left out here would stay as it was for the generation before.
-      uid: account?.uid ?? process.getuid?.() ?? 0,
-      gid: account?.gid ?? process.getgid?.() ?? 0,
-    });
     const worker = new WorkerProcess({
-      worker: cluster.fork(),
+      worker: forkAs('worker', account),
       number,
       start: { kind: 'start', number, configuration: this.#sent, addresses },
       free,

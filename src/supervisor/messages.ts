@@ -35,6 +35,8 @@ export type ToWorker =
     }
   /** Comes with a socket. `surplus`: one that has no place, and is refused. */
   | { readonly kind: 'connection'; readonly listener: string; readonly surplus: boolean }
+  /** Follows each connection: one that has not come before it is lost, for want of a descriptor. */
+  | { readonly kind: 'handed' }
   | { readonly kind: 'end'; readonly patienceMs: number; readonly graceMs: number }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** Whether anybody wants to hear of transactions. */
@@ -51,6 +53,8 @@ export type FromWorker =
    * given up their places, one entry for each.
    */
   | { readonly kind: 'connections'; readonly taken: boolean; readonly left: readonly string[] }
+  /** The connection it was given last did not reach it. */
+  | { readonly kind: 'missed' }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
   | { readonly kind: 'record'; readonly record: Readonly<Record<string, unknown>> }
   /** What it had counted before it ends. */

@@ -1,42 +1,142 @@
-// The HTTP server of the primary: metrics, health and status. Mail passes also where it cannot listen.
+// Keeps metrics, health and status served: by a process of its own, that is replaced when it dies. Mail passes also without it.
+import { isDeepStrictEqual } from 'node:util';
+import type { Account } from '../config/accounts.ts';
 import type { Configuration } from '../config/configuration.ts';
-import { type HttpServer, startHttp } from '../http/server.ts';
 import type { Log } from '../telemetry/log.ts';
+import type { LogOptions } from '../telemetry/log-options.ts';
 import type { Observatory } from '../telemetry/status.ts';
+import { Backoff } from './backoff.ts';
+import { forkAs } from './fork.ts';
+import { HttpProcess } from './http-process.ts';
 
-/** One server, or none. */
+/** What is to be served, and by whom. */
+export interface MonitorOptions {
+  readonly http: Configuration['http'];
+  /** Who serves it; default: who we are. */
+  readonly account: Account | undefined;
+  readonly log: LogOptions;
+}
+
+/** HTTP as another configuration wants it, served already; exactly one of the two functions is to be called. */
+export interface MonitorChange {
+  commit(): void;
+  cancel(): void;
+}
+
+/** One process, or none. */
 export class Monitor {
   readonly #observatory: Observatory;
-  #server: HttpServer | undefined;
-  #used = '';
+  readonly #log: Log;
+  #options: MonitorOptions | undefined;
+  #current: HttpProcess | undefined;
+  #next: HttpProcess | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #told = false;
 
-  constructor(observatory: Observatory) {
+  constructor(observatory: Observatory, log: Log) {
     this.#observatory = observatory;
+    this.#log = log;
   }
 
-  /** Listens as it is configured now; a server that would be the same stays. */
-  async use(http: Configuration['http'], log: Log): Promise<void> {
-    const wanted = JSON.stringify(http);
-    if (wanted === this.#used) return;
-    await this.close();
-    if (http === false) return;
+  /** Begins to serve; where that cannot be, it is told, and tried again. */
+  async start(options: MonitorOptions): Promise<void> {
+    this.#options = options;
+    await this.#run(options, new Backoff());
+  }
+
+  /**
+   * Starts what is wanted beside what is there; both may have the same address. What is wanted already is
+   * left alone, whether it can be had or is still tried.
+   *
+   * @throws {Error} when it cannot be served; nothing has changed then
+   */
+  async prepare(options: MonitorOptions): Promise<MonitorChange> {
+    if (isDeepStrictEqual(options, this.#options)) return { commit() {}, cancel() {} };
+    const next = this.#fork(options);
+    this.#next = next;
     try {
-      this.#server = await startHttp({
-        address: http,
-        token: http.token,
-        observatory: this.#observatory,
-        log,
-      });
-      this.#used = wanted;
-      log.info('http listening', { address: this.#server.address });
+      const address = await next?.ready;
+      return {
+        commit: () => this.#use(options, next, address),
+        cancel: () => {
+          this.#next = undefined;
+          next?.kill();
+        },
+      };
     } catch (error) {
-      log.error('no metrics, health and status: `http` cannot be served', { error });
+      this.#next = undefined;
+      throw error;
     }
   }
 
+  /** What is being prepared is not wanted any more. */
+  giveUp(): void {
+    this.#next?.kill();
+  }
+
   async close(): Promise<void> {
-    await this.#server?.close();
-    this.#server = undefined;
-    this.#used = '';
+    await this.#replaceBy(undefined);
+  }
+
+  #use(options: MonitorOptions, next: HttpProcess | undefined, address: string | undefined): void {
+    this.#options = options;
+    this.#next = undefined;
+    void this.#replaceBy(next);
+    if (next) this.#serves(options, next, address, new Backoff());
+  }
+
+  async #replaceBy(next: HttpProcess | undefined): Promise<void> {
+    clearTimeout(this.#timer);
+    const before = this.#current;
+    this.#current = next;
+    await before?.end();
+  }
+
+  async #run(options: MonitorOptions, backoff: Backoff): Promise<void> {
+    const started = this.#fork(options);
+    this.#current = started;
+    if (!started) return;
+    try {
+      this.#serves(options, started, await started.ready, backoff);
+    } catch (error) {
+      if (this.#current !== started) return;
+      // The same would be told every half minute.
+      if (!this.#told) this.#log.error('no metrics, health and status: `http` cannot be served', { error });
+      this.#told = true;
+      this.#runAgain(options, backoff, backoff.died(0));
+    }
+  }
+
+  #serves(
+    options: MonitorOptions,
+    started: HttpProcess,
+    address: string | undefined,
+    backoff: Backoff,
+  ): void {
+    this.#told = false;
+    this.#log.info('http listening', { address });
+    void started.exited.then(({ code, signal }) => {
+      if (this.#current !== started) return;
+      const delayMs = backoff.died(performance.now() - started.startedAt);
+      this.#log.error('http process died', {
+        pid: started.pid,
+        ...(signal === null ? { status: code } : { signal }),
+        replacedAfterMs: delayMs,
+      });
+      this.#runAgain(options, backoff, delayMs);
+    });
+  }
+
+  #runAgain(options: MonitorOptions, backoff: Backoff, delayMs: number): void {
+    this.#timer = setTimeout(() => void this.#run(options, backoff), delayMs);
+  }
+
+  #fork({ http, account, log }: MonitorOptions): HttpProcess | undefined {
+    if (http === false) return undefined;
+    return new HttpProcess({
+      worker: forkAs('http-worker', account),
+      start: { kind: 'start', http, log },
+      observatory: this.#observatory,
+    });
   }
 }

@@ -1,19 +1,18 @@
 // The primary process: owns the listening sockets and the workers, reloads, stops; mail itself never passes here.
-import { isDeepStrictEqual } from 'node:util';
+import { type Account, accountOf } from '../config/accounts.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { ConfigurationError } from '../config/mistakes.ts';
-import { reasonOf } from '../config/source.ts';
 import { describeDoor } from '../proxy.ts';
-import { createLog, type Log } from '../telemetry/log.ts';
+import type { CurrentLog } from '../telemetry/current-log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import type { Observatory } from '../telemetry/status.ts';
 import { version } from '../version.ts';
-import { type Account, findAccount, findGroup } from './accounts.ts';
 import { Dispatch } from './dispatch.ts';
 import { Doors } from './doors.ts';
 import { Generation } from './generation.ts';
-import { Monitor } from './monitor.ts';
+import { Monitor, type MonitorChange, type MonitorOptions } from './monitor.ts';
 import { Places } from './places.ts';
+import { logOf, warnOfRoot } from './privileges.ts';
 import { PutOff } from './put-off.ts';
 import { startFailure } from './start-failure.ts';
 import type { Systemd } from './systemd.ts';
@@ -27,7 +26,8 @@ export interface SupervisorOptions {
   readonly configuration: Configuration;
   /** @throws {ConfigurationError} */
   load(): Configuration;
-  readonly log: Log;
+  /** The primary's own; it is told when it is to be another one. */
+  readonly log: CurrentLog;
   readonly systemd: Systemd;
 }
 
@@ -41,7 +41,7 @@ export class Supervisor {
   readonly #metrics = new Metrics({ version, process: false });
   readonly #monitor: Monitor;
   readonly #retiring = new Set<Generation>();
-  #log: Log;
+  readonly #log: CurrentLog;
   #current: Generation | undefined;
   #next: Generation | undefined;
   #addresses: ReadonlyMap<string, string> = new Map();
@@ -82,7 +82,7 @@ export class Supervisor {
       },
       this.#metrics,
     );
-    this.#monitor = new Monitor(this.#observatory);
+    this.#monitor = new Monitor(this.#observatory, this.#log);
   }
 
   /** Where the listeners are bound, by name. */
@@ -103,6 +103,7 @@ export class Supervisor {
     const { configuration, systemd } = this.#options;
     warnOfRoot(configuration, this.#log);
     await this.#use(configuration);
+    await this.#monitor.start(monitorOf(configuration, accountOf(configuration)));
     await systemd.ready(this.#describe());
     this.#started = true;
     this.#reloadAgain();
@@ -130,6 +131,7 @@ export class Supervisor {
     this.#dispatch.close();
     this.#putOff.close();
     this.#next?.kill();
+    this.#monitor.giveUp();
     await this.#reloading;
     const graceMs = this.#current?.configuration.stopMs ?? 0;
     await Promise.all(this.#generations().map((generation) => generation.end({ patienceMs: 0, graceMs })));
@@ -187,45 +189,49 @@ export class Supervisor {
     }
   }
 
-  /** Starts a generation; when it serves, the one before it retires. */
+  /**
+   * Starts a generation; when it serves, the one before it retires.
+   *
+   * @throws {Error} when there is anything in it that cannot be had; nothing has changed then
+   */
   async #use(configuration: Configuration): Promise<void> {
     const account = accountOf(configuration);
     const change = await this.#doors.prepare(configuration.listeners);
     const generation = this.#build(configuration, change.addresses, account);
+    const before = this.#current;
+    let monitored: MonitorChange | undefined;
     this.#next = generation;
     try {
-      if (this.#stopping) throw new Error('Postern is stopping');
+      this.#beRunning();
       await generation.start();
+      this.#beRunning();
+      // At the start mail comes first.
+      if (before) monitored = await this.#monitor.prepare(monitorOf(configuration, account));
+      this.#beRunning();
+      change.commit();
     } catch (error) {
       change.cancel();
+      monitored?.cancel();
+      generation.kill();
       throw error;
     } finally {
       this.#next = undefined;
     }
-    if (this.#stopping) {
-      change.cancel();
-      generation.kill();
-      return;
-    }
-    const before = this.#current;
     this.#current = generation;
-    change.commit();
     this.#addresses = change.addresses;
-    if (before) {
-      this.#useLog(before.configuration, configuration);
-      this.#retire(before);
-    }
+    this.#log.use(logOf(configuration, account));
+    if (before) this.#retire(before);
     this.#countWorkers();
     this.#dispatch.serve();
     for (const listener of configuration.listeners) {
       this.#log.info('listening', describeDoor(listener, this.#addresses.get(listener.name)));
     }
-    await this.#monitor.use(configuration.http, this.#log);
+    monitored?.commit();
   }
 
-  /** The same log stays: another one would open its file again. */
-  #useLog(before: Configuration, now: Configuration): void {
-    if (!isDeepStrictEqual(before.log, now.log)) this.#log = createLog(now.log);
+  /** @throws {Error} when whoever starts something has been overtaken by a signal */
+  #beRunning(): void {
+    if (this.#stopping) throw new Error('Postern is stopping');
   }
 
   #build(
@@ -276,19 +282,6 @@ export class Supervisor {
   }
 }
 
-/** Who the workers shall run as; only root can become somebody else. */
-function accountOf({ user, group }: Configuration): Account | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  try {
-    if (user !== undefined) return findAccount(user, group);
-    return group === undefined ? undefined : { uid: 0, gid: findGroup(group) };
-  } catch (error) {
-    throw new ConfigurationError([`user: ${reasonOf(error)}`]);
-  }
-}
-
-function warnOfRoot({ user }: Configuration, log: Log): void {
-  const isRoot = process.getuid?.() === 0;
-  if (isRoot && user === undefined) log.warn('running as root: name a `user` in the configuration');
-  if (!isRoot && user !== undefined) log.debug('not started as root: `user` means nothing', { user });
+function monitorOf({ http, log }: Configuration, account: Account | undefined): MonitorOptions {
+  return { http, account, log };
 }

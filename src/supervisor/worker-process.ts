@@ -30,6 +30,8 @@ const answerMs = 2000;
 const lateMs = 5000;
 /** Nobody asks so much at the same time, but of a worker that does not answer. */
 const mostQuestions = 1000;
+/** A worker that has no descriptor left gets no connection for so long. */
+const restMs = 1000;
 
 /** A worker. It belongs to its generation, which waits for `exited`. */
 export class WorkerProcess {
@@ -43,7 +45,10 @@ export class WorkerProcess {
   readonly #questions = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>();
   readonly #startTimer: NodeJS.Timeout;
   #killTimer: NodeJS.Timeout | undefined;
-  #state: 'starting' | 'idle' | 'handing' | 'ending' | 'gone' = 'starting';
+  #restTimer: NodeJS.Timeout | undefined;
+  #state: 'starting' | 'idle' | 'handing' | 'resting' | 'ending' | 'gone' = 'starting';
+  /** What it is given. Ours too until it has it: what is on its way to a process that dies would stay open for ever. */
+  #handed: { readonly listener: string; readonly socket: Socket; readonly surplus: boolean } | undefined;
   /** Connections by listener, those on their way included. */
   #places = new Map<string, number>();
   #lastQuestion = 0;
@@ -89,7 +94,8 @@ export class WorkerProcess {
 
   /** Whether it can take a connection now: one at a time, so that none waits behind one that is stuck. */
   get free(): boolean {
-    return this.#state === 'idle';
+    // Between the end of its channel and the news of its exit, whatever it is handed would be lost.
+    return this.#state === 'idle' && this.#options.worker.isConnected();
   }
 
   /** What it had counted when it was asked last. */
@@ -104,8 +110,10 @@ export class WorkerProcess {
    */
   hand(listener: string, socket: Socket, surplus: boolean): void {
     this.#state = 'handing';
+    this.#handed = { listener, socket, surplus };
     if (!surplus) this.#count(listener, 1);
     this.#send({ kind: 'connection', listener, surplus }, socket);
+    this.#send({ kind: 'handed' });
   }
 
   /** @returns undefined: it did not answer in time */
@@ -156,7 +164,7 @@ export class WorkerProcess {
   #send(message: ToWorker, socket?: Socket): void {
     const { worker } = this.#options;
     // A closed channel: the exit is heard of by itself.
-    worker.send(message, socket, () => undefined);
+    worker.send(message, socket, { keepOpen: true }, () => undefined);
   }
 
   #hear(message: FromWorker): void {
@@ -175,8 +183,12 @@ export class WorkerProcess {
         break;
       case 'connections':
         for (const listener of message.left) this.#count(listener, -1);
+        if (message.taken) this.#letGo();
         if (message.taken && this.#state === 'handing') this.#state = 'idle';
         this.#options.free();
+        break;
+      case 'missed':
+        this.#missed();
         break;
       case 'answer':
         this.#questions.get(message.id)?.(message.answer);
@@ -188,6 +200,23 @@ export class WorkerProcess {
         this.#lastMetrics = message.metrics;
         break;
     }
+  }
+
+  /** Closes the socket here; where the worker has it, it is open there. */
+  #letGo(): void {
+    this.#handed?.socket.destroy();
+    this.#handed = undefined;
+  }
+
+  #missed(): void {
+    if (this.#handed && !this.#handed.surplus) this.#count(this.#handed.listener, -1);
+    this.#letGo();
+    if (this.#state !== 'handing') return;
+    this.#state = 'resting';
+    this.#restTimer = setTimeout(() => {
+      if (this.#state === 'resting') this.#state = 'idle';
+      this.#options.free();
+    }, restMs);
   }
 
   #count(listener: string, change: number): void {
@@ -202,6 +231,8 @@ export class WorkerProcess {
     this.#places.clear();
     clearTimeout(this.#startTimer);
     clearTimeout(this.#killTimer);
+    clearTimeout(this.#restTimer);
+    this.#letGo();
     this.#ready.reject(error);
     for (const answer of this.#questions.values()) answer(undefined);
   }

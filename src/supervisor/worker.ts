@@ -29,6 +29,8 @@ class RunningWorker {
   readonly #observatory: LocalObservatory;
   #following = new AbortController();
   #records = 0;
+  /** Whether the connection that is spoken of has come. */
+  #arrived = false;
   #left: string[] = [];
   #leftTimer: NodeJS.Immediate | undefined;
   #ending: Promise<void> | undefined;
@@ -49,7 +51,12 @@ class RunningWorker {
   hear(message: Exclude<ToWorker, { kind: 'start' }>, socket: unknown): void {
     switch (message.kind) {
       case 'connection':
+        this.#arrived = true;
         this.#accept(message, socket);
+        break;
+      case 'handed':
+        if (!this.#arrived) tell({ kind: 'missed' });
+        this.#arrived = false;
         break;
       case 'end':
         this.end(message);

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import type { Writable } from 'node:stream';
 import winston from 'winston';
+import type { FileOwner } from './log-file.ts';
 import { lineWriter, syslogWriter } from './log-line.ts';
 import type { LogLevel, LogOptions } from './log-options.ts';
 import { openOutput } from './log-output.ts';
@@ -18,6 +19,20 @@ export interface Log {
   debug(event: string, fields?: LogFields): void;
 }
 
+/** A log with an output of its own. */
+export interface OpenLog extends Log {
+  /** What was told still goes out; what is told afterwards does not. */
+  close(): void;
+}
+
+/** How and where a log tells. */
+export interface OpenLogOptions extends LogOptions {
+  /** Where lines go instead of the output. */
+  readonly stream?: Writable;
+  /** Whose the output's file is, when root makes it for others. Default: who we are. */
+  readonly owner?: FileOwner;
+}
+
 /** A log that tells nothing. */
 export const silentLog: Log = { error() {}, warn() {}, info() {}, debug() {} };
 
@@ -28,12 +43,12 @@ const mostWaitBytes = 4 * 1024 * 1024;
 /**
  * A log. Nobody ever waits for it: where its output does not take lines as fast as they come, they are
  * dropped and counted, those of warnings last.
- *
- * @param options.stream where lines go instead of the output
  */
-export function createLog(options: LogOptions & { readonly stream?: Writable }): Log {
-  const { level, format, output = { kind: 'stdout' } } = options;
-  const stream = options.stream ?? openOutput(output, (text) => process.stderr.write(text));
+export function createLog(options: OpenLogOptions): OpenLog {
+  const { level, format, output = { kind: 'stdout' }, owner } = options;
+  const { stream, close } = options.stream
+    ? { stream: options.stream, close: () => undefined }
+    : openOutput(output, (text) => process.stderr.write(text), owner);
   const writeLine = output.kind === 'syslog' ? syslogWriter(format, hostname()) : lineWriter(format);
   const masker = new Masker(options.privacy ?? 'none');
   const logger = winston.createLogger({
@@ -63,7 +78,17 @@ export function createLog(options: LogOptions & { readonly stream?: Writable }):
       write(of, event, fields);
     };
   };
-  return { error: tell('error'), warn: tell('warn'), info: tell('info'), debug: tell('debug') };
+  return {
+    error: tell('error'),
+    warn: tell('warn'),
+    info: tell('info'),
+    debug: tell('debug'),
+    close: () => {
+      logger.silent = true;
+      logger.close();
+      close();
+    },
+  };
 }
 
 /** What cannot be masked is not told. */

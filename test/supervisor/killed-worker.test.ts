@@ -1,6 +1,9 @@
 // A worker that dies: nothing is lost, the others go on, and another one takes its place.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
+import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { beginContent, finish, Load, missing } from './support/load.ts';
 import { isRunning, Served } from './support/served.ts';
@@ -64,4 +67,31 @@ test('when the primary is killed, the workers end after their transactions', asy
   assert.match((await client.line()) ?? '', /^421 /);
   await served.until(() => !workers.some(isRunning));
   assert.deepEqual(missing(['orphan'], downstream), []);
+});
+
+test('a connection on its way to a worker that is killed is closed, not kept for ever', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }], { workers: 1 });
+  const [victim = 0] = served.workers();
+  process.kill(victim, 'SIGSTOP');
+  const before = served.descriptors();
+  using client = await RawClient.connect(served.port());
+  await served.until(() => served.descriptors() > before);
+  process.kill(victim, 'SIGKILL');
+  assert.equal(await client.line(), undefined);
+});
+
+test('a worker without descriptors gets its connections again when it has some', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }], { workers: 1 });
+  const [worker = 0] = served.workers();
+  const limit = (descriptors: number) =>
+    execFileSync('prlimit', ['--pid', String(worker), `--nofile=${descriptors}:`]);
+  limit(readdirSync(`/proc/${worker}/fd`).length);
+  using lost = await RawClient.connect(served.port());
+  assert.equal(await lost.line(), undefined);
+  limit(1024);
+  using client = await beginContent(served.port());
+  await finish(client, 'after');
+  assert.deepEqual(missing(['after'], downstream), []);
 });

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { deserialize, serialize } from 'node:v8';
+import { findAccount, findGroup, findUser } from '../../src/config/accounts.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { SpoolBudget } from '../../src/message/budget.ts';
 import { Spool, SpoolError } from '../../src/message/spool.ts';
-import { findAccount, findGroup, findUser } from '../../src/supervisor/accounts.ts';
 import { Backoff } from '../../src/supervisor/backoff.ts';
 import { shareOf } from '../../src/supervisor/shares.ts';
 

@@ -59,7 +59,7 @@ test('while a file cannot be written lines go elsewhere, with one word of why; w
   const path = join(folder, 'sub', 'postern.log');
   const pass = clock(t);
   const complaints: string[] = [];
-  const stream = openOutput({ kind: 'file', path }, (text) => complaints.push(text));
+  const { stream } = openOutput({ kind: 'file', path }, (text) => complaints.push(text));
   const log = createLog({ level: 'info', format: 'json', stream });
   log.info('one');
   pass(1001);

@@ -1,7 +1,7 @@
 // Postern as an administrator runs it: `postern serve` with a file, its log read, its workers known.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -66,6 +66,11 @@ export class Served implements AsyncDisposable {
     return this.#announced;
   }
 
+  /** What it has written to standard error. */
+  get stderr(): string {
+    return this.#stderr;
+  }
+
   /** Where a listener is bound, as the log said last. */
   port(listener = 'in'): { host: string; port: number } {
     const address = String(this.of('listening').findLast((event) => event.listener === listener)?.address);
@@ -85,6 +90,18 @@ export class Served implements AsyncDisposable {
   /** How many descriptors the primary has open. */
   descriptors(): number {
     return readdirSync(`/proc/${this.pid}/fd`).length;
+  }
+
+  /** Whether the primary has a file open. */
+  hasOpen(path: string): boolean {
+    return readdirSync(`/proc/${this.pid}/fd`).some((fd) => {
+      try {
+        return readlinkSync(`/proc/${this.pid}/fd/${fd}`) === path;
+      } catch {
+        // It was closed meanwhile.
+        return false;
+      }
+    });
   }
 
   signal(name: NodeJS.Signals): void {

@@ -1,0 +1,25 @@
+// Starts a process of ours beside the primary: as who it shall be from its first moment, with no other groups.
+import cluster, { type Worker } from 'node:cluster';
+import { fileURLToPath } from 'node:url';
+import type { Account } from '../config/accounts.ts';
+
+// A socket that one of them listens on is bound here, and connections are accepted there: the other way of
+// node:cluster, by which they pass through here, loses those that are on their way to a process that ends.
+cluster.schedulingPolicy = cluster.SCHED_NONE;
+
+/** What such a process does: the file beside this one that it begins with. */
+export type Entry = 'worker' | 'http-worker';
+
+/** @param account who it runs as; default: who we are */
+export function forkAs(entry: Entry, account: Account | undefined): Worker {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  cluster.setupPrimary({
+    exec: fileURLToPath(new URL(`./${entry}.${extension}`, import.meta.url)),
+    args: [],
+    serialization: 'advanced',
+    // What is left out here would stay as it was for the process before. Root's other groups are dropped by it as well.
+    uid: account?.uid ?? process.getuid?.() ?? 0,
+    gid: account?.gid ?? process.getgid?.() ?? 0,
+  });
+  return cluster.fork();
+}
