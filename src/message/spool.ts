@@ -1,4 +1,4 @@
-// The spool: one message's bytes, in memory up to a limit and beyond it in an unlinked temporary file.
+// The spool: one message's bytes, in memory up to a limit and beyond it in a temporary file without a name.
 import { randomBytes } from 'node:crypto';
 import { constants, type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,6 +17,15 @@ export interface SpoolOptions {
 export class SpoolError extends Error {
   override readonly name = 'SpoolError';
 }
+
+/**
+ * O_TMPFILE of open(2), which node:fs does not name: with a name, however short its life, a process that is
+ * killed can leave a file behind. Undefined: the system has no such files.
+ */
+const nameless =
+  process.platform === 'linux' && (process.arch === 'x64' || process.arch === 'arm64')
+    ? 0o20000000 | constants.O_DIRECTORY
+    : undefined;
 
 /** What is read from and written to the file at a time. */
 const pieceBytes = 64 * 1024;
@@ -43,7 +52,6 @@ export class Spool {
   /** Block being filled: the last of the pieces is its used part. */
   #block: Buffer | undefined;
   #blockUsed = 0;
-  #path: string;
   #file: FileHandle | undefined;
   #fileBytes = 0;
   /** Writes in order: each waits for the one before it, and fails when that failed. */
@@ -52,7 +60,6 @@ export class Spool {
 
   constructor(options: SpoolOptions) {
     this.#options = options;
-    this.#path = options.directory;
   }
 
   /** How many bytes were appended. */
@@ -137,12 +144,21 @@ export class Spool {
     }
   }
 
-  /** Makes the file and removes its name at once: no crash leaves a message lying about. */
+  /** Makes a file without a name, or removes its name at once: no crash leaves a message lying about. */
   async #open(): Promise<FileHandle> {
-    this.#path = join(this.#options.directory, `postern-${randomBytes(12).toString('hex')}`);
-    const file = await open(this.#path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
+    if (nameless !== undefined) {
+      try {
+        return await open(this.#options.directory, nameless | constants.O_RDWR, 0o600);
+      } catch (error) {
+        // EISDIR is a kernel's answer, EOPNOTSUPP a file system's, that knows no such files.
+        const code = error instanceof Error && 'code' in error ? error.code : undefined;
+        if (code !== 'EISDIR' && code !== 'EOPNOTSUPP') throw error;
+      }
+    }
+    const path = join(this.#options.directory, `postern-${randomBytes(12).toString('hex')}`);
+    const file = await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
     try {
-      await unlink(this.#path);
+      await unlink(path);
     } catch (error) {
       await file.close();
       throw error;
@@ -185,7 +201,7 @@ export class Spool {
 
   #error(what: string, cause: unknown): SpoolError {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    return new SpoolError(`spool file ${this.#path} ${what}: ${reason}`, { cause });
+    return new SpoolError(`spool file in ${this.#options.directory} ${what}: ${reason}`, { cause });
   }
 
   /** Gives memory and file back, after the write that is under way; may be called again. */
