@@ -199,6 +199,8 @@ export class Supervisor {
     const change = await this.#doors.prepare(configuration.listeners);
     const generation = this.#build(configuration, change.addresses, account);
     const before = this.#current;
+    // Where only root can make the log's file, it is to be there before those who write it.
+    const told = before && this.#log.prepare(logOf(configuration, account));
     let monitored: MonitorChange | undefined;
     this.#next = generation;
     try {
@@ -212,6 +214,7 @@ export class Supervisor {
     } catch (error) {
       change.cancel();
       monitored?.cancel();
+      told?.cancel();
       generation.kill();
       throw error;
     } finally {
@@ -219,7 +222,7 @@ export class Supervisor {
     }
     this.#current = generation;
     this.#addresses = change.addresses;
-    this.#log.use(logOf(configuration, account));
+    told?.commit();
     if (before) this.#retire(before);
     this.#countWorkers();
     this.#dispatch.serve();
