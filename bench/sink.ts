@@ -3,7 +3,8 @@
 //   node bench/sink.ts '{"protocol": "smtp", "ledger": "/tmp/stored"}'
 //
 // Says where it listens in its first line on stdout. Every line on stdin is a command that is answered by a
-// line: `totals`, `reset` (totals begin again at zero), or a JSON object that changes its behaviour.
+// line: `totals`, `reset` (totals begin again at zero), `ledger FILE` (what is stored from now on is written there),
+// or a JSON object that changes its behaviour.
 // It ends with its stdin.
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -15,7 +16,7 @@ import { type Behaviour, behaviourSchema, sinkSchema } from './sink/plan.ts';
 const { port, ledger: path, protocol, ...rest } = sinkSchema.parse(JSON.parse(process.argv[2] ?? '{}'));
 let behaviour: Behaviour = rest;
 let turns = new Map<object, number>();
-const ledger = path === undefined ? undefined : new LedgerFile(path);
+let ledger = path === undefined ? undefined : new LedgerFile(path);
 const sockets = new Set<Socket>();
 
 function zero() {
@@ -65,6 +66,11 @@ for await (const line of heard()) {
     say({ ...totals, open: sockets.size, cpuMs: (user + system) / 1000 });
   } else if (line === 'reset') {
     totals = zero();
+    say({});
+  } else if (line.startsWith('ledger ')) {
+    const before = ledger;
+    ledger = new LedgerFile(line.slice('ledger '.length));
+    await before?.close();
     say({});
   } else {
     behaviour = behaviourSchema.parse(JSON.parse(line));

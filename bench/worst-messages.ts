@@ -1,6 +1,6 @@
 // What hostile messages cost: CPU of each against that of an ordinary signed message of the same size.
 //
-//   node bench/worst-messages.ts
+//   npm run bench:worst
 //
 // The exit status is 1 when one costs more than 20 times as much.
 import { Authentication } from '../src/authentication/authentication.ts';

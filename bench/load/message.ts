@@ -8,8 +8,16 @@ export interface WireMessage {
   readonly digest: string;
 }
 
-/** @param file a message; bare LF becomes CRLF */
+const known = new Map<string, WireMessage>();
+
+/** @param file a message, read once in a process's life; bare LF becomes CRLF */
 export function readMessage(file: string): WireMessage {
+  const message = known.get(file) ?? read(file);
+  known.set(file, message);
+  return message;
+}
+
+function read(file: string): WireMessage {
   const text = readFileSync(file, 'latin1');
   const lines = text.replace(/\r?\n/g, '\r\n').replace(/(^|\r\n)\./g, '$1..');
   const content = Buffer.from(lines.endsWith('\r\n') ? lines : `${lines}\r\n`, 'latin1');

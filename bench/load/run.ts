@@ -15,6 +15,11 @@ export interface RunResult extends Summary {
 }
 
 const errorsKept = 10;
+/**
+ * Connections that wait for their greeting at the same time. What does not fit into the other side's backlog
+ * is dropped without a word there, and would wait for ever here.
+ */
+const openingAtOnce = 100;
 /** Before another connection takes the place of one that failed. */
 const reconnectMs = 50;
 
@@ -34,6 +39,7 @@ export class Run implements Owner {
   #sent = 0;
   #slots: number;
   #greeted = 0;
+  #opened = 0;
   #connectionsFailed = 0;
   #stopped = false;
 
@@ -48,7 +54,7 @@ export class Run implements Owner {
 
   /** Resolves when every message has been answered and every connection is closed. */
   async result(): Promise<RunResult> {
-    for (let i = 0; i < this.#plan.connections; i++) new LoadConnection(this.#plan, this);
+    for (let i = 0; i < openingAtOnce; i++) this.#open();
     const { interval } = this.#plan;
     const ticking = interval === null ? undefined : setInterval(() => this.#report(), interval * 1000);
     if (!this.#plan.waitForGo) this.go();
@@ -80,6 +86,7 @@ export class Run implements Owner {
 
   idle(connection: LoadConnection): void {
     this.#resting.push(connection);
+    this.#open();
     if (this.#began !== undefined) this.#feed();
     else {
       this.#greeted++;
@@ -105,12 +112,20 @@ export class Run implements Owner {
     if (error !== undefined) {
       this.#connectionsFailed++;
       this.#note(error);
+      this.#open();
       if (this.#began === undefined) this.#tellConnected();
     }
     const again =
       error === undefined ? this.#plan.connectionPerMessage : this.#plan.onFailure === 'reconnect';
     if (again && !this.#over()) setTimeout(() => this.#replace(), error === undefined ? 0 : reconnectMs);
     else if (--this.#slots === 0) this.#finish();
+  }
+
+  /** One more of those that belong to the run from its beginning. */
+  #open(): void {
+    if (this.#opened === this.#plan.connections) return;
+    this.#opened++;
+    new LoadConnection(this.#plan, this);
   }
 
   #replace(): void {

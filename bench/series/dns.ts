@@ -1,0 +1,66 @@
+// Names from a real name server on loopback: with everything cached, and with nothing ever cached.
+import { Child } from '../site/child.ts';
+import type { Site } from '../site/site.ts';
+import { startWarm, wayThrough } from '../site/warm.ts';
+import { median, medianRatio } from '../statistics.ts';
+
+export interface DnsCell {
+  readonly names: 'zone file' | 'name server, warm' | 'name server, cold';
+  readonly connections: number;
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly cpuMs: number;
+  /** CPU per message against a bare call of authenticate() with the zone file. */
+  readonly cpuToBare: number;
+}
+
+const size = '10KB';
+const mode = 'after';
+
+/** @returns a row for each kind of names and each concurrency */
+export async function runDns(
+  site: Site,
+  options: { readonly connections: readonly number[]; readonly seconds: number; readonly rounds: number },
+): Promise<readonly DnsCell[]> {
+  await using server = new Child('yardsticks/name-server.ts', site.material.zoneFile);
+  const { address } = await server.hear<{ address: string }>();
+  const servers = [address];
+  await using zone = await startWarm(site, 'all');
+  await using warm = await startWarm(site, 'all', { dns: { servers } });
+  // An answer that is kept for no longer than it takes to read it is asked for by every message.
+  await using cold = await startWarm(site, 'all', {
+    dns: { servers, cache: { maxAge: '1ms', failureAge: '1ms' } },
+  });
+  const kinds = [
+    ['zone file', wayThrough(zone)],
+    ['name server, warm', wayThrough(warm)],
+    ['name server, cold', wayThrough(cold)],
+  ] as const;
+  const cells: DnsCell[] = [];
+  for (const connections of options.connections) {
+    const bare: number[] = [];
+    const measured = kinds.map(() => [] as Awaited<ReturnType<Site['measure']>>[]);
+    for (let round = 0; round < options.rounds; round++) {
+      bare.push((await site.bare(size, options.seconds)).cpuMs);
+      for (const [i, [, way]] of kinds.entries()) {
+        const traffic = { size, connections, mode, seconds: options.seconds } as const;
+        measured[i]?.push(await site.measure(way, traffic));
+      }
+    }
+    for (const [i, [names]] of kinds.entries()) {
+      const all = measured[i] ?? [];
+      const cpu = all.map((each) => each.cpuMsPerMessage);
+      cells.push({
+        names,
+        connections,
+        perSecond: median(all.map((each) => each.perSecond)),
+        p50: median(all.map((each) => each.latencyMs.p50)),
+        p99: median(all.map((each) => each.latencyMs.p99)),
+        cpuMs: median(cpu),
+        cpuToBare: medianRatio(cpu, bare),
+      });
+    }
+  }
+  return cells;
+}

@@ -1,0 +1,113 @@
+// The large table: every size with every concurrency, with and without checks, before and after the queue, beside the yardsticks.
+import { type Size, sizes } from '../site/material.ts';
+import type { Mode } from '../site/postern.ts';
+import type { Bare, Measured, Site, Way } from '../site/site.ts';
+import { startWarm, wayThrough } from '../site/warm.ts';
+import { median, medianRatio } from '../statistics.ts';
+
+export interface MatrixOptions {
+  readonly sizes: readonly Size[];
+  readonly connections: readonly number[];
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly progress: (text: string) => void;
+}
+
+/** A row of the table. */
+export interface Cell {
+  readonly size: Size;
+  readonly connections: number;
+  readonly mode: Mode;
+  readonly way: 'straight' | 'relay' | 'pass' | 'all';
+  readonly perSecond: number;
+  readonly megabytesPerSecond: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  /** Of Postern or the relay alone. */
+  readonly cpuMs: number;
+  readonly residentMB: number;
+  /** CPU per message against the relay's, and against a bare call of authenticate(). */
+  readonly cpuToRelay: number;
+  readonly cpuToBare: number;
+  /** Messages per second against straight into the sink. */
+  readonly throughputToStraight: number;
+}
+
+const ways = ['straight', 'relay', 'pass', 'all'] as const;
+const modes = ['after', 'before'] as const;
+/** More than this at work at the same time is measured once. */
+const heavyBytes = 200e6;
+/** A size's own code is compiled before it is measured. */
+const warmUpSeconds = 0.3;
+
+type Slice = Readonly<Record<(typeof ways)[number], Measured>>;
+
+/** @returns the cells, in the order of the table */
+export async function runMatrix(site: Site, options: MatrixOptions): Promise<readonly Cell[]> {
+  await using pass = await startWarm(site, 'pass');
+  await using all = await startWarm(site, 'all');
+  const through: Record<(typeof ways)[number], Way> = {
+    ...site.yardsticks,
+    pass: wayThrough(pass),
+    all: wayThrough(all),
+  };
+  const cells: Cell[] = [];
+  for (const size of options.sizes) {
+    for (const connections of options.connections) {
+      const rounds = sizes[size] * connections > heavyBytes ? 1 : options.rounds;
+      const bare: Bare[] = [];
+      const slices: Record<Mode, Slice[]> = { after: [], before: [] };
+      for (const way of ['pass', 'all'] as const) {
+        await site.measure(through[way], { size, connections, mode: 'after', seconds: warmUpSeconds });
+      }
+      // Side by side, round by round: what disturbs the machine disturbs all of them.
+      for (let round = 0; round < rounds; round++) {
+        bare.push(await site.bare(size, options.seconds));
+        for (const mode of modes) {
+          const slice: Partial<Record<(typeof ways)[number], Measured>> = {};
+          for (const way of ways) {
+            const { seconds } = options;
+            slice[way] = await site.measure(through[way], { size, connections, mode, seconds });
+          }
+          slices[mode].push(slice as Slice);
+        }
+      }
+      for (const mode of modes) {
+        for (const way of ways) cells.push(summarize({ size, connections, mode, way }, slices[mode], bare));
+      }
+      options.progress(`${size} × ${connections}`);
+    }
+  }
+  return cells;
+}
+
+function summarize(
+  key: Pick<Cell, 'size' | 'connections' | 'mode' | 'way'>,
+  slices: readonly Slice[],
+  bare: readonly Bare[],
+): Cell {
+  const of = (way: Cell['way'], value: (measured: Measured) => number) =>
+    slices.map((slice) => value(slice[way]));
+  const ours = (value: (measured: Measured) => number) => of(key.way, value);
+  const cpu = (measured: Measured) => measured.cpuMsPerMessage;
+  return {
+    ...key,
+    perSecond: median(ours((each) => each.perSecond)),
+    megabytesPerSecond: median(ours((each) => each.bytesPerSecond)) / 1e6,
+    p50: median(ours((each) => each.latencyMs.p50)),
+    p95: median(ours((each) => each.latencyMs.p95)),
+    p99: median(ours((each) => each.latencyMs.p99)),
+    cpuMs: median(ours(cpu)),
+    residentMB: median(ours((each) => each.residentBytes)) / 1e6,
+    cpuToRelay: medianRatio(ours(cpu), of('relay', cpu)),
+    cpuToBare: medianRatio(
+      ours(cpu),
+      bare.map(({ cpuMs }) => cpuMs),
+    ),
+    throughputToStraight: medianRatio(
+      ours((each) => each.perSecond),
+      of('straight', (each) => each.perSecond),
+    ),
+  };
+}

@@ -1,0 +1,165 @@
+// Everything that a benchmark needs, running: messages, sink, load generator, yardsticks; and one measurement with it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { agrees, compareLedgers, readLedger } from '../ledger.ts';
+import type { RunResult } from '../load/run.ts';
+import { Child } from './child.ts';
+import { Material, type Size, xforward } from './material.ts';
+import type { Mode } from './postern.ts';
+import { cpuMs, residentBytes } from './processes.ts';
+
+/** Something that mail can be sent through, and what it has used so far; the sink itself uses nothing that counts. */
+export interface Way {
+  readonly address: (mode: Mode) => string;
+  readonly usage: () => { readonly cpuMs: number; readonly residentBytes: number };
+}
+
+/** What is sent. */
+export interface Traffic {
+  readonly size: Size;
+  readonly connections: number;
+  readonly mode: Mode;
+  /** No message is begun after this time. */
+  readonly seconds?: number;
+  /** Messages altogether. */
+  readonly count?: number;
+}
+
+/** One measurement. */
+export interface Measured {
+  readonly perSecond: number;
+  readonly bytesPerSecond: number;
+  readonly messages: number;
+  readonly refused: number;
+  readonly latencyMs: RunResult['latencyMs'];
+  readonly cpuMsPerMessage: number;
+  readonly residentBytes: number;
+}
+
+/** What a call of mailauth's authenticate() costs. */
+export interface Bare {
+  readonly calls: number;
+  readonly wallMs: number;
+  readonly p50Ms: number;
+  readonly cpuMs: number;
+}
+
+export interface SinkTotals {
+  readonly messages: number;
+  readonly above: string;
+}
+
+export class Site implements AsyncDisposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'postern-bench-'));
+  readonly material = new Material(this.directory);
+  readonly #children = new AsyncDisposableStack();
+  readonly sink = this.#children.use(new Child('sink.ts'));
+  readonly load = this.#children.use(new Child('load.ts'));
+  readonly #bare = this.#children.use(new Child('yardsticks/bare-authenticate.ts', this.material.zoneFile));
+  #sinkPort = 0;
+  #slices = 0;
+  #straight: Way | undefined;
+  #relay: Way | undefined;
+
+  static async start(): Promise<Site> {
+    const site = new Site();
+    try {
+      await site.#start();
+      return site;
+    } catch (error) {
+      await site[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { listening } = await this.sink.hear<{ listening: number }>();
+    this.#sinkPort = listening;
+    await this.#bare.hear();
+    const relay = this.#children.use(new Child('yardsticks/fewest-lines-relay.ts', String(listening)));
+    const { listening: relayPort } = await relay.hear<{ listening: number }>();
+    this.#straight = {
+      address: () => `127.0.0.1:${listening}`,
+      usage: () => ({ cpuMs: 0, residentBytes: 0 }),
+    };
+    this.#relay = {
+      address: () => `127.0.0.1:${relayPort}`,
+      usage: () => ({ cpuMs: cpuMs(relay.pid), residentBytes: residentBytes(relay.pid) }),
+    };
+  }
+
+  get sinkPort(): number {
+    return this.#sinkPort;
+  }
+
+  /** The load generator into the sink, and through the relay of the fewest lines. */
+  get yardsticks(): { readonly straight: Way; readonly relay: Way } {
+    if (!this.#straight || !this.#relay) throw new Error('not started');
+    return { straight: this.#straight, relay: this.#relay };
+  }
+
+  async bare(size: Size, seconds: number): Promise<Bare> {
+    return this.#bare.ask({ file: await this.material.message(size), seconds });
+  }
+
+  /** What the load generator is told for this traffic, besides how long. */
+  async plan(way: Way, { size, connections, mode }: Pick<Traffic, 'size' | 'connections' | 'mode'>) {
+    return {
+      to: way.address(mode),
+      messages: [await this.material.message(size)],
+      connections,
+      // smtpd(8) before the queue: a connection and a conversation for each message.
+      connectionPerMessage: mode === 'before',
+      pipelining: mode === 'after',
+      xforward,
+      patience: 300,
+      waitForGo: true,
+    };
+  }
+
+  /**
+   * Sends and measures.
+   *
+   * @throws {Error} when a reply was missing, or the ledgers differ: then its speed says nothing
+   */
+  async measure(way: Way, traffic: Traffic): Promise<Measured> {
+    const name = `s${++this.#slices}`;
+    const sent = join(this.directory, `${name}.sent`);
+    const stored = join(this.directory, `${name}.stored`);
+    await this.sink.ask(`ledger ${stored}`);
+    const { count = null, seconds = null } = traffic;
+    this.load.tell({ ...(await this.plan(way, traffic)), idPrefix: name, ledger: sent, count, seconds });
+    await this.load.hear();
+    const before = way.usage();
+    const result = await this.load.ask<RunResult>('go');
+    const after = way.usage();
+    await this.sink.ask('totals');
+    await this.#compare(sent, stored, result);
+    const messages = result.accepted + result.refused;
+    return {
+      perSecond: result.perSecond,
+      bytesPerSecond: result.bytes / result.seconds,
+      messages,
+      refused: result.refused,
+      latencyMs: result.latencyMs,
+      cpuMsPerMessage: (after.cpuMs - before.cpuMs) / messages,
+      residentBytes: after.residentBytes,
+    };
+  }
+
+  async #compare(sent: string, stored: string, result: RunResult): Promise<void> {
+    const comparison = await compareLedgers(readLedger(sent), readLedger(stored));
+    if (!agrees(comparison) || result.unanswered > 0 || result.refused > 0 || result.accepted === 0) {
+      const seen = JSON.stringify({ ...comparison, refused: result.refused, errors: result.errors });
+      throw new Error(`not every message arrived whole and once: ${seen.slice(0, 2000)}`);
+    }
+    rmSync(sent);
+    rmSync(stored);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#children.disposeAsync();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,84 @@
+// The programs of the benchmark: a few messages through load generator, relay, Postern and sink, and ledgers that are believed.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { after, before, test } from 'node:test';
+import { Postern } from '../../bench/site/postern.ts';
+import { Site, type Traffic, type Way } from '../../bench/site/site.ts';
+import { wayThrough } from '../../bench/site/warm.ts';
+
+const traffic: Traffic = { size: '10KB', connections: 3, mode: 'after', count: 10 };
+let site: Site;
+
+before(async () => {
+  site = await Site.start();
+});
+after(() => site[Symbol.asyncDispose]());
+
+test('messages arrive, straight and through the relay, over connections that stay and that do not', async () => {
+  for (const way of [site.yardsticks.straight, site.yardsticks.relay]) {
+    for (const mode of ['after', 'before'] as const) {
+      const { messages, perSecond, latencyMs } = await site.measure(way, { ...traffic, mode });
+      assert.equal(messages, 10);
+      assert.ok(perSecond > 0 && latencyMs.p50 > 0 && latencyMs.p50 <= latencyMs.max);
+    }
+  }
+});
+
+test('messages arrive through Postern in both modes, and what it has used is known', async () => {
+  const { material, sinkPort: downstream } = site;
+  await using postern = await Postern.start({ material, downstream, checks: 'all' });
+  for (const mode of ['after', 'before'] as const) {
+    const measured = await site.measure(wayThrough(postern), { ...traffic, mode });
+    assert.equal(measured.messages, 10);
+    assert.ok(measured.residentBytes > 10e6);
+  }
+  const { above } = await site.sink.ask<{ above: string }>('totals');
+  for (const result of ['iprev=pass', 'spf=pass', 'dkim=pass', 'dmarc=pass'])
+    assert.ok(above.includes(result));
+});
+
+test('a bare call of authenticate() passes the same message', async () => {
+  const { calls, wallMs } = await site.bare('10KB', 0.05);
+  assert.ok(calls > 0 && wallMs > 0);
+});
+
+/** A hop that takes every message and hands none on. */
+function liar(): Server {
+  return createServer((socket) => {
+    let content = false;
+    socket.on('error', () => socket.destroy());
+    socket.write('220 liar\r\n');
+    socket.on('data', (chunk) => {
+      const text = chunk.toString('latin1');
+      if (content && !text.endsWith('\r\n.\r\n')) return;
+      const replies: string[] = content ? ['250 taken'] : text.trim().split('\r\n').map(reply);
+      content = replies.at(-1)?.startsWith('354') ?? false;
+      socket.write(`${replies.join('\r\n')}\r\n`);
+    });
+  });
+}
+
+function reply(command: string): string {
+  if (command.startsWith('EHLO')) return '250-liar\r\n250-PIPELINING\r\n250 XFORWARD NAME ADDR PROTO HELO';
+  if (command === 'DATA') return '354 tell me';
+  return command === 'QUIT' ? '221 bye' : '250 ok';
+}
+
+test('a benchmark of a hop that loses messages fails', async () => {
+  const server = liar().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const way: Way = {
+    address: () => `127.0.0.1:${port}`,
+    usage: () => ({ cpuMs: 0, residentBytes: 0 }),
+  };
+  try {
+    await assert.rejects(
+      site.measure(way, traffic),
+      /not every message arrived whole and once: .*"lost":\["s/,
+    );
+  } finally {
+    server.close();
+  }
+});
