@@ -105,15 +105,15 @@ export const catalogue: readonly Entry[] = [
     Array.from({ length: 2 }, () => ({ ...calm, title: `spool: ${spool}`, spool })),
   ),
   ...Array.from(
-    { length: 10 },
+    { length: 6 },
     (): Entry => ({ kind: 'service', title: 'kill -9 of a worker', what: 'kill a worker' }),
   ),
   ...Array.from(
-    { length: 10 },
+    { length: 6 },
     (): Entry => ({ kind: 'service', title: 'kill -9 of the service', what: 'kill the service' }),
   ),
   ...Array.from(
-    { length: 4 },
+    { length: 3 },
     (): Entry => ({ kind: 'service', title: 'out of descriptors', what: 'take its descriptors' }),
   ),
 ];
