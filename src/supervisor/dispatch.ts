@@ -48,6 +48,9 @@ interface Queue {
   readonly waiting: Waiting[];
 }
 
+/** What became of a connection: a worker has it, or it has to wait for a worker, or for a place. */
+type Outcome = 'handed' | 'no worker' | 'no room';
+
 /** Between doors and workers. */
 export class Dispatch {
   readonly #options: DispatchOptions;
@@ -63,7 +66,10 @@ export class Dispatch {
     // Until a worker has it, its end and its failures are nobody's business.
     socket.on('error', () => undefined);
     const strangers = !this.#options.places.mayConnect(door, socket);
-    const queue = this.#queueOf(door, strangers);
+    const found = this.#queues.find((queue) => queue.door === door && queue.strangers === strangers);
+    // Mostly nobody waits.
+    if (!found && door.state === 'open' && this.#hand(door, socket, strangers, false) === 'handed') return;
+    const queue = found ?? this.#begin(door, strangers);
     if (queue.waiting.length >= (strangers ? mostStrangers : mostWaiting)) {
       this.#options.putOff(door.listener, socket, 'too_many_waiting');
       return;
@@ -92,9 +98,7 @@ export class Dispatch {
     }
   }
 
-  #queueOf(door: Door, strangers: boolean): Queue {
-    const found = this.#queues.find((queue) => queue.door === door && queue.strangers === strangers);
-    if (found) return found;
+  #begin(door: Door, strangers: boolean): Queue {
     const queue: Queue = { door, strangers, waiting: [] };
     this.#queues = [...this.#queues, queue];
     return queue;
@@ -109,20 +113,27 @@ export class Dispatch {
       this.#putOff(door, first, 'closing');
       return true;
     }
-    const surplus = strangers || !this.#options.places.isRoom(door);
-    if (surplus && !strangers && !first.impatient) {
+    const outcome = this.#hand(door, first.socket, strangers, first.impatient ?? false);
+    if (outcome === 'no room') {
       first.roomTimer ??= setTimeout(() => {
         first.impatient = true;
         this.serve();
       }, roomMs);
-      return false;
     }
-    const worker = this.#leastBusy(door.listener);
-    if (!worker) return false;
+    if (outcome !== 'handed') return false;
     waiting.shift();
     clearTimers(first);
-    worker.hand(door.listener, first.socket, surplus);
     return true;
+  }
+
+  /** @param impatient whether it is handed over also where there is no room, to be refused */
+  #hand(door: Door, socket: Socket, stranger: boolean, impatient: boolean): Outcome {
+    const surplus = stranger || !this.#options.places.isRoom(door);
+    if (surplus && !stranger && !impatient) return 'no room';
+    const worker = this.#leastBusy(door.listener);
+    if (!worker) return 'no worker';
+    worker.hand(door.listener, socket, surplus);
+    return 'handed';
   }
 
   #leastBusy(listener: string): Recipient | undefined {

@@ -17,10 +17,16 @@ export interface PlacesOptions {
   configuration(door: Door): Pick<Configuration, 'listeners'> | undefined;
 }
 
+/** Who may connect to a listener, and what was asked last: mostly it is the same peer that comes again. */
+interface Admitted {
+  readonly networks: Networks;
+  last?: { readonly address: string; readonly included: boolean };
+}
+
 /** The places of all listeners. */
 export class Places {
   readonly #options: PlacesOptions;
-  readonly #networks = new WeakMap<ListenerConfiguration, Networks>();
+  readonly #admitted = new WeakMap<ListenerConfiguration, Admitted>();
 
   constructor(options: PlacesOptions) {
     this.#options = options;
@@ -31,7 +37,7 @@ export class Places {
     const listener = this.#listener(door);
     // A UNIX socket's permissions say who may connect.
     if (!listener || 'path' in listener.listen) return true;
-    return this.#networksOf(listener).includes(socket.remoteAddress ?? '');
+    return this.#isAdmitted(listener, socket.remoteAddress ?? '');
   }
 
   /** Whether there is room for one more. */
@@ -47,12 +53,15 @@ export class Places {
     return this.#options.configuration(door)?.listeners.find(({ name }) => name === door.listener);
   }
 
-  #networksOf(listener: ListenerConfiguration): Networks {
-    let networks = this.#networks.get(listener);
-    if (!networks) {
-      networks = new Networks([...listener.clients, ...listener.proxyProtocol]);
-      this.#networks.set(listener, networks);
+  #isAdmitted(listener: ListenerConfiguration, address: string): boolean {
+    let admitted = this.#admitted.get(listener);
+    if (!admitted) {
+      admitted = { networks: new Networks([...listener.clients, ...listener.proxyProtocol]) };
+      this.#admitted.set(listener, admitted);
     }
-    return networks;
+    if (admitted.last?.address !== address) {
+      admitted.last = { address, included: admitted.networks.includes(address) };
+    }
+    return admitted.last.included;
   }
 }
