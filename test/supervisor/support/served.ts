@@ -11,7 +11,8 @@ import { stringify } from 'yaml';
 
 /** The program. */
 export const cli = fileURLToPath(new URL('../../../src/cli.ts', import.meta.url));
-const patienceMs = 20_000;
+// A machine that many tests share may take long for a start.
+const patienceMs = 60_000;
 
 /** One line of the log. */
 export type Event = Readonly<Record<string, unknown>> & { readonly event: string };
