@@ -123,16 +123,16 @@ export function accountMistakes(
       }
     }
   };
+  for (const [i, { socket }] of listeners.entries()) {
+    const { owner, group: of } = socket ?? {};
+    if (owner !== undefined) attempt(['listeners', i, 'socket', 'owner'], () => findUser(owner, files));
+    if (of !== undefined) attempt(['listeners', i, 'socket', 'group'], () => findGroup(of, files));
+  }
   if (processes) {
     // The group is looked up by itself, so that both are told when both are wrong.
     if (user !== undefined)
       attempt(['user'], () => findAccount(user, group === undefined ? undefined : 0, files));
     if (group !== undefined) attempt(['group'], () => findGroup(group, files));
-  }
-  for (const [i, { socket }] of listeners.entries()) {
-    const { owner, group: of } = socket ?? {};
-    if (owner !== undefined) attempt(['listeners', i, 'socket', 'owner'], () => findUser(owner, files));
-    if (of !== undefined) attempt(['listeners', i, 'socket', 'group'], () => findGroup(of, files));
   }
   return mistakes;
 }

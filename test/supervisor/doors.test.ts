@@ -1,0 +1,61 @@
+// Sockets as another configuration wants them: all of it or nothing.
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadConfiguration } from '../../src/config/load.ts';
+import { Doors } from '../../src/supervisor/doors.ts';
+import { ScriptedDownstream } from '../support/scripted-downstream.ts';
+import { Served } from './support/served.ts';
+
+const modeOf = (path: string) => statSync(path).mode & 0o777;
+
+test('a reload that fails at its end leaves a UNIX socket the mode that it had', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const { destination } = downstream;
+  await using served = await Served.start([{ destinations: [destination] }], { workers: 1 });
+  const path = join(served.directory, 'in.sock');
+  const listener = (mode: string) => ({
+    listen: `unix:${path}`,
+    socket: { mode },
+    destinations: [destination],
+  });
+  served.write([listener('0600')], { workers: 1 });
+  await served.reload();
+  writeFileSync(
+    join(served.directory, 'check.cjs'),
+    "if (process.send) throw new Error('not here'); module.exports = { name: 'x-mine', connect: () => [] };",
+  );
+  const checks = { custom: [{ module: './check.cjs' }] };
+  served.write([listener('0666')], { workers: 1, checks });
+  await served.reload();
+  assert.equal(served.of('configuration not used').length, 1);
+  assert.equal(modeOf(path), 0o600);
+  served.write([listener('0666')], { workers: 1, http: `127.0.0.1:${downstream.port}` });
+  await served.reload();
+  assert.equal(served.of('configuration not used').length, 2);
+  assert.equal(modeOf(path), 0o600);
+});
+
+test('when the permissions of one socket cannot be set, those of the others are as before', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
+  const environment = { POSTERN_LISTEN: '127.0.0.1:0', POSTERN_DESTINATION: 'smtp://127.0.0.1:25' };
+  const [listener] = loadConfiguration({ environment }).listeners;
+  assert.ok(listener);
+  const paths = ['one', 'two'].map((name) => join(directory, name));
+  const listeners = (mode: number) =>
+    paths.map((path) => ({ ...listener, name: path, listen: { path }, socket: { mode } }));
+  const doors = new Doors(() => undefined);
+  (await doors.prepare(listeners(0o600))).commit();
+  const [one = '', two = ''] = paths;
+  chmodSync(one, 0o640);
+  const change = await doors.prepare(listeners(0o666));
+  assert.equal(modeOf(one), 0o640);
+  unlinkSync(two);
+  assert.throws(() => change.commit(), /ENOENT/);
+  change.cancel();
+  assert.equal(modeOf(one), 0o640);
+  doors.close();
+  rmSync(directory, { recursive: true });
+});
