@@ -61,3 +61,26 @@ test('whoever sends a second signal does not wait', async () => {
   assert.equal(await served.ended(), 143);
   await served.until(() => !workers.some(isRunning));
 });
+
+test('a worker that is stuck holds up nobody for ever: who waits for it gets 421, and it is killed', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const settings = { workers: 1, stopTimeout: '200ms' };
+  await using served = await Served.start([{ destinations: [downstream.destination] }], settings);
+  const [stuck = 0] = served.workers();
+  process.kill(stuck, 'SIGSTOP');
+  const before = served.descriptors();
+  // The first one is on its way to the worker, the other one waits.
+  using lost = await RawClient.connect(served.port());
+  using waiting = await RawClient.connect(served.port());
+  await served.until(() => served.descriptors() >= before + 2);
+  served.signal('SIGTERM');
+  assert.equal(await waiting.line(), '421 4.3.2 service not available, try again later');
+  assert.equal(await served.ended(), 0);
+  assert.equal(await lost.line(), undefined);
+  assert.equal(isRunning(stuck), false);
+  const [told] = served.of('connections put off');
+  assert.deepEqual(
+    [told?.level, told?.listener, told?.reason, told?.connections, told?.client],
+    ['warn', 'in', 'closing', 1, '127.0.0.1'],
+  );
+});
