@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# Builds the images with buildah, without a container engine, and tries them: docker/check/ says what is tried.
+# Builds the images with buildah, without a container engine, and tries them, the compose files, docker/try.sh and the
+# systemd unit: docker/check/ says what is tried.
 #
 #   docker/check-image.sh            makes a base image of its own: Debian by debootstrap, Node.js from node_modules
 #   docker/check-image.sh --pull     builds on the base images that the Dockerfiles name; asks their registry
 #
-# Needs root, npm ci, and Debian's packages buildah and iproute2, without --pull also debootstrap. All of it is in a
+# Needs root, npm ci, and Debian's packages buildah, docker-compose (which only reads), iproute2 and
+# systemd-container, without --pull also debootstrap. All of it is in a
 # temporary directory, and in a network of its own that has nothing but loopback; at the end nothing is left.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 say() { printf '\n== %s\n' "$*"; }
 
-needed=(buildah ip unshare)
+needed=(buildah docker-compose ip systemd-nspawn unshare)
 [[ ${1:-} == --pull ]] || needed+=(debootstrap)
 for tool in "${needed[@]}"; do
   if ! command -v "$tool" >/dev/null; then
-    echo "$tool is needed: apt-get install buildah debootstrap iproute2" >&2
+    echo "$tool is needed: apt-get install buildah debootstrap docker-compose iproute2 systemd-container" >&2
     exit 69
   fi
 done
@@ -77,8 +79,10 @@ build() {
 build postern . "${node_base[@]}"
 build postfix docker/postfix "${debian_base[@]}"
 build unbound docker/unbound "${debian_base[@]}"
+build systemd docker/check/systemd "${debian_base[@]}"
 
 say 'trial'
 unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private sh -c '
   ip link set lo up
-  POSTERN_IMAGES=$2 exec "$1" --test --test-timeout=120000 docker/check/images.test.ts' sh "$node" "$work"
+  # One after the other: they share the images' file systems.
+  POSTERN_IMAGES=$2 exec "$1" --test --test-concurrency=1 --test-timeout=120000 "docker/check/*.test.ts"' sh "$node" "$work"

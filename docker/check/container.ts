@@ -1,12 +1,16 @@
 // An image's process in a cage of its own: what a container engine does, by unshare, mount and chroot.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { eventually } from '../../test/mta/support/wait.ts';
 
 /** How long a container gets to end after its stop signal; as long as `docker stop` gives by default. */
 const stopLimitMs = 10_000;
+
+/** How long a program within a container gets. */
+const execLimitMs = 60_000;
 
 /** An image as `buildah inspect` tells it. */
 export interface Image {
@@ -39,10 +43,12 @@ export function readImage(directory: string, name: string): Image {
 /** What a container has besides its image. */
 export interface ContainerOptions {
   readonly readOnly?: boolean;
-  /** Directories that are empty file systems in memory. */
+  /** Directories that are empty file systems in memory, with options behind a colon (`size=1m,uid=1`). */
   readonly tmpfs?: readonly string[];
-  /** Directories of the image → directories of this machine that stand in their place. */
+  /** Files and directories of the image → those of this machine that stand in their place. */
   readonly binds?: Readonly<Record<string, string>>;
+  /** Command line before its own that puts it into a network; default: the test's own network. */
+  readonly inside?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** In place of the image's ENTRYPOINT and CMD. */
   readonly command?: readonly string[];
@@ -56,9 +62,18 @@ mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 while [ "$1" != -- ]; do
   case $1 in
-    tmpfs) mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$root$2"; shift 2 ;;
-    bind) mount --bind "$2" "$root$3"; shift 3 ;;
+    tmpfs) mount -t tmpfs -o "nosuid,nodev,mode=1777,$3" tmpfs "$root$2" ;;
+    # As an engine does: what is mounted upon is made where it is missing.
+    bind)
+      if [ -d "$3" ]; then
+        mkdir -p "$root$2"
+      elif [ ! -e "$root$2" ]; then
+        mkdir -p "$(dirname "$root$2")"
+        : >"$root$2"
+      fi
+      mount --bind "$3" "$root$2" ;;
   esac
+  shift 3
 done
 shift
 [ "$mode" = rw ] || mount -o remount,bind,ro "$root"
@@ -68,6 +83,8 @@ exec chroot --userspec="$user" "$root" "$@"`;
 export class Container implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #output: string;
+  readonly #user: string;
+  readonly #environment: readonly string[];
 
   /** @param output file for what it writes; a file, since Postfix opens /dev/stdout anew */
   constructor(image: Image, output: string, options: ContainerOptions = {}) {
@@ -79,20 +96,23 @@ export class Container implements AsyncDisposable {
       ...Object.entries(environment).map(([key, value]) => `${key}=${value}`),
     ];
     const mounts = [
-      ...tmpfs.flatMap((path) => ['tmpfs', path]),
-      ...Object.entries(binds).flatMap(([path, source]) => ['bind', source, path]),
+      ...tmpfs.flatMap((each) => {
+        const [path = '', parameters = ''] = each.split(':');
+        return ['tmpfs', path, parameters];
+      }),
+      ...Object.entries(binds).flatMap(([path, source]) => ['bind', path, source]),
     ];
+    this.#user = config.User || '0:0';
+    this.#environment = variables;
     this.#output = output;
     const file = openSync(output, 'a');
-    this.#child = spawn(
-      'unshare',
-      [
-        ...['--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private'],
-        ...['sh', '-c', enter, 'sh', root, config.User || '0:0', readOnly ? 'ro' : 'rw', ...mounts, '--'],
-        ...['env', '-i', `--chdir=${config.WorkingDir || '/'}`, ...variables, ...command],
-      ],
-      { stdio: ['ignore', file, file] },
-    );
+    const [program = '', ...parameters] = [
+      ...(options.inside ?? []),
+      ...['unshare', '--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private'],
+      ...['sh', '-c', enter, 'sh', root, this.#user, readOnly ? 'ro' : 'rw', ...mounts, '--'],
+      ...['env', '-i', `--chdir=${config.WorkingDir || '/'}`, ...variables, ...command],
+    ];
+    this.#child = spawn(program, parameters, { stdio: ['ignore', file, file] });
     closeSync(file);
   }
 
@@ -117,6 +137,58 @@ export class Container implements AsyncDisposable {
   /** A file of /proc about the process. */
   proc(file: string): string {
     return readFileSync(`/proc/${this.#process()}/${file}`, 'utf8');
+  }
+
+  /** Runs a further program in it, as its own user; ends with its exit status and what it wrote. */
+  async exec(command: readonly string[]): Promise<{ status: number | null; stdout: string; stderr: string }> {
+    // Before it has entered its own file system, this would run in the machine's.
+    await eventually('the container to be in its file system', () => {
+      const pid = this.#find();
+      return pid !== undefined && readlinkSync(`/proc/${pid}/root`) !== '/';
+    });
+    const [user = '0', group = '0'] = this.#user.split(':');
+    const namespaces = [
+      '--mount',
+      '--net',
+      '--pid',
+      '--root',
+      '--wd',
+      `--setuid=${user}`,
+      `--setgid=${group}`,
+    ];
+    const child = spawn(
+      'nsenter',
+      [`--target=${this.#process()}`, ...namespaces, 'env', '-i', ...this.#environment, ...command],
+      { stdio: ['ignore', 'pipe', 'pipe'], timeout: execLimitMs },
+    );
+    const [stdout, stderr, [status]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'exit'),
+    ]);
+    return { status: status as number | null, stdout, stderr };
+  }
+
+  /** What all its processes together use: memory, shared parts divided among who shares them, and threads. */
+  usage(): { readonly bytes: number; readonly threads: number } {
+    const namespace = readlinkSync(`/proc/${this.#process()}/ns/pid`);
+    const processes = readdirSync('/proc').filter((name) => {
+      try {
+        return /^\d+$/u.test(name) && readlinkSync(`/proc/${name}/ns/pid`) === namespace;
+      } catch {
+        // It has ended meanwhile.
+        return false;
+      }
+    });
+    const sum = (file: string, pattern: RegExp) =>
+      processes.reduce(
+        (total, name) => total + Number(pattern.exec(readFileSync(`/proc/${name}/${file}`, 'utf8'))?.[1]),
+        0,
+      );
+    return {
+      bytes: sum('smaps_rollup', /^Pss: +(\d+) kB$/mu) * 1024,
+      threads: sum('status', /^Threads:\t(\d+)$/mu),
+    };
   }
 
   /** Its exit status, when it had not ended before. */
@@ -149,9 +221,16 @@ export class Container implements AsyncDisposable {
   }
 
   #process(): number {
+    const pid = this.#find();
+    if (pid === undefined) throw new Error(`nothing runs\n${this.output()}`);
+    return pid;
+  }
+
+  /** The first process of its namespace; undefined: there is none yet. */
+  #find(): number | undefined {
+    if (this.#hasEnded) throw new Error(`it has ended\n${this.output()}`);
     const { pid } = this.#child;
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    if (children === '') throw new Error(`nothing runs\n${this.output()}`);
-    return Number(children.split(' ')[0]);
+    return children === '' ? undefined : Number(children.split(' ')[0]);
   }
 }

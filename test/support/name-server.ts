@@ -31,10 +31,16 @@ export class NameServer implements AsyncDisposable {
     socket.on('message', (query, from) => this.#answer(query, from));
   }
 
-  /** @param responses keys such as `TXT example.com` */
-  static async start(responses: Readonly<Record<string, Response>> = {}): Promise<NameServer> {
+  /**
+   * @param responses keys such as `TXT example.com`
+   * @param at default: any free port of loopback
+   */
+  static async start(
+    responses: Readonly<Record<string, Response>> = {},
+    at: { readonly address: string; readonly port: number } = { address: '127.0.0.1', port: 0 },
+  ): Promise<NameServer> {
     const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+    socket.bind(at);
     await once(socket, 'listening');
     const server = new NameServer(socket);
     for (const [question, response] of Object.entries(responses)) server.responses.set(question, response);
