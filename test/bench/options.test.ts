@@ -41,6 +41,8 @@ test('a quick run is a small one, and does not write the document', () => {
 
 test('ratios are those of each round, so that one disturbed round does not count', () => {
   assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  assert.ok(Number.isNaN(median([])));
   assert.equal(medianRatio([2, 200, 20], [1, 1, 10]), 2);
 });
 
