@@ -254,14 +254,16 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
     clients: Networks,
     mostConnections: number,
   ): Peer | Reply {
+    // The zone of a link-local address (RFC 4007 §11) says which interface it came in by, not who it is.
+    const ip = address.replace(/%.*$/, '');
     // A UNIX socket's permissions say who may connect. A TCP peer without an address is one that has reset.
-    const believed = this.#unix || clients.includes(address);
+    const believed = this.#unix || clients.includes(ip);
     if (!believed && !this.#proxies.includes(socket.remoteAddress ?? '')) {
       return makeReply(554, '5.7.1', `${address} may not connect to this service`);
     }
     if (surplus || this.connections.size > mostConnections)
       return makeReply(421, '4.3.2', 'too many connections, try again later');
-    return { ip: address === '' ? undefined : address, port: port === 0 ? undefined : port, believed };
+    return { ip: ip === '' ? undefined : ip, port: port === 0 ? undefined : port, believed };
   }
 }
 

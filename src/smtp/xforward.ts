@@ -55,9 +55,10 @@ export function parseXforward(text: string): XforwardAttributes | string {
 function checkValue(name: XforwardName, value: string): string | undefined {
   switch (name) {
     case 'ADDR': {
-      const v6 = /^IPV6:(.*)$/i.exec(value)?.[1];
+      // A zone (RFC 4007 §11) is the name of a network interface over there, and means nothing here.
+      const v6 = /^IPV6:([^%]*)(?:%.*)?$/i.exec(value)?.[1];
       if (v6 !== undefined) return isIPv6(v6) ? v6 : undefined;
-      return isIP(value) ? value : undefined;
+      return isIP(value) && !value.includes('%') ? value : undefined;
     }
     case 'PORT':
       return /^[0-9]{1,5}$/.test(value) && Number(value) <= 65535 ? value : undefined;

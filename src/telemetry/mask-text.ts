@@ -60,6 +60,8 @@ function quotedStart(text: string, at: number): number | undefined {
 
 /** The network that an address is in: /24, or /48 for IPv6. Loopback stays: it is nobody. */
 export function maskIp(ip: string): string {
+  // Zones of IPv6 (RFC 4007 §11) may hold more than ipaddr.js reads, and less than nothing that may be told.
+  if (!ipaddr.isValid(ip)) return hidden;
   const parsed = ipaddr.process(ip);
   if (parsed.range() === 'loopback') return ip;
   if (parsed instanceof ipaddr.IPv4) return `${parsed.octets.slice(0, 3).join('.')}.0/24`;

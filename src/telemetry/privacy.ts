@@ -1,5 +1,5 @@
 // Privacy: what the log, the stories of transactions and the status page do not say of people (`log.privacy`).
-import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import type { LogFields } from './log.ts';
 import {
   maskAddress,
@@ -108,7 +108,8 @@ export class Masker {
       for (const host of [name, helo]) {
         if (host !== undefined) words.set(host.toLowerCase(), maskName(host));
       }
-      if (ip !== undefined && isIP(ip) && maskIp(ip) !== ip) words.set(reversed(ip), maskReversed(ip));
+      if (ip !== undefined && ipaddr.isValid(ip) && maskIp(ip) !== ip)
+        words.set(reversed(ip), maskReversed(ip));
     }
     for (const word of [...words.keys()]) if (word.length < leastCharacters) words.delete(word);
     return words;
