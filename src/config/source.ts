@@ -54,7 +54,9 @@ export function parseYaml(file: string, text: string, environment?: NodeJS.Proce
   const problems = [...document.errors, ...document.warnings, ...unresolvedAliases(document)];
   if (problems.length > 0) {
     throw new ConfigurationError(
-      problems.map(({ pos, message }) => `${file}:${lineOf(pos[0])}: ${printable(message)}; expected YAML`),
+      problems.map(
+        ({ pos, message }) => `${file}:${lineOf(pos[0])}: ${printable(shortened(message))}; expected YAML`,
+      ),
     );
   }
   const unresolved = environment ? interpolate(document, environment) : [];
@@ -158,5 +160,10 @@ function startOf(node: Node | null): number | undefined {
 
 /** Why something of the system failed, without a stack. */
 export function reasonOf(error: unknown): string {
-  return printable(error instanceof Error ? error.message : String(error));
+  return printable(shortened(error instanceof Error ? error.message : String(error)));
+}
+
+/** The parser repeats what it could not read, were it the whole file. */
+function shortened(message: string): string {
+  return message.length > 500 ? `${message.slice(0, 500)}...` : message;
 }

@@ -14,7 +14,7 @@ function textEvent(event: string): string {
 
 function fieldWords(key: string, value: unknown): string[] {
   if (value === undefined) return [];
-  const inWords = known[key]?.(value);
+  const inWords = Object.hasOwn(known, key) ? known[key]?.(value) : undefined;
   if (inWords) return inWords.map(([name, text]) => `${word(name)}=${word(text)}`);
   return [`${word(key)}=${word(value)}`];
 }
