@@ -91,6 +91,11 @@ export class RunningProxy implements AsyncDisposable {
     return this.#proxy.status;
   }
 
+  /** Connections from upstream that are open now. */
+  get open(): number {
+    return this.#proxy.status.listeners.reduce((sum, { connections }) => sum + connections, 0);
+  }
+
   /** What the log says of transactions. */
   transactions(): readonly LogFields[] {
     return this.events.filter(({ event }) => event === 'transaction').map(({ fields }) => fields);
