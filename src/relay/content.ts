@@ -39,6 +39,8 @@ export async function sendContent(
   try {
     const rest = await sendBlocks(wire, chunks, timeouts.content);
     wire.onEarlyReply(undefined);
+    // With the final dot it is the downstream's to say what becomes of the message: that is heard to the end.
+    signal?.removeEventListener('abort', abort);
     const answers = Array.from({ length: replies }, () =>
       wire.send('', timeouts.endOfData, false).catch(asDownstreamError),
     );

@@ -138,10 +138,11 @@ export class Pool {
     return this.#offered;
   }
 
-  /** Refuses those who wait, says QUIT on unused connections; busy ones are closed when they are released. */
+  /** Refuses those who wait, says QUIT on unused connections, and closes the others: nobody is there who needs them. */
   async close(): Promise<void> {
     this.#ending.abort(new Error('the pool is closed'));
     for (const session of this.#idle.takeWorseThan(-1)) this.#retire(session);
+    for (const session of this.#busy) session.destroy();
     while (this.#chores.size > 0) await Promise.all(this.#chores);
     await this.#learning?.catch(() => {});
   }

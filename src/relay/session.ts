@@ -179,7 +179,7 @@ export class DownstreamSession {
    *
    * @param chunks the message as it is; a chunk must not change once it was given
    * @param replies how many replies end of data has: one in SMTP, one for each accepted recipient in LMTP
-   * @param signal closes the connection
+   * @param signal closes the connection, unless the final dot is on its way already
    * @returns for each a reply, or the error instead of one that never came
    * @throws what `chunks` throws; the connection is then closed without a final dot
    */

@@ -28,6 +28,8 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   readonly #said: { readonly line: string; readonly phase: 'mail' | 'rcpt' }[] = [];
   #session: Session | undefined;
   #retried = false;
+  /** Whether the message is on its way: then `abandon` leaves it to the session to end. */
+  #sending = false;
   /** Why this transaction cannot go on downstream, once that is so. */
   #broken: Reply | undefined;
   #destination: string | undefined;
@@ -100,7 +102,10 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     } catch (error) {
       return forAll(this.#fail('DATA', error));
     }
-    const answers = await session.content(chunks, replies, this.#abort.signal);
+    this.#sending = true;
+    const answers = await session.content(chunks, replies, this.#abort.signal).finally(() => {
+      this.#sending = false;
+    });
     return answers.map((answer) => {
       if (!(answer instanceof DownstreamError)) return upstreamReply(answer);
       this.#report('end of data', answer);
@@ -112,6 +117,15 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   end(): void {
     this.#giveBack();
     this.#broken ??= makeReply(451, '4.4.2', 'the transaction has ended, try again later');
+  }
+
+  /**
+   * Nobody upstream waits any more: no final dot is sent from now on. Where it has been sent, `send` still tells
+   * what became of the message, so that the log can.
+   */
+  abandon(): void {
+    this.#abort.abort();
+    if (!this.#sending) this.destroy();
   }
 
   /** Ends the transaction at once: no final dot is sent any more, whatever is under way. */

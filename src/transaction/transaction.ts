@@ -279,7 +279,7 @@ export class Transaction {
     this.#state = { name: 'ended' };
     this.#record.aborted(reason);
     this.#deadline.abort();
-    this.#delivery.destroy();
+    this.#delivery.abandon();
     // While the end of data is worked on, `finish` frees and writes the record: it knows what became of it.
     if (this.#concluding) return;
     this.#free();

@@ -269,18 +269,19 @@ test('a signal ends a message in its middle, without the final dot', async () =>
   await it.downstream.until(() => it.downstream.incomplete.length === 1);
 });
 
-test('a signal ends the wait for the reply to the final dot', async () => {
+test('after the final dot a signal changes nothing: what becomes of the message is heard', async () => {
   const controller = new AbortController();
   await using it = await start({
     answers: {
       CONTENT: () => {
         controller.abort();
-        return 'stall';
+        return undefined;
       },
     },
   });
   await begin(it.session);
-  assert.deepEqual(codes(await it.session.content(text('x'), 1, controller.signal)), ['lost']);
+  assert.deepEqual(codes(await it.session.content(text('x'), 1, controller.signal)), [250]);
+  assert.ok(it.session.usable);
 });
 
 test('421 is a reply like any other, and the last one', async () => {

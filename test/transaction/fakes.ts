@@ -105,6 +105,7 @@ export class FakeSession implements DownstreamSide {
       if (this.usable) {
         this.message = message;
         this.#story.tell(`${this.number} .`);
+        signal?.removeEventListener('abort', abort);
       }
       return await Promise.all(
         Array.from({ length: replies }, (_, i) =>

@@ -114,6 +114,7 @@ for (const verb of ['MAIL', 'RCPT', 'DATA', 'CONTENT'] as const) {
     });
   }
 
+  if (verb === 'CONTENT') continue;
   test(`upstream vanishes while ${verb} is not answered: the connection is closed, the slot is free`, async () => {
     await using it = await start({
       answers: {
@@ -129,19 +130,49 @@ for (const verb of ['MAIL', 'RCPT', 'DATA', 'CONTENT'] as const) {
       await first.write();
       await first.finish();
     })();
-    await it.downstream.until(() =>
-      verb === 'CONTENT'
-        ? it.downstream.messages.length === 1
-        : it.downstream.commands.some((line) => line.startsWith(verb)),
-    );
+    await it.downstream.until(() => it.downstream.commands.some((line) => line.startsWith(verb)));
     first.transaction.abort('upstream is gone');
     await talk;
     assert.equal(it.pool.counts.busy, 0);
     assert.equal(first.record.aborted, 'upstream is gone');
-    await assertFree(it, verb === 'CONTENT' ? 2 : 1);
+    await assertFree(it, 1);
     assert.equal(it.downstream.connections, 2);
   });
 }
+
+test('upstream vanishes after the final dot: what becomes of the message is heard and logged', async () => {
+  const answer = Promise.withResolvers<string>();
+  await using it = await start({
+    answers: { CONTENT: (_, { transactions }) => (transactions === 0 ? answer.promise : undefined) },
+  });
+  const first = it.begin();
+  await first.upToDot();
+  const finished = first.finish();
+  await it.downstream.until(() => it.downstream.messages.length === 1);
+  first.transaction.abort('upstream is gone');
+  assert.equal(it.pool.counts.busy, 1);
+  answer.resolve('250 2.0.0 Ok: queued as 4RV1Zk');
+  await finished;
+  const { aborted, replies, downstreamId } = first.record;
+  assert.deepEqual(
+    { aborted, replies, downstreamId },
+    { aborted: 'upstream is gone', replies: ['250 2.0.0 Ok: queued as 4RV1Zk'], downstreamId: '4RV1Zk' },
+  );
+  await assertFree(it, 2);
+  assert.equal(it.downstream.connections, 1);
+});
+
+test('a pool that is closed waits for no answer any more', async () => {
+  await using it = await start({ answers: { CONTENT: () => 'stall' } });
+  const first = it.begin();
+  await first.upToDot();
+  const finished = first.finish();
+  await it.downstream.until(() => it.downstream.messages.length === 1);
+  first.transaction.abort('upstream is gone');
+  await it.pool.close();
+  assert.match((await finished)[0] ?? '', /^451 /);
+  assert.equal(it.pool.counts.busy, 0);
+});
 
 test('upstream vanishes while it waits for a connection: the one who has it keeps it', async () => {
   await using it = await start();
