@@ -192,7 +192,7 @@ export const listenerSchema = z.strictObject({
     .enum(['normalize', 'reject', 'pass'])
     .prefault('normalize')
     .describe(
-      'CR or LF alone inside a message: made CRLF as Postfix does, refused with 550 5.6.11, or passed as it is',
+      'CR or LF alone inside a message: LF made CRLF and CR a space as Postfix does, refused with 550 5.6.11, or passed as it is, but for a dot alone between such line ends, which a lax server takes for the end: that is refused too',
     ),
   tls: tls.optional().describe('certificate; without it, no STARTTLS. Default: none'),
   proxyProtocol: z
