@@ -143,39 +143,12 @@ function loadChanged(all: readonly (readonly [string[], unknown, string | undefi
   load(stringify(value));
 }
 
+// biome-ignore format: words, not lines
 const yaml = hostileText(
-  'listeners:\n',
-  '  - name: in\n',
-  '    listen: 127.0.0.1:0\n',
-  '    mode: after-queue\n',
-  '    destinations: [smtp://127.0.0.1:25]\n',
-  'hostname: x\n',
-  '&a ',
-  '*a',
-  '<<: ',
-  '!!binary ',
-  '!!js/function ',
-  '? ',
-  '- ',
-  '[',
-  ']',
-  '{',
-  '}',
-  ': ',
-  '|\n',
-  '>\n',
-  '---\n',
-  '...\n',
-  '#',
-  '\t',
-  "'",
-  '"',
-  '%YAML 1.2\n',
-  `$${'{NAME}'}`,
-  '\ufeff',
-  '0x10',
-  '.inf',
-  '~',
+  'listeners:\n', '  - name: in\n', '    listen: 127.0.0.1:0\n', '    mode: after-queue\n',
+  '    destinations: [smtp://127.0.0.1:25]\n', 'hostname: x\n', '&a ', '*a', '<<: ', '!!binary ',
+  '!!js/function ', '? ', '- ', '[', ']', '{', '}', ': ', '|\n', '>\n', '---\n', '...\n', '#', '\t', "'",
+  '"', '%YAML 1.2\n', `$${'{NAME}'}`, '\ufeff', '0x10', '.inf', '~',
 ).map((text) => Buffer.from(text, 'latin1').toString('utf8'));
 
 const rules = ruleSource(
@@ -214,18 +187,10 @@ function readRules(text: string): void {
   if ('mistakes' in read) assertMistakes(new ConfigurationError([...read.mistakes]));
 }
 
+// biome-ignore format: words, not lines
 const zoneText = hostileText(
-  'example.com:\n',
-  '  TXT: ["v=spf1 -all"]\n',
-  '  A: [192.0.2.1]\n',
-  '  MX: ["10 mx"]\n',
-  '  PTR: SERVFAIL\n',
-  '  CNAME: [a',
-  '[',
-  ']',
-  '"',
-  'TIMEOUT',
-  '.:\n',
+  'example.com:\n', '  TXT: ["v=spf1 -all"]\n', '  A: [192.0.2.1]\n', '  MX: ["10 mx"]\n',
+  '  PTR: SERVFAIL\n', '  CNAME: [a', '[', ']', '"', 'TIMEOUT', '.:\n',
 ).map((text) => Buffer.from(text, 'latin1').toString('utf8'));
 
 function readZone(value: unknown): void {

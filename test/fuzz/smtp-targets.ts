@@ -1,13 +1,7 @@
-// The parsers of smtp/ and of both ends' bytes: what they read is what was written, however it is cut.
+// The parsers of commands and replies: what they read is what was written, however it is cut.
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { parseDestination } from '../../src/relay/destination.ts';
-import { DotStuffer } from '../../src/relay/dot-stuffing.ts';
-import { DataDecoder } from '../../src/smtp/data.ts';
-import { DomainPatterns, domainOf, parseDomainPattern, toALabels } from '../../src/smtp/domains.ts';
 import { parseExtensions } from '../../src/smtp/extensions.ts';
-import { Networks } from '../../src/smtp/networks.ts';
-import { type BareNewlines, Newlines } from '../../src/smtp/newlines.ts';
 import { parsePathArgument, unofferedParameter } from '../../src/smtp/path.ts';
 import { formatReply, makeReply, ReplyReader, ReplySyntaxError } from '../../src/smtp/reply.ts';
 import { formatXforward, maxXforwardCommand, parseXforward, xforwardNames } from '../../src/smtp/xforward.ts';
@@ -18,26 +12,10 @@ import { bytesOf, cuts, hostileText, inPieces, type Target, target } from './tar
 const latin1 = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)), maxLength: 80 });
 const oneLine = /^[\t\x20-\x7e\x80-\xff]*$/;
 
+// biome-ignore format: words, not lines
 const paths = hostileText(
-  '<a@example.com>',
-  '<>',
-  '<@a,@b:c@d>',
-  '<"a b"@c>',
-  '<"\\">"@x>',
-  '<a>',
-  ' SIZE=1',
-  ' BODY=8BITMIME',
-  ' SMTPUTF8',
-  ' ENVID=QQ+3D',
-  ' ORCPT=rfc822;a@b',
-  ' NOTIFY=NEVER',
-  '<',
-  '>',
-  '"',
-  '\\',
-  '@',
-  ' ',
-  '=',
+  '<a@example.com>', '<>', '<@a,@b:c@d>', '<"a b"@c>', '<"\\">"@x>', '<a>', ' SIZE=1', ' BODY=8BITMIME',
+  ' SMTPUTF8', ' ENVID=QQ+3D', ' ORCPT=rfc822;a@b', ' NOTIFY=NEVER', '<', '>', '"', '\\', '@', ' ', '=',
   'size=2',
 );
 
@@ -78,30 +56,11 @@ function rest(text: string): string {
     : text.replace(/^[ \t]*<(?:"(?:[^"\\]|\\.)*"|[^"<> \t])*>/, '');
 }
 
+// biome-ignore format: words, not lines
 const xforwards = hostileText(
-  'NAME=',
-  'ADDR=',
-  'PORT=25',
-  'PROTO=ESMTP',
-  'HELO=',
-  'IDENT=',
-  'SOURCE=LOCAL',
-  '[UNAVAILABLE]',
-  '[unavailable]',
-  '192.0.2.1',
-  'IPV6:2001:db8::1',
-  'IPV6:fe80::1%eth0',
-  '::1',
-  'example.com',
-  '+0D+0A',
-  '+00',
-  '+3D',
-  '+2B',
-  '+',
-  '=',
-  ' ',
-  '\t',
-  'x'.repeat(200),
+  'NAME=', 'ADDR=', 'PORT=25', 'PROTO=ESMTP', 'HELO=', 'IDENT=', 'SOURCE=LOCAL', '[UNAVAILABLE]',
+  '[unavailable]', '192.0.2.1', 'IPV6:2001:db8::1', 'IPV6:fe80::1%eth0', '::1', 'example.com', '+0D+0A',
+  '+00', '+3D', '+2B', '+', '=', ' ', '\t', 'x'.repeat(200),
 );
 
 function readXforward(text: string): void {
@@ -125,21 +84,10 @@ function readXforward(text: string): void {
   }
 }
 
+// biome-ignore format: words, not lines
 const replies = hostileText(
-  '250 ok\r\n',
-  '250-a\r\n',
-  '250\r\n',
-  '354 go\n',
-  '421 4.3.2 bye\r\n',
-  '550-5.1.1 x\r\n550 5.1.1 y\r\n',
-  '250',
-  '-',
-  ' ',
-  '\r',
-  '\n',
-  '999 x\r\n',
-  '25',
-  'x'.repeat(3000),
+  '250 ok\r\n', '250-a\r\n', '250\r\n', '354 go\n', '421 4.3.2 bye\r\n', '550-5.1.1 x\r\n550 5.1.1 y\r\n',
+  '250', '-', ' ', '\r', '\n', '999 x\r\n', '25', 'x'.repeat(3000),
 );
 
 function readReplies(text: string, sizes: readonly number[]): void {
@@ -182,165 +130,6 @@ function readReplies(text: string, sizes: readonly number[]): void {
   }
 }
 
-const contents = hostileText(
-  '\r\n',
-  '\r\n.',
-  '.\r\n',
-  '\r\n.\r\n',
-  '\n.\n',
-  '\n.\r\n',
-  '\r.\r',
-  '..',
-  '.',
-  '\r',
-  '\n',
-  'text',
-  'a\r\nb',
-);
-
-function carryContent(text: string, sizes: readonly number[], others: readonly number[]): void {
-  const stuffer = new DotStuffer();
-  const stuffed = inPieces(bytesOf(text), sizes).map((piece) => stuffer.stuff(piece));
-  const wire = Buffer.concat([...stuffed, stuffer.end(), bytesOf('QUIT\r\n')]);
-  const decoder = new DataDecoder();
-  const content: Buffer[] = [];
-  let left: Buffer | undefined;
-  let behind = Buffer.alloc(0);
-  for (const piece of inPieces(wire, others)) {
-    if (left !== undefined) behind = Buffer.concat([behind, piece]);
-    else {
-      const decoded = decoder.push(piece);
-      content.push(...decoded.content);
-      left = decoded.rest;
-      if (left) behind = Buffer.from(left);
-    }
-  }
-  const ended = text === '' || text.endsWith('\r\n') ? text : `${text}\r\n`;
-  assert.equal(Buffer.concat(content).toString('latin1'), ended);
-  assert.equal(behind.toString('latin1'), 'QUIT\r\n');
-}
-
-/** A line end that some server knows, a dot, and another. */
-const laxEnd = /(?:\n|\r)\.(?:\r|\n)/;
-
-function watchNewlines(text: string, sizes: readonly number[]): void {
-  const watch = (mode: BareNewlines, pieces: readonly Buffer[]) => {
-    const newlines = new Newlines(mode);
-    const out = [...pieces.map((piece) => Buffer.from(newlines.push(piece))), newlines.end()];
-    return { newlines, out: Buffer.concat(out).toString('latin1') };
-  };
-  const pieces = inPieces(bytesOf(text), sizes);
-  const bare = /(?<!\r)\n|\r(?!\n)/.test(text);
-  for (const mode of ['pass', 'reject'] as const) {
-    const { newlines, out } = watch(mode, pieces);
-    assert.equal(out, text);
-    assert.equal(newlines.found, bare);
-    // CRLF before the dot is a line's end, where a dot is stuffed.
-    const smuggling = laxEnd.test(text.replaceAll(/(?<=(?:^|\r\n))\./g, '..'));
-    assert.equal(newlines.smuggling, smuggling);
-  }
-  const { newlines, out } = watch('normalize', pieces);
-  assert.equal(newlines.found, bare);
-  assert.doesNotMatch(out, /(?<!\r)\n|\r(?!\n)/);
-  assert.equal(watch('normalize', [bytesOf(out)]).out, out, 'idempotent');
-  assert.equal(
-    out.replaceAll('\r\n', '\n').replaceAll(' ', ''),
-    text.replaceAll('\r\n', '\n').replaceAll(/[\r ]/g, ''),
-  );
-}
-
-const domains = fc.oneof(
-  hostileText(
-    'example.com',
-    '.',
-    'xn--',
-    'bücher',
-    '-',
-    '_',
-    'a'.repeat(63),
-    '\u3002',
-    '@',
-    '..',
-    'EXAMPLE',
-    '[192.0.2.1]',
-  ),
-  fc.string({ unit: 'grapheme', maxLength: 40 }),
-);
-
-function readDomain(text: string): void {
-  const labels = toALabels(text);
-  assert.equal(toALabels(labels), labels.replace(/\.$/, ''));
-  assert.equal(domainOf(`a@${text}`), toALabels(text.slice(text.lastIndexOf('@') + 1)));
-  const pattern = parseDomainPattern(text);
-  if (pattern === undefined) return;
-  const patterns = new DomainPatterns([pattern]);
-  assert.ok(patterns.includes(pattern.replace(/^\./, '')));
-  assert.equal(
-    patterns.includes(`sub.${pattern.replace(/^\./, '')}`),
-    pattern.startsWith('.') && pattern.length < 250,
-  );
-}
-
-const networks = fc.oneof(
-  hostileText(
-    '10.0.0.0',
-    '/8',
-    '/',
-    '::1',
-    '2001:db8::',
-    '/32',
-    '::ffff:',
-    '192.0.2.1',
-    '%eth0',
-    '.',
-    ':',
-    '0x10',
-    '256',
-    '/129',
-  ),
-  fc.tuple(fc.oneof(fc.ipV4(), fc.ipV6()), fc.nat(130)).map(([address, bits]) => `${address}/${bits}`),
-);
-
-function readNetwork(text: string): void {
-  let read: Networks;
-  try {
-    read = new Networks([text]);
-  } catch (error) {
-    assert.match((error as Error).message, /is no address or network|prefix length/);
-    return;
-  }
-  const [address = '', bits = '128'] = text.split('/');
-  // A block of IPv6 that is wider than that of all mapped addresses has no IPv4 address in it.
-  if (address.includes(':') && Number(bits) < 96 && new Networks(['0.0.0.0/0']).includes(address)) return;
-  assert.ok(read.includes(address), 'the network has its own address');
-  assert.equal(read.includes('not an address'), false);
-}
-
-const destinations = hostileText(
-  'smtp://',
-  'smtps://',
-  'lmtp://',
-  'smtp+unix:',
-  '/run/x.sock',
-  'localhost',
-  ':25',
-  '[::1]',
-  '?starttls=yes',
-  '&verify=no',
-  '?',
-  '127.0.0.1',
-);
-
-function readDestination(text: string): void {
-  const destination = parseDestination(text);
-  if (typeof destination === 'string') return;
-  assert.equal(destination.text, text);
-  if ('port' in destination.address)
-    assert.ok(destination.address.port > 0 && destination.address.port < 65_536);
-  else assert.match(destination.address.path, /^\//);
-  assert.deepEqual(parseDestination(text), destination);
-}
-
 export const smtpTargets: readonly Target[] = [
   target('path', paths, readPath),
   target('xtext', fc.oneof(latin1, hostileText('+', '+2B', '=', '+0d', 'a')), (text) => {
@@ -361,11 +150,4 @@ export const smtpTargets: readonly Target[] = [
       );
     },
   ),
-  target('dots', fc.tuple(contents, cuts, cuts), ([text, sizes, others]) =>
-    carryContent(text, sizes, others),
-  ),
-  target('newlines', fc.tuple(contents, cuts), ([text, sizes]) => watchNewlines(text, sizes)),
-  target('domains', domains, readDomain),
-  target('networks', networks, readNetwork),
-  target('destinations', destinations, readDestination),
 ];

@@ -1,0 +1,120 @@
+// Recorded conversations, changed on both sides: the inputs of whole sessions.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import type { Trouble } from './chaotic-peer.ts';
+import { hostileText } from './target.ts';
+
+/** What the client says in each of the conversations, in lines. */
+const recorded: readonly (readonly string[])[] = readRecorded(join(import.meta.dirname, '../dialogues'));
+
+function readRecorded(folder: string): string[][] {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.txt'))
+    .sort()
+    .map((name) => {
+      const lines = readFileSync(join(folder, name), 'utf8').split('\n');
+      const said = lines.flatMap((line) => /^c -> ?(.*)$/.exec(line)?.slice(1) ?? []);
+      return said.map(
+        (line) => `${line.replaceAll('\\r', '\r').replaceAll('\\n', '\n').replaceAll('\\0', '\0')}\r\n`,
+      );
+    })
+    .filter((lines) => lines.length > 1);
+}
+
+// biome-ignore format: words, not lines
+const bytes = hostileText(
+  '\r\n', '.\r\n', '\n.\n', 'RSET\r\n', 'DATA\r\n', 'QUIT\r\n', 'EHLO x\r\n', 'MAIL FROM:<a@b>\r\n',
+  'RCPT TO:<c@d>\r\n', 'STARTTLS\r\n', '250 ok\r\n',
+);
+const at = fc.nat(400);
+
+/** How a conversation is changed, one change after the other. */
+type Change = (lines: readonly string[]) => readonly string[];
+
+const change: fc.Arbitrary<Change> = fc.oneof(
+  fc.tuple(at, fc.nat(200), bytes).map(
+    ([line, column, by]): Change =>
+      (lines) =>
+        edited(lines, line, (text) => text.slice(0, column) + by + text.slice(column + by.length)),
+  ),
+  fc.tuple(at, fc.nat(200), bytes).map(
+    ([line, column, by]): Change =>
+      (lines) =>
+        edited(lines, line, (text) => text.slice(0, column) + by + text.slice(column)),
+  ),
+  fc.tuple(at, fc.nat(200), fc.nat(30)).map(
+    ([line, column, length]): Change =>
+      (lines) =>
+        edited(lines, line, (text) => text.slice(0, column) + text.slice(column + length)),
+  ),
+  fc.tuple(at, fc.integer({ min: 1, max: 30 })).map(
+    ([line, times]): Change =>
+      (lines) =>
+        edited(lines, line, (text) => text.repeat(times)),
+  ),
+  at.map(
+    (line): Change =>
+      (lines) =>
+        lines.filter((_, i) => i !== line % lines.length),
+  ),
+  fc.tuple(at, at).map(
+    ([one, other]): Change =>
+      (lines) => {
+        const copy = [...lines];
+        const [moved = ''] = copy.splice(one % lines.length, 1);
+        copy.splice(other % lines.length, 0, moved);
+        return copy;
+      },
+  ),
+  fc.tuple(at, at).map(
+    ([line, which]): Change =>
+      (lines) =>
+        lines.toSpliced(line % lines.length, 0, ...(recorded[which % recorded.length] ?? [])),
+  ),
+);
+
+function edited(lines: readonly string[], line: number, edit: (text: string) => string): readonly string[] {
+  return lines.map((text, i) => (i === line % lines.length ? edit(text) : text));
+}
+
+const trouble: fc.Arbitrary<Trouble> = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom('replace' as const, 'append' as const),
+    bytes: fc.oneof(
+      bytes,
+      fc.constantFrom(
+        '421 bye\r\n',
+        '550 no\r\n',
+        '451-a\r\n451 b\r\n',
+        '250-a\r\n',
+        '354 x\r\n',
+        '250 2.6.0 Stored\r\n',
+      ),
+    ),
+  }),
+  fc.constantFrom<Trouble>(
+    { kind: 'repeat' },
+    { kind: 'drop' },
+    { kind: 'pieces' },
+    { kind: 'close' },
+    { kind: 'reset' },
+  ),
+);
+
+export const session = fc.record({
+  proxy: fc.nat(2),
+  lines: fc
+    .tuple(fc.nat(recorded.length - 1), fc.array(change, { maxLength: 5 }))
+    .map(([which, changes]) =>
+      changes.reduce(
+        (lines, apply) => (lines.length > 0 && lines.join('').length < 50_000 ? apply(lines) : lines),
+        recorded[which] ?? [],
+      ),
+    ),
+  cuts: fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 5 }),
+  troubles: fc.array(fc.tuple(fc.nat(12), trouble), { maxLength: 3 }).map((all) => new Map(all)),
+  end: fc.constantFrom('end', 'reset'),
+});
+
+export type Session = typeof session extends fc.Arbitrary<infer T> ? T : never;
