@@ -113,7 +113,7 @@ export const authservId = text('an authserv-id', 'a name such as example.com', t
 const accountForm = 'a name or a number';
 const accountError = (issue: { readonly input?: unknown }) => wrong(issue.input, 'a name', accountForm);
 
-/** A user or a group of the system; whether there is one is seen when it is needed. */
+/** A user or a group of the system; whether there is one is looked up when the rest is known to be good. */
 export const account = z.union(
   [
     z.int().min(0).max(0xffff_fffe),

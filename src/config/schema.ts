@@ -244,7 +244,7 @@ export const configurationSchema = z.strictObject({
   user: account
     .optional()
     .describe(
-      'who the workers run as, a name or a number; only root can become somebody else. Default: who starts Postern',
+      'who the workers and the HTTP process run as, a name or a number; only root can become somebody else. Default: who starts Postern',
     ),
   group: account.optional().describe('their group. Default: that of `user`'),
   stopTimeout: time()
