@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { Extensions } from '../smtp/extensions.ts';
-import { Networks } from '../smtp/networks.ts';
+import { inHexadecimal, Networks } from '../smtp/networks.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
 import { Transaction, type TransactionSettings } from '../transaction/transaction.ts';
 import { bind, type ListenAddress } from './bind.ts';
@@ -255,7 +255,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
     mostConnections: number,
   ): Peer | Reply {
     // The zone of a link-local address (RFC 4007 §11) says which interface it came in by, not who it is.
-    const ip = address.replace(/%.*$/, '');
+    const ip = inHexadecimal(address.replace(/%.*$/, ''));
     // A UNIX socket's permissions say who may connect. A TCP peer without an address is one that has reset.
     const believed = this.#unix || clients.includes(ip);
     if (!believed && !this.#proxies.includes(socket.remoteAddress ?? '')) {

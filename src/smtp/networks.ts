@@ -29,10 +29,10 @@ export class Networks {
 }
 
 /**
- * ipaddr.js reads `::192.0.2.1` as if it were IPv4-mapped. It is not (RFC 4291 §2.5.5.1): whoever comes from
- * `::127.0.0.1` is not this host.
+ * An address as every reader understands it: ipaddr.js reads `::192.0.2.1` as if it were IPv4-mapped. It is not
+ * (RFC 4291 §2.5.5.1): whoever comes from `::127.0.0.1` is not this host.
  */
-function inHexadecimal(address: string): string {
+export function inHexadecimal(address: string): string {
   const quad = /^::([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})$/
     .exec(address)
     ?.slice(1)

@@ -1,5 +1,6 @@
 // XFORWARD: what a trusted upstream says of the client it took the message from (Postfix XFORWARD_README).
 import { isIP, isIPv6 } from 'node:net';
+import { inHexadecimal } from './networks.ts';
 import { decodeXtext, encodeXtext } from './xtext.ts';
 
 /** The attributes, in the order in which they are sent. */
@@ -57,8 +58,8 @@ function checkValue(name: XforwardName, value: string): string | undefined {
     case 'ADDR': {
       // A zone (RFC 4007 §11) is the name of a network interface over there, and means nothing here.
       const v6 = /^IPV6:([^%]*)(?:%.*)?$/i.exec(value)?.[1];
-      if (v6 !== undefined) return isIPv6(v6) ? v6 : undefined;
-      return isIP(value) && !value.includes('%') ? value : undefined;
+      if (v6 !== undefined) return isIPv6(v6) ? inHexadecimal(v6) : undefined;
+      return isIP(value) && !value.includes('%') ? inHexadecimal(value) : undefined;
     }
     case 'PORT':
       return /^[0-9]{1,5}$/.test(value) && Number(value) <= 65535 ? value : undefined;
