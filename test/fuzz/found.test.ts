@@ -42,6 +42,9 @@ test('a zone of IPv6 that one library knows and another does not stops nobody', 
   const said = parseXforward('ADDR=IPV6:fe80::1%eth0.100');
   assert.ok(typeof said === 'object');
   assert.equal(said.get('ADDR'), 'fe80::1');
+  const embedded = parseXforward('ADDR=IPV6:::192.0.2.1');
+  assert.ok(typeof embedded === 'object');
+  assert.equal(embedded.get('ADDR'), '::c000:201');
   assert.equal(parseXforward('ADDR=192.0.2.1%eth0'), 'bad value of ADDR');
 });
 
