@@ -66,6 +66,8 @@ export interface Violation {
 
 export interface Verdict {
   readonly figures: Figures;
+  /** What is stored without upstream's knowing: message, recipient, and what upstream was told. */
+  readonly ambiguous: readonly string[];
   readonly violations: readonly Violation[];
 }
 
@@ -76,6 +78,7 @@ export interface Verdict {
  */
 export function judge(sent: readonly Sent[], stored: readonly Stored[], killed = false): Verdict {
   const figures = noFigures();
+  const ambiguous: string[] = [];
   const violations: Violation[] = [];
   const byId = new Map<string, Stored[]>();
   for (const each of stored) byId.set(each.id, [...(byId.get(each.id) ?? []), each]);
@@ -102,9 +105,11 @@ export function judge(sent: readonly Sent[], stored: readonly Stored[], killed =
       if (found.length > 1) broken(`stored ${found.length} times for ${recipient.address}`);
       const claim = compare(message, recipient, found, killed, figures);
       if (claim !== undefined) broken(claim);
+      else if (found.length > 0 && !recipient.final?.startsWith('2'))
+        ambiguous.push(`${message.id} for ${recipient.address}: ${recipient.final ?? 'no reply'}`);
     }
   }
-  return { figures, violations };
+  return { figures, ambiguous, violations };
 }
 
 /** @returns what is wrong */

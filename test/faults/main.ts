@@ -74,19 +74,14 @@ function tell(report: Report, runs: number): void {
   done += 1;
   for (const key of Object.keys(total) as (keyof Figures)[]) total[key] += report.figures[key];
   if (!slowest || report.milliseconds > slowest.milliseconds) slowest = report;
-  const { seed, title, milliseconds, figures, failures } = report;
-  if (
-    figures.ambiguousDownstream + figures.ambiguousUpstream > 0 ||
-    failures.length > 0 ||
-    done % 20 === 0 ||
-    runs === 1
-  ) {
-    const ambiguous = figures.ambiguousDownstream + figures.ambiguousUpstream;
+  const { seed, title, milliseconds, figures, ambiguous, failures } = report;
+  if (ambiguous.length > 0 || failures.length > 0 || done % 20 === 0 || runs === 1) {
     const time = `${(milliseconds / 1000).toFixed(1)} s`;
     console.log(
-      `${done}/${runs} seed ${seed} ${title}: ${figures.messages} messages, ${ambiguous} ambiguous, ${time}`,
+      `${done}/${runs} seed ${seed} ${title}: ${figures.messages} messages, ${ambiguous.length} ambiguous, ${time}`,
     );
   }
+  for (const each of ambiguous) console.log(`  stored without upstream's knowing: ${each}`);
   if (failures.length === 0) return;
   failed.push(report);
   for (const { claim, dialogue } of failures)

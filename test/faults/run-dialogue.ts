@@ -149,7 +149,7 @@ async function play(
   const stored = downstreams.flatMap((downstream) => downstream.stored);
   const verdict = judge(sent, stored);
   return {
-    figures: verdict.figures,
+    ...verdict,
     violations: [...verdict.violations, ...violations, ...upstreams.flatMap((each) => each.violations)],
   };
 }

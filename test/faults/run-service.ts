@@ -120,7 +120,7 @@ export async function runService(
   const sent = upstreams.flatMap((upstream) => upstream.sent);
   const verdict = judge(sent, downstream.stored, entry.what !== 'take its descriptors');
   return {
-    figures: verdict.figures,
+    ...verdict,
     violations: [...verdict.violations, ...violations, ...upstreams.flatMap((each) => each.violations)],
   };
 }

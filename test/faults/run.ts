@@ -12,6 +12,8 @@ export interface Report {
   readonly title: string;
   readonly milliseconds: number;
   readonly figures: Figures;
+  /** What is stored without upstream's knowing. */
+  readonly ambiguous: readonly string[];
   /** Broken promises, each with the end of the dialogue on the connections that it is about. */
   readonly failures: readonly { readonly claim: string; readonly dialogue: string }[];
 }
@@ -36,7 +38,7 @@ export async function run(seed: number, messages: number): Promise<Report> {
   const entry = entryOf(seed);
   const setting = settingOf(entry, random.fork('setting'));
   const dialogue = new Dialogue();
-  const { figures, violations } =
+  const { figures, ambiguous, violations } =
     entry.kind === 'dialogue'
       ? await runDialogue(entry, setting, random, dialogue, messages)
       : await runService(entry, setting, random, dialogue, messages);
@@ -46,6 +48,7 @@ export async function run(seed: number, messages: number): Promise<Report> {
     title: `${entry.title} (${mode}, ${upstream} to ${downstream}, ${envelope}${pipelined ? ', pipelined' : ''})`,
     milliseconds: performance.now() - begun,
     figures,
+    ambiguous,
     failures: violations
       .slice(0, mostFailures)
       .map(({ claim, connections }) => ({ claim, dialogue: dialogue.end(connections) })),

@@ -27,9 +27,9 @@ export interface FaultyUpstreamOptions {
 /** The transaction is over, the connection may not be. */
 class Abandoned extends Error {}
 
-/** How long whoever finds nobody there waits before it connects again, and how often it tries. */
+/** How long whoever finds nobody there waits before it connects again, and how long it tries. */
 const pauseMs = 20;
-const mostAttempts = 500;
+const patienceMs = 60_000;
 
 export class FaultyUpstream {
   readonly sent: Sent[] = [];
@@ -51,7 +51,7 @@ export class FaultyUpstream {
   async send(next: () => Mail | undefined): Promise<void> {
     const { perConnection, random } = this.#options;
     let mail = next();
-    for (let attempts = 0; mail && attempts < mostAttempts; attempts += 1) {
+    for (let since = performance.now(); mail && performance.now() - since < patienceMs; ) {
       const connection = await this.#connect();
       if (!connection) {
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
@@ -60,7 +60,7 @@ export class FaultyUpstream {
       const chance = random.fork(this.#connections);
       try {
         if (!(await this.#introduce(connection, chance))) continue;
-        attempts = 0;
+        since = performance.now();
         for (let i = 0; mail && i < perConnection && !connection.over; i += 1) {
           await this.#transaction(connection, mail, chance);
           mail = next();
