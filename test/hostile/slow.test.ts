@@ -102,7 +102,7 @@ async function hostileTo(
   await using downstream = await CountingDownstream.start();
   await using proxy = await RunningProxy.start({
     listener: { destinations: [downstream.destination], limits },
-    settings: { spool: { memory: '256KiB', messageLimit: '150MiB' } },
+    settings: { spool: { memory: '256KiB', messageLimit: '101MiB' } },
   });
   await ordinary(proxy);
   await meanwhile(proxy, attack(proxy));
@@ -202,7 +202,7 @@ const endless: Readonly<Record<string, { before: string; pieces: readonly Buffer
   },
   'a message over the limit': {
     before: `${begin}Subject: x\r\n\r\n`,
-    pieces: Array(200).fill(megabyte),
+    pieces: Array(110).fill(megabyte),
     reply: /552 5\.3\.4/,
   },
   'a million header fields': {
