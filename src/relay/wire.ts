@@ -30,6 +30,7 @@ export class Wire {
   readonly #sent: Awaited[] = [];
   #outgoing = '';
   #timer: NodeJS.Timeout | undefined;
+  #lastLook: NodeJS.Immediate | undefined;
   #failure: DownstreamError | undefined;
   #farewell: Reply | undefined;
   #interrupt: ((early: Reply) => void) | undefined;
@@ -130,7 +131,7 @@ export class Wire {
     if (this.#failure) return this.#failure;
     const failure = new DownstreamError(kind, `${this.#name} ${what}`, { reply: this.#farewell, ...options });
     this.#failure = failure;
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#outgoing = '';
     this.#socket.destroy();
     for (const awaited of [...this.#sent.splice(0), ...this.#unsent.splice(0)]) awaited.reject(failure);
@@ -225,12 +226,20 @@ export class Wire {
     if (text !== '' && !this.#failure) this.#socket.write(text, 'latin1');
   };
 
+  #stopTimer(): void {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#lastLook);
+  }
+
   /** The reply that is due next has its time from now on. */
   #startTimer(): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     const next = this.#sent[0];
     if (!next || this.#failure) return;
     const timeoutMs = this.#farewell ? Math.min(farewellMs, next.timeoutMs) : next.timeoutMs;
-    this.#timer = setTimeout(() => this.fail('timeout', `did not answer within ${timeoutMs} ms`), timeoutMs);
+    this.#timer = setTimeout(() => {
+      // What has come while this process was held up is read before: it may be the 250 to a message.
+      this.#lastLook = setImmediate(() => this.fail('timeout', `did not answer within ${timeoutMs} ms`));
+    }, timeoutMs);
   }
 }

@@ -264,7 +264,7 @@ function listenerOf(setting: Setting, downstreams: readonly FaultyDownstream[]) 
       rcpt: '500ms',
       data: '500ms',
       content: '500ms',
-      final: '700ms',
+      final: '2s',
     },
     limits: { idle: '700ms', transaction: '5s', answer: '4s' },
   };

@@ -284,6 +284,22 @@ test('after the final dot a signal changes nothing: what becomes of the message 
   assert.ok(it.session.usable);
 });
 
+test('a reply that came in time counts, although this process was held up until later', async () => {
+  await using it = await start(
+    {
+      answers: {
+        CONTENT: () => {
+          setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200));
+          return undefined;
+        },
+      },
+    },
+    { timeouts: { endOfData: 100 } },
+  );
+  await begin(it.session);
+  assert.deepEqual(codes(await it.session.content(text('x'), 1)), [250]);
+});
+
 test('421 is a reply like any other, and the last one', async () => {
   await using it = await start({ answers: { RCPT: () => '421 4.3.2 Going down' } });
   const [mail, rcpt, data] = [
