@@ -40,6 +40,9 @@ export interface RunOptions {
   readonly report: (error: unknown, check: string) => void;
 }
 
+/** Made once: to note where it was made takes longer than all that is stopped by it. */
+const overReason = new Error('the transaction is over');
+
 /** The check whose answer a forger would most like to be late: it has time of its own when that of all others is over. */
 const decisive = 'dmarc';
 const decisiveMs = 3000;
@@ -208,8 +211,8 @@ export class Run {
 
   abort(): void {
     this.#stop();
-    this.#over.abort();
-    this.#reader?.destroy(new Error('the transaction is over'));
+    this.#over.abort(overReason);
+    this.#reader?.destroy(overReason);
   }
 
   /** Nobody waits for any check any longer. */

@@ -102,6 +102,7 @@ function masked(masker: Masker, fields: LogFields): LogFields {
 
 /** The fields as plain values that JSON can hold. */
 function plainFields(fields: LogFields, withStacks: boolean): LogFields {
+  if (isPlain(fields, 0)) return fields;
   try {
     const text = JSON.stringify(fields, (_, value: unknown) => {
       if (typeof value === 'bigint') return value.toString();
@@ -112,6 +113,30 @@ function plainFields(fields: LogFields, withStacks: boolean): LogFields {
     // A loop in the values, or a toJSON that throws: the event itself must still be told.
     return { unreadable: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** Deeper values, which may be loops, are looked at by JSON. */
+const mostDepth = 8;
+
+/** Whether JSON holds the value as it is: nearly all are so, and need not be copied to find out. */
+function isPlain(value: unknown, depth: number): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value);
+    case 'object':
+      break;
+    default:
+      return false;
+  }
+  if (value === null) return true;
+  if (depth === mostDepth) return false;
+  if (Array.isArray(value)) return value.every((item) => isPlain(item, depth + 1));
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  for (const item of Object.values(value)) if (!isPlain(item, depth + 1)) return false;
+  return true;
 }
 
 /** What an error says; where it came from only at level debug, as an object. */

@@ -1,4 +1,5 @@
 // The parts of mailauth that it has no types for: how signatures are read and verified (RFC 6376 §6.1).
+import type { KeyObject } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type { DKIMResult, DNSResolver, ParsedHeader } from 'mailauth';
 import type { BodyHash } from './body-hash.ts';
@@ -28,10 +29,9 @@ export interface SignatureField extends ParsedTags {
   bodyHashKey?: string;
 }
 
-/** A key as its record has it. */
-export interface PublicKey {
-  /** PEM */
-  readonly publicKey: string;
+/** A key as its record has it; its text is PEM. */
+export interface PublicKey<Key = KeyObject> {
+  readonly publicKey: Key;
   /** The record. */
   readonly rr: string;
   readonly modulusLength?: number;
@@ -71,6 +71,20 @@ interface DkimVerifierOptions {
 }
 
 const require = createRequire(import.meta.url);
+const tools = require('mailauth/lib/tools.js') as {
+  getPublicKey(
+    type: string,
+    name: string,
+    minBitLength: number,
+    resolver: DNSResolver,
+    options: { readonly strict: boolean; readonly hashAlgo: string | undefined },
+  ): Promise<PublicKey<string>>;
+  toALabel(domain: string): string;
+};
+
+/** Asks for a key record and reads it (RFC 6376 §3.6.1), `toALabel` the name for it (RFC 8616 §3). */
+export const { getPublicKey, toALabel } = tools;
+
 const verifier = require('mailauth/lib/dkim/dkim-verifier.js') as {
   readonly DkimVerifier: new (options: DkimVerifierOptions) => DkimVerifier;
 };

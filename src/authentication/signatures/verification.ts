@@ -4,8 +4,9 @@ import type { ResolveFunction } from '../../dns/resolver.ts';
 import type { ArcSets } from '../arc/sets.ts';
 import type { Authors } from '../dmarc/authors.ts';
 import type { BodyHash } from './body-hash.ts';
-import { boundedKeys } from './bounded-keys.ts';
+
 import type { HeaderRow } from './header-rows.ts';
+import { messageKeys } from './keys.ts';
 import { DkimVerifier, type KeyCache, type SignatureField } from './mailauth-internals.ts';
 import {
   type RefusedSignature,
@@ -202,7 +203,7 @@ export class MessageVerification implements Verification {
       strict: true,
     });
     session.bodyHashes = this.#message.bodyHashes;
-    session.keyCache = boundedKeys(session.keyCache);
+    session.keyCache = messageKeys(resolve);
     return session;
   }
 }
@@ -227,7 +228,8 @@ async function verifyOne(
   const options = { strict: true, hashAlgo: field.hashAlgo };
   const key = await keyCache.get(field.type, keyName, minBitLength, options).catch(() => undefined);
   if (!key) return result;
-  const { rr, publicKey, modulusLength, testing } = key;
+  const { rr, modulusLength, testing } = key;
+  const publicKey = key.publicKey.export({ type: 'spki', format: 'pem' }).toString();
   const status = { ...result.status, ...(testing && { testing }) };
   return { ...result, rr, publicKey, ...(modulusLength !== undefined && { modulusLength }), status };
 }
