@@ -26,6 +26,8 @@ export interface ConnectContext {
   readonly signal: AbortSignal;
   readonly notes: Notes;
   now(): Date;
+  /** Whether anybody reads what is explained: what only they want to know need not be found out otherwise. */
+  readonly explained: boolean;
   /**
    * Keeps a fact for whoever asks why: a record found, a mechanism that matched.
    *

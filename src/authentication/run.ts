@@ -87,7 +87,8 @@ export class Run {
     this.#readerExplainer = explained ? new Explainer(askedAhead, resolve, begunMs) : undefined;
     const explain = () => {};
     const notes = this.#notes;
-    this.#context = { client, hostname, listener, resolve, signal, notes, now, explain, reversePath: '' };
+    const known = { client, hostname, listener, reversePath: '' };
+    this.#context = { ...known, resolve, signal, notes, now, explained, explain };
     this.#start('connect', this.#context);
     this.#start('helo', this.#context);
   }
@@ -150,11 +151,15 @@ export class Run {
     if (this.#over.signal.aborted || this.#headerKnown) return;
     this.#headerKnown = true;
     const { upstream, forwardedClient } = this.#options;
-    const received = upstream && readUpstreamReceived(fields, forwardedClient, upstream);
+    const readers = this.#asks('endOfHeaders') || this.#asks('endOfMessage');
+    const received =
+      upstream && (readers || this.#believesLogin)
+        ? readUpstreamReceived(fields, forwardedClient, upstream)
+        : undefined;
     this.#classify(received);
     this.#listMail = isListMail(fields);
     if (this.#asks('header')) for (const field of fields) this.#start('header', { ...this.#context, field });
-    if (!this.#asks('endOfHeaders') && !this.#asks('endOfMessage')) return;
+    if (!readers) return;
     const { now } = this.#context;
     const resolve = this.#readerExplainer?.resolve ?? this.#context.resolve;
     this.#reader = new MessageReader({ header: fields, resolve, now: now() });
@@ -191,14 +196,15 @@ export class Run {
     try {
       this.header([]);
       this.#reader?.end();
-      let findings = await this.#collect();
+      const courses = this.#courses;
+      const findings = await Promise.all(courses.map((course) => course.findings(this.#recipients)));
       const last = this.#endOfHeaders;
       if (!last) return findings;
-      for (const course of this.#courses) {
+      for (const [i, course] of courses.entries()) {
         if (!course.check.stages.endOfMessage) continue;
         const results = findings.flatMap((each) => each.results);
         course.start('endOfMessage', { ...last, results });
-        findings = await this.#collect();
+        findings[i] = await course.findings(this.#recipients);
       }
       return findings;
     } finally {
@@ -223,10 +229,13 @@ export class Run {
 
   /** What is known of the client only now may silence checks that have begun. */
   #classify(received: UpstreamReceived | undefined): void {
-    const believed = this.#options.checks.some(({ name }) => name === 'auth');
-    if (!believed || !received?.authenticated) return;
+    if (!this.#believesLogin || !received?.authenticated) return;
     this.#clientClass = 'authenticated';
     this.#courses = this.#courses.filter(({ check }) => !check.skippedFor.includes('authenticated'));
+  }
+
+  get #believesLogin(): boolean {
+    return this.#options.checks.some(({ name }) => name === 'auth');
   }
 
   /** Whether any check takes part in the stage. */
@@ -254,9 +263,5 @@ export class Run {
     const patience = Promise.withResolvers<undefined>();
     const timer = setTimeout(patience.resolve, this.#options.finishMs, undefined);
     return Promise.race([heard, patience.promise]).finally(() => clearTimeout(timer));
-  }
-
-  #collect(): Promise<readonly CheckFindings[]> {
-    return Promise.all(this.#courses.map((course) => course.findings(this.#recipients)));
   }
 }

@@ -41,7 +41,11 @@ export class DnsError extends Error {
   readonly code: string;
 
   constructor(code: string, name: string, type: string) {
+    // Most of them say that there is no such record, and are nothing unusual: to write down where costs more than to ask.
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
     super(`${code} for ${type} ${name}`);
+    Error.stackTraceLimit = limit;
     this.code = code;
   }
 }
@@ -68,6 +72,14 @@ export interface DnsCounts {
 export type MeasureQuestion = (milliseconds: number) => void;
 
 type Entry = { readonly answer: Answer } | { readonly failure: string };
+
+/** A name and a type to ask for. */
+interface Question {
+  readonly name: string;
+  readonly type: string;
+  /** What the configuration answers. */
+  readonly entry?: Entry;
+}
 
 /** A server in trouble is asked again soon, but not by every message. */
 const troubleAgeMs = 5000;
@@ -109,10 +121,8 @@ export class Resolver {
 
   /** Asks for a name. Bounded by timeout and tries only; transactions use {@link forTransaction}. */
   readonly resolve: ResolveFunction = async (name, type) => {
-    const entry = await this.#ask(normalizeName(name), type.toUpperCase());
-    // A fresh error and a fresh list for each caller: both are written to by libraries.
-    if ('failure' in entry) throw new DnsError(entry.failure, name, type);
-    return [...entry.answer] as string[] | string[][] | MailExchange[];
+    const question = this.#read(name, type);
+    return answered(this.#find(question) ?? (await this.#ask(question)), name, type);
   };
 
   /**
@@ -124,6 +134,9 @@ export class Resolver {
     const budget = new WaitingTime(this.transactionMs);
     return async (name, type) => {
       if (signal.aborted) throw new DnsError('ECANCELLED', name, type);
+      const question = this.#read(name, type);
+      const found = budget.over ? undefined : this.#find(question);
+      if (found) return answered(found, name, type);
       const given = budget.take();
       if (!given) throw new DnsError('ETIMEOUT', name, type);
       const aborted = Promise.withResolvers<never>();
@@ -133,7 +146,8 @@ export class Resolver {
         throw new DnsError('ETIMEOUT', name, type);
       });
       try {
-        return await Promise.race([this.resolve(name, type), timedOut, aborted.promise]);
+        const entry = await Promise.race([this.#ask(question), timedOut, aborted.promise]);
+        return answered(entry, name, type);
       } finally {
         signal.removeEventListener('abort', abort);
         budget.giveBack();
@@ -146,28 +160,31 @@ export class Resolver {
     this.#network.cancel();
   }
 
-  async #ask(asked: string, type: string): Promise<Entry> {
+  /** What the zone makes of a question. */
+  #read(asked: string, askedType: string): Question {
+    const name = normalizeName(asked);
+    const type = askedType.toUpperCase();
     // node:dns asks for what stands before it: a stranger's name, as if it were part of another domain.
-    if (asked.includes('\0')) return { failure: 'EBADNAME' };
-    let name = asked;
-    if (this.#options.zone) {
-      const found = askZone(this.#options.zone, name, type);
-      if (!('unknown' in found)) {
-        this.#counts.zone++;
-        return found;
-      }
-      name = found.unknown;
-    }
-    if (this.#options.zoneOnly) {
+    if (name.includes('\0')) return { name, type, entry: { failure: 'EBADNAME' } };
+    const { zone, zoneOnly } = this.#options;
+    const found = zone ? askZone(zone, name, type) : { unknown: name };
+    if (!('unknown' in found)) return { name, type, entry: found };
+    return { name: found.unknown, type, ...(zoneOnly && { entry: { failure: 'ENOTFOUND' } }) };
+  }
+
+  /** What needs no waiting: the zone's answer, or one in the cache. */
+  #find({ name, type, entry }: Question): Entry | undefined {
+    if (entry) {
       this.#counts.zone++;
-      return { failure: 'ENOTFOUND' };
+      return entry;
     }
+    const cached = this.#cache.get(`${type} ${name}`);
+    if (cached) this.#counts.cached++;
+    return cached;
+  }
+
+  async #ask({ name, type }: Question): Promise<Entry> {
     const key = `${type} ${name}`;
-    const cached = this.#cache.get(key);
-    if (cached) {
-      this.#counts.cached++;
-      return cached;
-    }
     const open = this.#inFlight.get(key);
     if (open) {
       this.#counts.joined++;
@@ -223,6 +240,16 @@ export class Resolver {
   }
 }
 
+/**
+ * A fresh error and a fresh list for each caller: both are written to by libraries.
+ *
+ * @throws {DnsError}
+ */
+function answered(entry: Entry, name: string, type: string): string[] | string[][] | MailExchange[] {
+  if ('failure' in entry) throw new DnsError(entry.failure, name, type);
+  return [...entry.answer] as string[] | string[][] | MailExchange[];
+}
+
 /** node:dns would ask for what stands before a NUL, and for the root where another alphabet makes no name. */
 function canBeAsked(name: string): boolean {
   return !name.includes('\0') && (/^\p{ASCII}*$/u.test(name) || domainToASCII(name) !== '');
@@ -244,6 +271,11 @@ class WaitingTime {
 
   constructor(totalMs: number) {
     this.#leftMs = totalMs;
+  }
+
+  /** Whether it is used up. */
+  get over(): boolean {
+    return this.#leftMs <= 0;
   }
 
   /** Counts a question; the promise resolves when the time is used up. Undefined: it is already. */

@@ -1,5 +1,5 @@
 // A listener: one place where upstream connects, with its pool, its checks and its transactions.
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
@@ -269,7 +269,8 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
 
 /** An id that no other transaction of these years has: time and chance, in letters and digits. */
 function newId(): string {
-  return BigInt(`0x${Date.now().toString(16)}${randomBytes(4).toString('hex')}`)
+  // Not randomBytes: a UUID comes from a supply.
+  return BigInt(`0x${Date.now().toString(16)}${randomUUID().slice(0, 8)}`)
     .toString(36)
     .toUpperCase();
 }

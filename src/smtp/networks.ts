@@ -1,5 +1,11 @@
 // Lists of networks: whether an address of either family belongs to one (ipaddr.js).
 import ipaddr from 'ipaddr.js';
+import { LRUCache } from 'lru-cache';
+
+/** The same clients come again and again, and to read their addresses takes longer than to look them up. */
+const mostKnown = 1000;
+/** No address is longer (RFC 4291 §2.2, with a zone); what is longer is not kept. */
+const maxAddressLength = 64;
 
 /**
  * A list of networks from the configuration: addresses and CIDR blocks of both families.
@@ -7,6 +13,7 @@ import ipaddr from 'ipaddr.js';
  */
 export class Networks {
   readonly #blocks: readonly (readonly [ipaddr.IPv4 | ipaddr.IPv6, number])[];
+  readonly #known = new LRUCache<string, boolean>({ max: mostKnown });
 
   /**
    * @param texts e.g. `10.0.0.0/8`, `::1`, `192.0.2.7`
@@ -18,6 +25,15 @@ export class Networks {
 
   /** Whether the address is in one of the networks; an address that cannot be read is in none. */
   includes(address: string): boolean {
+    if (this.#blocks.length === 0) return false;
+    const known = this.#known.get(address);
+    if (known !== undefined) return known;
+    const included = this.#find(address);
+    if (address.length <= maxAddressLength) this.#known.set(address, included);
+    return included;
+  }
+
+  #find(address: string): boolean {
     const text = inHexadecimal(address);
     if (!ipaddr.isValid(text)) return false;
     const parsed = ipaddr.process(text);

@@ -79,16 +79,16 @@ export class Newlines {
 
 /** Index of the first CR or LF that stands alone, or -1. The piece does not begin inside a CRLF. */
 function firstBare(piece: Buffer): number {
-  let at = 0;
-  for (;;) {
-    const nextLf = piece.indexOf(lf, at);
-    const line = nextLf < 0 ? piece.subarray(at) : piece.subarray(at, nextLf);
-    const nextCr = line.indexOf(cr);
-    if (nextCr >= 0 && nextCr !== line.length - 1) return at + nextCr;
-    if (nextLf < 0) return nextCr < 0 ? -1 : at + nextCr;
-    if (nextCr < 0) return nextLf;
-    at = nextLf + 1;
+  // Lines are short: to search for each of their ends would take longer than to look at every byte.
+  const { length } = piece;
+  for (let at = 0; at < length; at++) {
+    const byte = piece[at];
+    if (byte === lf) return at;
+    if (byte !== cr) continue;
+    at += 1;
+    if (piece[at] !== lf) return at - 1;
   }
+  return -1;
 }
 
 function replaceFrom(piece: Buffer, first: number): Buffer {

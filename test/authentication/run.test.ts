@@ -5,6 +5,7 @@ import type { MailContext } from '../../src/authentication/check.ts';
 import type { ConfiguredCheck } from '../../src/authentication/checks.ts';
 import type { CheckFindings } from '../../src/authentication/course.ts';
 import { Run, type RunOptions } from '../../src/authentication/run.ts';
+import { NameServer } from '../support/name-server.ts';
 import { zoneResolver } from './judge.ts';
 
 function run(checks: readonly ConfiguredCheck[], more: Partial<RunOptions> = {}) {
@@ -115,12 +116,10 @@ test('when the time of all others is over, dmarc still has some of its own', asy
 });
 
 test('a check that spends its time for names leaves others theirs', async () => {
-  const resolver = zoneResolver({}, { transactionMs: 20 });
-  const slow = {
-    resolve: (name: string, type: string) =>
-      name === 'slow.example' ? new Promise<never>(() => {}) : zoneResolver({}).resolve(name, type),
-  };
-  Object.assign(resolver, slow);
+  await using server = await NameServer.start({ 'TXT slow.example': 'silent' });
+  const zone = { 'fast.example': { TXT: 'NXDOMAIN' } };
+  const network = { servers: [server.address], zoneOnly: false, transactionMs: 20 };
+  const resolver = zoneResolver(zone, network);
   const asks = (name: string, asked: string, stage: 'mail' | 'endOfMessage'): ConfiguredCheck => ({
     name,
     skippedFor: [],
@@ -138,6 +137,7 @@ test('a check that spends its time for names leaves others theirs', async () => 
   const reasons = resultsOf(await made.finish(undefined)).map(({ reason }) => reason);
   assert.match(reasons[0] ?? '', /ETIMEOUT/);
   assert.match(reasons[1] ?? '', /ENOTFOUND/);
+  resolver.close();
 });
 
 test('the end of the message reads the results of all other stages and the message', async () => {

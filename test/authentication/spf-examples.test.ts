@@ -26,7 +26,7 @@ const addresses = {
 
 async function resultFor(zone: unknown, ip: string, sender: string, helo = 'client.example.net') {
   const { resolve } = zoneResolver(zone);
-  return (await checkHost({ ip, helo, sender, hostname: 'mx.example.net', resolve })).value;
+  return (await checkHost({ ip, helo, sender, hostname: 'mx.example.net', resolve, explained: true })).value;
 }
 
 /** Records for example.com, with clients that pass and clients that fail. */
@@ -141,7 +141,14 @@ for (const [macro, expanded, ip = '192.0.2.3'] of macros) {
     };
     const { resolve } = zoneResolver(zone);
     const sender = 'strong-bad@email.example.com';
-    const answer = await checkHost({ ip, helo: 'x.example', sender, hostname: 'mx.example.net', resolve });
+    const answer = await checkHost({
+      ip,
+      helo: 'x.example',
+      sender,
+      hostname: 'mx.example.net',
+      resolve,
+      explained: true,
+    });
     assert.equal(answer.value, 'pass');
     assert.equal(answer.mechanism, `exists:${expanded}.test.example`);
     assert.equal(answer.mailFrom, macro.includes('%{l') ? sender : 'email.example.com');

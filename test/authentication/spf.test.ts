@@ -142,6 +142,7 @@ test('spf: later checks find the explanation in a note, where it is allowed', as
       signal: new AbortController().signal,
       notes,
       now: () => new Date(),
+      explained: false,
       explain: () => {},
     };
     await spf.mail?.(context, { helo: 'null-sender', explanation });
@@ -158,6 +159,7 @@ test('spf: after 20 seconds it is a temporary error, whatever is still asked', a
     helo: undefined,
     sender: 'alice@example.com',
     hostname: 'mx.example.org',
+    explained: false,
     resolve: () => {
       asked.resolve();
       return new Promise(() => {});

@@ -34,7 +34,7 @@ export const spf: Check<SpfOptions> = {
   skippedFor: strangersOnly,
 
   async mail(context, options) {
-    const { client, reversePath, hostname, resolve } = context;
+    const { client, reversePath, hostname, resolve, explained } = context;
     const { ip, helo } = client;
     if (ip === undefined) return [];
     // RFC 7208 §2.4: with a null reverse-path the HELO identity is all there is.
@@ -47,7 +47,7 @@ export const spf: Check<SpfOptions> = {
     const answers = await Promise.all(
       identities.map(async (identity) => {
         const sender = identity === 'helo' ? '' : reversePath;
-        return { identity, answer: await checkHost({ ip, helo, sender, hostname, resolve }) };
+        return { identity, answer: await checkHost({ ip, helo, sender, hostname, resolve, explained }) };
       }),
     );
     return answers.map(({ identity, answer }) => {

@@ -32,6 +32,8 @@ export interface HostQuestion {
   /** Our own name, for the macro `%{r}`. */
   readonly hostname: string;
   readonly resolve: ResolveFunction;
+  /** Whether somebody wants to know the mechanism; it takes a second evaluation. */
+  readonly explained: boolean;
 }
 
 /** What check_host() found. */
@@ -43,7 +45,7 @@ export interface HostAnswer {
   readonly mailFrom: string | undefined;
   /** The record of the domain itself. */
   readonly record: string | undefined;
-  /** The mechanism that matched; `default` when none did; undefined without a result of the record. */
+  /** The mechanism that matched; `default` when none did; undefined without a result of the record, or if nobody asked. */
   readonly mechanism: string | undefined;
   readonly lookups: SPFResult['lookups'];
   /** What the domain says of a `fail` (RFC 7208 §6.2): a stranger's text. */
@@ -63,7 +65,7 @@ const noDomain: HostAnswer = {
 
 /** Never rejects: trouble is `temperror`. */
 export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
-  const { ip, helo, sender, hostname, resolve } = question;
+  const { ip, helo, sender, hostname, resolve, explained } = question;
   if (sender === '' && helo?.includes('@')) return noDomain;
   const answers = new Map<string, ReturnType<ResolveFunction>>();
   const withinSize = limitedSize(resolve);
@@ -90,7 +92,7 @@ export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
     comment: found.status.comment?.replace(`${hostname}: `, ''),
     mailFrom: found.status.smtp?.mailfrom,
     record: found.rr,
-    mechanism: await matched(found, question, answers),
+    mechanism: explained ? await matched(found, question, answers) : undefined,
     lookups: found.lookups,
     explanation: found.explanation?.slice(0, maxExplanationCharacters),
   };

@@ -70,14 +70,17 @@ const [cr, lf, space, tab] = [0x0d, 0x0a, 0x20, 0x09];
 const sliceOctets = 16 * 1024;
 /** This many line ends that wait for what follows them fit into the output beside a slice. */
 const fewLines = 8;
+/**
+ * What a slice becomes where it does not stay as it is; one for all bodies, for nobody waits while it is in use.
+ * A byte becomes two at most (LF), beside what waits from before.
+ */
+const output = Buffer.allocUnsafeSlow(2 * sliceOctets + 2 * fewLines + 8);
 const lineEnds = Buffer.from('\r\n'.repeat(512), 'latin1');
 
 /** One canonicalization of a body that comes in pieces; empty lines at its end are counted, not kept. */
 class CanonicalBody {
   readonly #relaxed: boolean;
   readonly #hashes = new Map<HashAlgorithm, RunningHash>();
-  // A byte becomes two at most (LF), beside what waits from before.
-  readonly #output = Buffer.allocUnsafeSlow(2 * sliceOctets + 2 * fewLines + 8);
   /** Line ends that count only when something follows them. */
   #lines = 0;
   /** White space that counts only when something follows it on its line. */
@@ -101,13 +104,22 @@ class CanonicalBody {
   }
 
   #slice(bytes: Buffer): void {
-    const output = this.#output;
     const relaxed = this.#relaxed;
     let waitingCr = this.#cr;
     let waitingSpace = this.#space;
     let lines = this.#lines;
     let length = 0;
     for (let i = 0; i < bytes.length; i++) {
+      if (lines === 0 && !waitingCr && !waitingSpace) {
+        const until = unchanged(bytes, i, relaxed);
+        if (until - i === bytes.length) {
+          this.#emit(bytes);
+          return;
+        }
+        length += bytes.copy(output, length, i, until);
+        i = until;
+        if (i === bytes.length) break;
+      }
       const byte = bytes[i] ?? 0;
       if (byte === lf) {
         lines++;
@@ -174,6 +186,31 @@ class CanonicalBody {
   }
 }
 
+/**
+ * Most bytes stay as they are, and so do most line ends and spaces: those with something else on both sides.
+ *
+ * @param from what stands there follows nothing that waits
+ * @returns where the first byte stands of which more has to be known
+ */
+function unchanged(bytes: Buffer, from: number, relaxed: boolean): number {
+  const { length } = bytes;
+  for (let i = from; i < length; i++) {
+    const byte = bytes[i] ?? 0;
+    if (byte > space) continue;
+    if (byte === cr) {
+      const next = bytes[i + 2] ?? cr;
+      const isPlain = next > space || (!relaxed && (next === space || next === tab));
+      if (bytes[i + 1] !== lf || !isPlain) return i;
+      i += 1;
+    } else if (byte === lf || (relaxed && byte === tab)) {
+      return i;
+    } else if (relaxed && byte === space && (bytes[i + 1] ?? cr) <= space) {
+      return i;
+    }
+  }
+  return length;
+}
+
 type Coverage = Omit<BodyCoverage, 'canonicalization'>;
 
 /** A hash, with its values at several lengths. */
@@ -214,7 +251,9 @@ class RunningHash {
 
   #digest(limit: number): void {
     this.#limits.shift();
-    const hash = this.#hash.copy().digest('base64');
+    // The last one needs no state to go on with.
+    const state = this.#limits.length > 0 ? this.#hash.copy() : this.#hash;
+    const hash = state.digest('base64');
     this.#digests.push(Number.isFinite(limit) ? { limit, hash } : { hash });
   }
 }
