@@ -11,6 +11,7 @@ import {
   maskReversed,
   reversed,
 } from './mask-text.ts';
+import { folded, replaceWords, type Words } from './mask-words.ts';
 
 /**
  * - `none`: everything is told
@@ -26,9 +27,6 @@ export interface People {
   /** Addresses of the envelope. */
   readonly addresses: readonly string[];
 }
-
-/** What somebody else said of those people, with the words it must not hold and what stands instead. */
-type Words = ReadonlyMap<string, string>;
 
 /** Words that are this short stand in every text. */
 const leastCharacters = 3;
@@ -101,12 +99,12 @@ export class Masker {
     for (const address of people.addresses.slice(0, mostAddresses)) {
       const at = address.lastIndexOf('@');
       const local = at < 0 ? address : address.slice(0, at);
-      words.set(local.toLowerCase(), maskLocalPart(local));
+      words.set(folded(local), maskLocalPart(local));
     }
     if (this.#privacy === 'all') {
       const { ip, name, helo } = people.client;
       for (const host of [name, helo]) {
-        if (host !== undefined) words.set(host.toLowerCase(), maskName(host));
+        if (host !== undefined) words.set(folded(host), maskName(host));
       }
       if (ip !== undefined && ipaddr.isValid(ip) && maskIp(ip) !== ip)
         words.set(reversed(ip), maskReversed(ip));
@@ -143,13 +141,4 @@ function changedError(error: Error, change: (text: string) => string, causes: nu
     changed.cause = changedError(error.cause, change, causes - 1);
   }
   return changed;
-}
-
-/** Whole words only, the longest first, in any case. */
-function replaceWords(text: string, words: Words): string {
-  const alternatives = [...words.keys()]
-    .sort((a, b) => b.length - a.length)
-    .map((word) => word.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'));
-  const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(?:${alternatives.join('|')})(?![\\p{L}\\p{N}])`, 'giu');
-  return text.replace(pattern, (word) => words.get(word.toLowerCase()) ?? '***');
 }
