@@ -49,7 +49,8 @@ export function readYaml(file: string, environment?: NodeJS.ProcessEnv): Source 
  */
 export function parseYaml(file: string, text: string, environment?: NodeJS.ProcessEnv): Source {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  // What the parser warns of is told as mistakes: to standard error it shall not write by itself.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   const lineOf = (offset: number) => Math.max(1, lines.linePos(offset).line);
   const problems = [...document.errors, ...document.warnings, ...unresolvedAliases(document)];
   if (problems.length > 0) {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { ConfigurationError } from '../../src/config/mistakes.ts';
+import { parseYaml } from '../../src/config/source.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-mistakes-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -236,6 +237,21 @@ test('a file that is a list, or a text, is no configuration', () => {
 test('a YAML syntax error is told with its line', () => {
   const [mistake = ''] = mistakesIn('hostname: a\nlisteners: [\n  {\n');
   assert.match(mistake, /^postern\.yaml:\d+: .*; expected YAML$/);
+});
+
+test('a key that is a list is a mistake like others, and no warning of the parser besides', async () => {
+  const warnings: Error[] = [];
+  const hear = (warning: Error) => warnings.push(warning);
+  process.on('warning', hear);
+  try {
+    const { value } = parseYaml('f.yaml', '? [a, b]\n: 1\n');
+    assert.deepEqual(value, { '[ a, b ]': 1 });
+    // Node.js tells warnings in a later turn.
+    await new Promise(setImmediate);
+    assert.deepEqual(warnings, []);
+  } finally {
+    process.off('warning', hear);
+  }
 });
 
 test('aliases that multiply without end are a mistake, and take no memory', () => {

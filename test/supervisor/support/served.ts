@@ -54,8 +54,14 @@ export class Served implements AsyncDisposable {
     const directory = mkdtempSync(join(tmpdir(), 'postern-supervisor-'));
     writeConfiguration(directory, listeners, settings);
     const served = new Served(directory, environment);
-    await served.until(() => served.#announced !== '');
-    return served;
+    try {
+      await served.until(() => served.#announced !== '');
+      return served;
+    } catch (error) {
+      // Nobody else can end it.
+      await served[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   get pid(): number {
