@@ -1,6 +1,7 @@
 // A downstream that answers politely but for what an input says: replies changed, repeated, lost, late or cut anywhere.
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { LoopbackServer } from '../support/loopback-server.ts';
 
 /** What becomes of one reply. */
 export type Trouble =
@@ -26,42 +27,31 @@ export class ChaoticPeer implements AsyncDisposable {
   /** Commands that are none. */
   readonly wrong: string[] = [];
   readonly #protocol: 'smtp' | 'lmtp';
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  #server: LoopbackServer | undefined;
 
   private constructor(protocol: 'smtp' | 'lmtp') {
     this.#protocol = protocol;
-    this.#server = createServer({ noDelay: true }, (socket) => void this.#serve(socket));
   }
 
   static async start(protocol: 'smtp' | 'lmtp'): Promise<ChaoticPeer> {
     const peer = new ChaoticPeer(protocol);
-    await new Promise<void>((resolve) => {
-      peer.#server.listen(0, '127.0.0.1', () => resolve());
-    });
+    peer.#server = await LoopbackServer.start((socket) => peer.#serve(socket));
     return peer;
   }
 
   get destination(): string {
-    const address = this.#server.address();
-    return `${this.#protocol}://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
+    return `${this.#protocol}://${this.#server?.address}`;
   }
 
   get open(): number {
-    return this.#sockets.size;
+    return this.#server?.open ?? 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    await this.#server?.[Symbol.asyncDispose]();
   }
 
   #serve(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
     const { troubles } = this;
     let count = 0;
     let content = false;

@@ -1,5 +1,6 @@
 // A downstream that accepts everything and keeps nothing but numbers, so that memory is the proxy's own.
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { LoopbackServer } from '../support/loopback-server.ts';
 
 const endOfData = Buffer.from('\r\n.\r\n');
 
@@ -7,42 +8,28 @@ const endOfData = Buffer.from('\r\n.\r\n');
 export class CountingDownstream implements AsyncDisposable {
   messages = 0;
   bytes = 0;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-
-  private constructor() {
-    this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket));
-  }
+  #server: LoopbackServer | undefined;
 
   static async start(): Promise<CountingDownstream> {
     const downstream = new CountingDownstream();
-    await new Promise<void>((resolve) => {
-      downstream.#server.listen(0, '127.0.0.1', () => resolve());
-    });
+    downstream.#server = await LoopbackServer.start((socket) => downstream.#serve(socket));
     return downstream;
   }
 
   get destination(): string {
-    const address = this.#server.address();
-    return `smtp://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
+    return `smtp://${this.#server?.address}`;
   }
 
   /** Connections that are open now. */
   get open(): number {
-    return this.#sockets.size;
+    return this.#server?.open ?? 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    await this.#server?.[Symbol.asyncDispose]();
   }
 
   #serve(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
     socket.write('220 counting.example ESMTP\r\n');
     let inData = false;
     let tail = Buffer.alloc(0);

@@ -1,5 +1,6 @@
 // A downstream whose reading of the end of data is as lax as a test wants it: it counts the messages that it sees.
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { LoopbackServer } from '../support/loopback-server.ts';
 
 /** What such a server takes for a line end before and after the dot that ends data. */
 export type LineEnd = 'CR' | 'LF' | 'CRLF';
@@ -38,39 +39,28 @@ export class LenientDownstream implements AsyncDisposable {
   /** The bytes between 354 and the last end of data, for each message, dots still stuffed. */
   readonly contents: string[] = [];
   readonly #endings: readonly Ending[];
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  #server: LoopbackServer | undefined;
 
   private constructor(endings: readonly Ending[]) {
     this.#endings = endings;
-    this.#server = createServer({ noDelay: true }, (socket) => this.#serve(socket));
   }
 
   /** @param endings what ends data besides CRLF.CRLF */
   static async start(endings: readonly Ending[]): Promise<LenientDownstream> {
     const downstream = new LenientDownstream(endings);
-    await new Promise<void>((resolve) => {
-      downstream.#server.listen(0, '127.0.0.1', () => resolve());
-    });
+    downstream.#server = await LoopbackServer.start((socket) => downstream.#serve(socket));
     return downstream;
   }
 
   get destination(): string {
-    const address = this.#server.address();
-    return `smtp://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}`;
+    return `smtp://${this.#server?.address}`;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-    });
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
+    await this.#server?.[Symbol.asyncDispose]();
   }
 
   #serve(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
     socket.write('220 lenient.example ESMTP\r\n');
     let text = '';
     let inData = false;
