@@ -8,6 +8,7 @@ import { SpoolBudget } from './message/budget.ts';
 import { buildAuthentication, buildPolicy } from './pipeline.ts';
 import type { Policy } from './policy/policy.ts';
 import { Pool } from './relay/pool.ts';
+import { defaultTimeouts } from './relay/timeouts.ts';
 import type { Log } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { Masker } from './telemetry/privacy.ts';
@@ -218,6 +219,10 @@ function buildDoor(
         data: timeouts.dataMs,
         content: timeouts.contentMs,
         endOfData: timeouts.finalMs,
+        // A downstream that hangs here holds places in the pool: like everything that is out of order, for no longer
+        // than the back-off.
+        rset: Math.min(defaultTimeouts.rset, listener.pool.backoffMaxMs),
+        quit: Math.min(defaultTimeouts.quit, listener.pool.backoffMaxMs),
       },
     },
   });

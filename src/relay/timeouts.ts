@@ -17,6 +17,7 @@ export interface Timeouts {
   readonly content: number;
   /** Each reply after the final dot. */
   readonly endOfData: number;
+  /** While a session is tidied up its place in the pool is taken; to close it instead costs nothing. */
   readonly rset: number;
   readonly quit: number;
 }
@@ -33,6 +34,6 @@ export const defaultTimeouts: Timeouts = {
   data: 120_000,
   content: 180_000,
   endOfData: 600_000,
-  rset: 20_000,
-  quit: 5_000,
+  rset: 5_000,
+  quit: 1_000,
 };

@@ -431,18 +431,24 @@ export class Transaction {
   /** Upstream gets `late` when the work takes too long; the downstream session is closed then. */
   async #withinAnswerTime<T>(work: Promise<T>, late: T): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
+    let lastLook: NodeJS.Immediate | undefined;
     const deadline = new Promise<T>((resolve) => {
-      timer = setTimeout(() => {
+      const giveUp = () => {
         this.#record.failure('deadline', new Error(`no answer within ${this.#settings.limits.answerMs} ms`));
         this.#deadline.abort();
         this.#delivery.destroy();
         resolve(late);
+      };
+      timer = setTimeout(() => {
+        // What has come while this process was held up is read before: it may be the 250 to the message.
+        lastLook = setImmediate(giveUp);
       }, this.#settings.limits.answerMs);
     });
     try {
       return await Promise.race([work, deadline]);
     } finally {
       clearTimeout(timer);
+      clearImmediate(lastLook);
     }
   }
 }

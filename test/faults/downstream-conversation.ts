@@ -133,7 +133,7 @@ export class DownstreamConversation {
         return;
       case 'QUIT':
         this.#reply('QUIT', '221 2.0.0 Bye');
-        if (!this.disturbed) this.#after(0, () => this.#socket.end());
+        if (!this.disturbed && !this.#dead) this.#after(0, () => this.#socket.end());
         return;
       default:
         this.#reply('EHLO', '250 2.0.0 Ok');
@@ -248,7 +248,10 @@ export class DownstreamConversation {
   /** Does what the fault says in place of a reply. */
   #fault(fault: DownstreamFault, text: string, step?: DownstreamStep): void {
     this.#note(`! ${fault}${step ? ` at ${step}` : ''}`);
-    if (!(fault === '4xx' || fault === '5xx' || fault === 'slow')) this.disturbed = true;
+    const harmless = fault === '4xx' || fault === '5xx' || fault === 'slow';
+    // Who hangs where nothing is at stake hangs for ever: it is Postern that has to end it.
+    const forEver = fault === 'stall' && (step === 'RSET' || step === 'QUIT');
+    if (!harmless && !forEver) this.disturbed = true;
     switch (fault) {
       case 'close':
         this.#stop();

@@ -15,6 +15,8 @@ const titles = [
   'downstream: 5xx at CONTENT',
   'downstream: stall at DOT',
   'downstream: missing at DOT',
+  'downstream: stall at RSET',
+  'downstream: stall at QUIT',
   'upstream: half at CONTENT',
   'upstream: close at END',
   'upstream: stall at RCPT',

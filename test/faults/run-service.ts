@@ -7,6 +7,7 @@ import { Served } from '../supervisor/support/served.ts';
 import type { Setting, ToService } from './catalogue.ts';
 import type { Dialogue } from './dialogue.ts';
 import { FaultyDownstream } from './downstream.ts';
+import { holdings, stillHeld } from './holdings.ts';
 import { judge, type Verdict, type Violation } from './ledger.ts';
 import { makeMail } from './mail.ts';
 import type { Random } from './random.ts';
@@ -48,8 +49,9 @@ export async function runService(
   );
   const spool = makeSpool(join(directory, 'spool'));
   const start = () =>
-    Served.start([{ mode, envelope, destinations: [downstream.destination] }], {
+    Served.start([{ mode, envelope, destinations: [downstream.destination], pool: { idle: '500ms' } }], {
       workers,
+      http: '127.0.0.1:0',
       spool: { directory: spool, memory: '4KiB' },
       ...(setting.checks
         ? {}
@@ -58,6 +60,7 @@ export async function runService(
   let served = await start();
   stack.defer(() => served[Symbol.asyncDispose]());
   let port = served.port();
+  const before = await holdings(served);
   const upstreams = Array.from(
     { length: clients },
     (_, i) =>
@@ -110,8 +113,11 @@ export async function runService(
   running = false;
   await load;
   await recover(upstreams, random, broken);
-  await reached(() => served.workers().length >= workers);
-  if (served.workers().length < workers) broken(`${served.workers().length} workers in place of ${workers}`);
+  // Besides the workers there is the process that serves HTTP.
+  await reached(() => served.workers().length > workers);
+  if (served.workers().length <= workers)
+    broken(`${served.workers().length - 1} workers in place of ${workers}`);
+  for (const what of await stillHeld(served, before)) broken(`left behind: ${what}`);
   const left = readdirSync(spool);
   if (left.length > 0) broken(`spool files left behind: ${left.join(' ')}`);
   for (const event of served.events) {

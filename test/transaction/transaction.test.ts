@@ -1,5 +1,6 @@
 // A transaction as a state machine between two fake sides: its replies, its ends, what it leaves behind.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -525,6 +526,26 @@ for (const { name, plans, changes, reached, run } of steps) {
     assert.ok(pool.sessions.every((session) => !session.usable || pool.story.lines.length === 2));
   });
 }
+
+test('what came in time counts, although this process was held up until later', async () => {
+  const { port1, port2 } = new MessageChannel();
+  const authentication = new ChangedAuthentication((run) => ({
+    finish: async (signal) => {
+      const come = once(port1, 'message');
+      setImmediate(() => {
+        port2.postMessage('come');
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+      });
+      await come;
+      return run.finish(signal);
+    },
+  }));
+  const { pool, it } = start([], { authentication, limits: { answerMs: 50 } });
+  await it.upToDot();
+  assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
+  port1.close();
+  await assertOver({ pool, it });
+});
 
 test('upstream vanishes between commands: the session is closed; after RSET it can be used again', async () => {
   for (const how of ['abort', 'reset'] as const) {
