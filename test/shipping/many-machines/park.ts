@@ -6,6 +6,7 @@ import { parse, stringify } from 'yaml';
 import { documentedLines } from '../../mta/support/documents.ts';
 import { Postfix } from '../../mta/support/postfix.ts';
 import { type Daemon, Site, untilReady } from '../../mta/support/site.ts';
+import { eventually } from '../../mta/support/wait.ts';
 import { textOf } from '../support/files.ts';
 import type { Machine } from '../support/network.ts';
 
@@ -75,8 +76,14 @@ export class PosternMachine {
     const daemon = this.#site.start(process.execPath, [
       ...[program, 'serve', '--config', join(this.#directory, 'postern.yaml')],
     ]);
-    await untilReady('Postern', daemon, () =>
-      daemon.output().includes('postern: listening on 0.0.0.0:10025'),
+    await eventually(
+      'Postern to be ready',
+      () => {
+        if (!daemon.running()) throw new Error(`Postern ended\n${daemon.output()}`);
+        return daemon.output().includes('postern: listening on 0.0.0.0:10025');
+      },
+      // Others may be at work on this machine, and a start is work.
+      { limitMs: 60_000, state: daemon.output },
     );
     this.#daemon = daemon;
   }
@@ -99,8 +106,9 @@ export const mailbox = 'bob@example.com';
  * A mail server as docs/postfix.md has it, at addresses that other machines reach.
  *
  * @param filter the line that names Postern
+ * @param further line of master.cf
  */
-export function mailServer(site: MachineSite, name: string, filter: string): Postfix {
+export function mailServer(site: MachineSite, name: string, filter: string, further = ''): Postfix {
   const networks = '10.0.0.0/24';
   const lines = (side: string) =>
     documentedLines(`after-queue master.cf ${side}`, {})
@@ -116,7 +124,7 @@ export function mailServer(site: MachineSite, name: string, filter: string): Pos
       'disable_dns_lookups = no',
       `smtpd_authorized_xforward_hosts = ${addresses.test}`,
     ].join('\n'),
-    master: ['25 inet n - n - - smtpd', lines('upstream'), lines('downstream')].join('\n'),
+    master: ['25 inet n - n - - smtpd', further, lines('upstream'), lines('downstream')].join('\n'),
     // Its start is in its log.
     ports: [],
     mailboxes: [mailbox],
