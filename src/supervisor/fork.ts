@@ -17,9 +17,14 @@ export function forkAs(entry: Entry, account: Account | undefined): Worker {
     exec: fileURLToPath(new URL(`./${entry}.${extension}`, import.meta.url)),
     args: [],
     serialization: 'advanced',
-    // What is left out here would stay as it was for the process before. Root's other groups are dropped by it as well.
-    uid: account?.uid ?? process.getuid?.() ?? 0,
-    gid: account?.gid ?? process.getgid?.() ?? 0,
+    // What is left out here would stay as it was for the process before.
+    ...identity(account),
   });
   return cluster.fork();
+}
+
+/** Only root has any to give, and its other groups are dropped by it; to others the system may forbid even to ask. */
+function identity(account: Account | undefined): { uid: number | undefined; gid: number | undefined } {
+  if (process.getuid?.() !== 0) return { uid: undefined, gid: undefined };
+  return { uid: account?.uid ?? 0, gid: account?.gid ?? process.getgid?.() };
 }
