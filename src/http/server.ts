@@ -4,6 +4,7 @@ import type { Log } from '../telemetry/log.ts';
 import type { Observatory } from '../telemetry/status.ts';
 import { accessRule } from './access.ts';
 import { apiRoutes } from './api.ts';
+import { boundConnections, oneAtATime } from './connections.ts';
 import { health, metrics, readiness } from './probes.ts';
 import { type HttpAnswer, type Route, type RouteContext, textAnswer } from './route.ts';
 import { statusPage } from './status-page.ts';
@@ -22,8 +23,6 @@ const limits = {
   requestMs: 10_000,
   /** Between two requests of one connection. */
   keepAliveMs: 10_000,
-  /** Streams stay open; a page has one, and few people look at the same time. */
-  connections: 200,
   /** A process that is asked and does not answer is as good as dead. */
   answerMs: 15_000,
 } as const;
@@ -63,7 +62,7 @@ export async function startHttp(options: {
       connectionsCheckingInterval: limits.headersMs,
       keepAliveTimeout: limits.keepAliveMs,
     },
-    (request, response) => {
+    oneAtATime((request, response) => {
       // What happens to a connection that is lost concerns nobody.
       response.on('error', () => {});
       within(find(request, context), ending.signal)
@@ -76,9 +75,9 @@ export async function startHttp(options: {
           log.warn('HTTP answer failed', { path: pathOf(request), error });
           response.destroy();
         });
-    },
+    }),
   );
-  server.maxConnections = limits.connections;
+  boundConnections(server);
   try {
     await listen(server, address);
   } catch (error) {
