@@ -4,7 +4,8 @@
 //
 // Says where it listens in its first line on stdout. Every line on stdin is a command that is answered by a
 // line: `totals`, `reset` (totals begin again at zero), `ledger FILE` (what is stored from now on is written there),
-// or a JSON object that changes its behaviour.
+// `away` (all connections are cut off, and none is taken) and `back` (on the same port), or a JSON object that changes
+// its behaviour.
 // It ends with its stdin.
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -55,9 +56,13 @@ const server = createServer((socket) => {
   socket.on('close', () => sockets.delete(socket));
   serve(socket, house);
 });
-server.listen({ host: '127.0.0.1', port, backlog: 16_384 });
-await once(server, 'listening');
-say({ listening: (server.address() as AddressInfo).port, pid: process.pid });
+async function listen(at: number): Promise<number> {
+  server.listen({ host: '127.0.0.1', port: at, backlog: 16_384 });
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+const listening = await listen(port);
+say({ listening, pid: process.pid });
 
 for await (const line of heard()) {
   if (line === 'totals') {
@@ -71,6 +76,15 @@ for await (const line of heard()) {
     const before = ledger;
     ledger = new LedgerFile(line.slice('ledger '.length));
     await before?.close();
+    say({});
+  } else if (line === 'away') {
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+    say({});
+  } else if (line === 'back') {
+    await listen(listening);
     say({});
   } else {
     behaviour = behaviourSchema.parse(JSON.parse(line));

@@ -28,6 +28,7 @@ export const sizes = {
   '10KB': 1e4,
   '100KB': 1e5,
   '1MB': 1e6,
+  '5MB': 5e6,
   '10MB': 1e7,
   '25MB': 25e6,
   '50MB': 50e6,

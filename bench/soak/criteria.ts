@@ -1,0 +1,107 @@
+// What has to be flat, and how flat: memory and descriptors of each kind of process, latency.
+import { median } from '../statistics.ts';
+import type { Sample } from './samples.ts';
+import { blocksOf, least, type Point, type Slope, slopeOf } from './slope.ts';
+
+/** Of the run, and of each process's life: what is not counted, because everything grows at its beginning. */
+export const warmUp = 0.15;
+/** So many blocks has a run. */
+const blocks = 40;
+/** A shorter run is all beginning. */
+const leastSeconds = 600;
+const megabyte = 1e6;
+const secondsPerHour = 3600;
+
+/**
+ * - `flat`: the whole interval is below the limit
+ * - `grows`: the whole interval is above zero, and part of it above the limit
+ * - `undecided`: longer, or with less else on the machine, it would be known
+ */
+export type Finding = 'flat' | 'grows' | 'undecided';
+
+/** A series, and what its slope shows. */
+export interface Judged {
+  readonly measure: string;
+  readonly unit: string;
+  /** Growth per hour that is not tolerated. */
+  readonly limit: number;
+  /** What the series is about, after the warm-up. */
+  readonly median: number;
+  readonly slope: Slope | null;
+  readonly finding: Finding;
+}
+
+export function judge(slope: Slope | undefined, limit: number): Finding {
+  if (!slope) return 'undecided';
+  if (slope.high < limit) return 'flat';
+  return slope.low > 0 ? 'grows' : 'undecided';
+}
+
+/** @returns a row for each series @param seconds how long the run was */
+export function judgeAll(samples: readonly Sample[], seconds: number): readonly Judged[] {
+  const kinds = ['primary', 'worker', 'http'] as const;
+  const hours = seconds / secondsPerHour / blocks;
+  const series = (
+    measure: string,
+    unit: string,
+    limit: (median: number) => number,
+    points: readonly Point[],
+    value = median,
+  ): Judged => {
+    const middle = median(points.map((point) => point.value));
+    const slope = seconds < leastSeconds ? undefined : slopeOf(blocksOf(points, hours, value));
+    const allowed = limit(middle);
+    return {
+      measure,
+      unit,
+      limit: allowed,
+      median: middle,
+      slope: slope ?? null,
+      finding: judge(slope, allowed),
+    };
+  };
+  const later = samples.filter(({ at, p50 }) => at >= seconds * warmUp && at <= seconds && p50 > 0);
+  const latency = (of: 'p50' | 'p95') =>
+    later.map((sample) => ({
+      group: '',
+      at: sample.at / secondsPerHour,
+      value: sample[of],
+      beside: sample.beside,
+    }));
+  return [
+    // What garbage is not yet collected, and what is open in passing, is above what stays: the least of a block tells of that.
+    ...kinds.map((kind) =>
+      series(
+        `memory, ${kind}`,
+        'MB',
+        () => 32,
+        pointsOf(samples, seconds, kind, 'residentBytes', megabyte),
+        least,
+      ),
+    ),
+    ...kinds.map((kind) =>
+      series(`descriptors, ${kind}`, '', () => 5, pointsOf(samples, seconds, kind, 'descriptors', 1), least),
+    ),
+    series('latency p50', 'ms', (middle) => middle * 0.15, latency('p50')),
+    series('latency p95', 'ms', (middle) => middle * 0.3, latency('p95')),
+  ];
+}
+
+/** The samples of each process of a kind from when it has warmed up. */
+function pointsOf(
+  samples: readonly Sample[],
+  seconds: number,
+  kind: Sample['processes'][number]['kind'],
+  of: 'residentBytes' | 'descriptors',
+  unit: number,
+): readonly Point[] {
+  const born = new Map<number, number>();
+  return samples.flatMap(({ at, processes }) =>
+    processes.flatMap((each) => {
+      const since = born.get(each.pid) ?? at;
+      born.set(each.pid, since);
+      if (each.kind !== kind || at - since < seconds * warmUp || at > seconds) return [];
+      return [{ group: String(each.pid), at: at / secondsPerHour, value: each[of] / unit }];
+    }),
+  );
+}

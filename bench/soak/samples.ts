@@ -1,0 +1,78 @@
+// What is looked at every few seconds: each of Postern's processes by the kernel's accounting, and the traffic meanwhile.
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Summary } from '../load/figures.ts';
+import { cpuMs, family, residentBytes } from '../site/processes.ts';
+
+export interface ProcessSample {
+  readonly pid: number;
+  readonly kind: 'primary' | 'worker' | 'http';
+  readonly residentBytes: number;
+  readonly descriptors: number;
+  /** Since it began. */
+  readonly cpuMs: number;
+}
+
+/** Of all streams of traffic together since the sample before. */
+export interface Sample {
+  /** Seconds since the beginning. */
+  readonly at: number;
+  readonly processes: readonly ProcessSample[];
+  readonly accepted: number;
+  readonly refused: number;
+  readonly unanswered: number;
+  /** Milliseconds: the mean of the streams' own, by the number of their messages; 0 without any. */
+  readonly p50: number;
+  readonly p95: number;
+  /** Median latency of messages that do not pass Postern: how busy the machine is. */
+  readonly beside: number;
+  readonly cpuMsPerMessage: number;
+}
+
+/** @param primary its pid @returns all processes of a service that are there, without those that end just now */
+export function processesOf(primary: number): readonly ProcessSample[] {
+  return family(primary).flatMap((pid): ProcessSample[] => {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+      const kind = pid === primary ? 'primary' : command.includes('/http-worker.') ? 'http' : 'worker';
+      const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+      return [{ pid, kind, residentBytes: residentBytes(pid), descriptors, cpuMs: cpuMs(pid) }];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Puts together what the load generators have said since the sample before. */
+export function sampleOf(
+  at: number,
+  processes: readonly ProcessSample[],
+  before: readonly ProcessSample[],
+  traffic: readonly Summary[],
+  beside: readonly Summary[],
+): Sample {
+  const answered = (summaries: readonly Summary[]) =>
+    sum(summaries, ({ accepted, refused }) => accepted + refused);
+  const mean = (summaries: readonly Summary[], of: 'p50' | 'p95') =>
+    answered(summaries) === 0
+      ? 0
+      : sum(summaries, (each) => each.latencyMs[of] * (each.accepted + each.refused)) / answered(summaries);
+  const used = processes.reduce(
+    (total, each) => total + each.cpuMs - (before.find(({ pid }) => pid === each.pid)?.cpuMs ?? 0),
+    0,
+  );
+  return {
+    at,
+    processes,
+    accepted: sum(traffic, ({ accepted }) => accepted),
+    refused: sum(traffic, ({ refused }) => refused),
+    unanswered: sum(traffic, ({ unanswered }) => unanswered),
+    p50: mean(traffic, 'p50'),
+    p95: mean(traffic, 'p95'),
+    beside: mean(beside, 'p50'),
+    cpuMsPerMessage: answered(traffic) === 0 ? 0 : used / answered(traffic),
+  };
+}
+
+function sum(summaries: readonly Summary[], of: (summary: Summary) => number): number {
+  return summaries.reduce((total, each) => total + of(each), 0);
+}

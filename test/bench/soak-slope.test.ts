@@ -1,0 +1,149 @@
+// Whether a series grows: what is found of leaks, of noise, of steps and of a machine that gets busier.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { judge, judgeAll } from '../../bench/soak/criteria.ts';
+import type { Sample } from '../../bench/soak/samples.ts';
+import { blocksOf, least, type Point, slopeOf } from '../../bench/soak/slope.ts';
+import { Random } from '../faults/random.ts';
+
+const minutes = 60;
+const limit = 30;
+
+/** A point each ten seconds for an hour. @param value by the hour and its noise, which is from -1 to 1 */
+function series(value: (hours: number, noise: number) => number, seed = 'a'): readonly Point[] {
+  const random = new Random(seed);
+  return Array.from({ length: minutes * 6 }, (_, i) => {
+    const at = i / 360;
+    return { group: 'one', at, value: value(at, random.whole(-1000, 1000) / 1000) };
+  });
+}
+
+function found(points: readonly Point[], value?: typeof least) {
+  return judge(slopeOf(blocksOf(points, 1 / 40, value)), limit);
+}
+
+test('a leak is found beneath noise, for each of many seeds', () => {
+  for (let seed = 0; seed < 50; seed++) {
+    const points = series((at, noise) => 200 + 60 * at + 30 * noise, `leak ${seed}`);
+    assert.equal(found(points), 'grows', `seed ${seed}`);
+  }
+});
+
+test('noise alone is flat, hardly ever anything else, and never grows beyond the limit', () => {
+  const findings = Array.from({ length: 200 }, (_, seed) =>
+    found(series((_at, noise) => 200 + 30 * noise, `noise ${seed}`)),
+  );
+  assert.deepEqual([...new Set(findings)], ['flat']);
+});
+
+test('a slope is that of the line, and its interval has it in 19 of 20 cases', () => {
+  const slopes = Array.from({ length: 400 }, (_, seed) =>
+    slopeOf(
+      blocksOf(
+        series((at, noise) => 50 * at + 20 * noise, `line ${seed}`),
+        1 / 40,
+      ),
+    ),
+  );
+  const within = slopes.filter((slope) => slope && slope.low < 50 && slope.high > 50).length;
+  assert.ok(within > 360 && within < 398, `${within} of 400`);
+});
+
+test('growth below the limit is flat', () => {
+  assert.equal(found(series((at, noise) => 200 + 10 * at + 5 * noise)), 'flat');
+});
+
+test('too few points, or too much noise to tell, are undecided', () => {
+  assert.equal(found(series((_, noise) => 200 + 30 * noise).slice(0, 20)), 'undecided');
+  assert.equal(found(series((_, noise) => 200 + 3000 * noise)), 'undecided');
+  assert.equal(slopeOf([]), undefined);
+});
+
+test('a step up is not called flat; peaks that come and go are', () => {
+  assert.notEqual(found(series((at, noise) => (at < 0.5 ? 200 : 260) + 5 * noise)), 'flat');
+  const peaks = series((at, noise) => 200 + 5 * noise + (Math.floor(at * 360) % 7 === 0 ? 500 : 0));
+  assert.equal(found(peaks), 'flat');
+});
+
+test('garbage that grows and is collected is flat by the least of each block', () => {
+  const sawtooth = (leak: number) =>
+    series((at, noise) => 200 + leak * at + 80 * ((at * 97) % 1) + 3 * noise);
+  assert.equal(found(sawtooth(0), least), 'flat');
+  assert.equal(found(sawtooth(60), least), 'grows');
+});
+
+test('processes that replace each other have levels of their own, and a slope in common', () => {
+  const lives = (leak: number) =>
+    series((at, noise) => 300 - 100 * Math.floor(at * 3) + leak * ((at * 3) % 1) * (1 / 3) + 5 * noise).map(
+      (point) => ({
+        ...point,
+        group: `process ${Math.floor(point.at * 3)}`,
+      }),
+    );
+  assert.equal(found(lives(0)), 'flat');
+  assert.equal(found(lives(60)), 'grows');
+});
+
+test('what a machine that gets busier adds is taken out, and what is Postern’s own is not', () => {
+  const busier = (own: number) =>
+    series((at, noise) => 20 + 100 * at + own * at + noise).map((point, i) => ({
+      ...point,
+      // Not quite in step: how busy the machine is goes up and down as well.
+      beside: 1 + 10 * point.at + Math.sin(i / 20),
+      value: point.value + 10 * Math.sin(i / 20),
+    }));
+  assert.equal(found(busier(0)), 'flat');
+  assert.equal(found(busier(60)), 'grows');
+});
+
+/** A soak of an hour: a primary that lives throughout, a worker that is replaced in the middle. */
+function samples(leak: {
+  readonly megabytes?: number;
+  readonly descriptors?: number;
+  readonly milliseconds?: number;
+}) {
+  const { megabytes = 0, descriptors = 0, milliseconds = 0 } = leak;
+  return series((_, noise) => noise).map(({ at, value: noise }): Sample => {
+    const worker = at < 0.4 ? 2 : 3;
+    const age = worker === 2 ? at : at - 0.4;
+    const each = (pid: number, kind: 'primary' | 'worker' | 'http', hours: number) => ({
+      pid,
+      kind,
+      // All grow while they are young.
+      residentBytes: (150 + 50 * Math.min(1, hours * 10) + megabytes * hours + 5 * noise) * 1e6,
+      descriptors: Math.round(30 + descriptors * hours + 2 * noise),
+      cpuMs: 0,
+    });
+    return {
+      at: at * 3600,
+      processes: [each(1, 'primary', at), each(worker, 'worker', age), each(4, 'http', at)],
+      accepted: 1000,
+      refused: 0,
+      unanswered: 0,
+      p50: 20 + milliseconds * at + noise,
+      p95: 100 + milliseconds * at + 5 * noise,
+      beside: 1 + 0.1 * noise,
+      cpuMsPerMessage: 1,
+    };
+  });
+}
+
+test('a soak without leaks is flat in all respects; each leak shows where it is', () => {
+  const not = (leak: Parameters<typeof samples>[0], finding = 'flat') =>
+    judgeAll(samples(leak), 3600)
+      .filter((judged) => judged.finding !== finding)
+      .map(({ measure }) => measure);
+  assert.deepEqual(not({}), []);
+  assert.deepEqual(not({ megabytes: 80 }), ['memory, primary', 'memory, worker', 'memory, http']);
+  assert.deepEqual(not({ descriptors: 20 }), [
+    'descriptors, primary',
+    'descriptors, worker',
+    'descriptors, http',
+  ]);
+  assert.deepEqual(not({ milliseconds: 60 }), ['latency p50', 'latency p95']);
+});
+
+test('a run of some minutes is not judged: it is all beginning', () => {
+  const early = samples({ megabytes: 80 }).filter(({ at }) => at < 300);
+  assert.ok(judgeAll(early, 300).every(({ finding }) => finding === 'undecided'));
+});
