@@ -132,9 +132,10 @@ export class Supervisor {
     this.#putOff.close();
     this.#next?.kill();
     this.#monitor.giveUp();
-    await this.#reloading;
     const graceMs = this.#current?.configuration.stopMs ?? 0;
-    await Promise.all(this.#generations().map((generation) => generation.end({ patienceMs: 0, graceMs })));
+    const ended = this.#generations().map((generation) => generation.end({ patienceMs: 0, graceMs }));
+    // A reload that waits, for the oldest to end, waits for the same: nobody gets the time twice.
+    await Promise.all([this.#reloading, ...ended]);
     await this.#monitor.close();
     await systemd.stopping();
     systemd.close();

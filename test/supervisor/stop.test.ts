@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
-import { beginContent, finish, Load, missing } from './support/load.ts';
+import { beginContent, finish, greet, Load, missing } from './support/load.ts';
 import { isRunning, Served } from './support/served.ts';
 
 test('SIGTERM under load: what was acknowledged is stored, and the status is 0', async () => {
@@ -47,6 +47,26 @@ test('a transaction that does not end in time gets 421, and the status is 0', as
   assert.match((await slow.line()) ?? '', /^421 /);
   assert.equal(await served.ended(), 0);
   assert.deepEqual(downstream.messages, []);
+});
+
+test('a reload that waits for old connections does not hold up SIGTERM: all have the same time', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const settings = { workers: 1, stopTimeout: '10s' };
+  await using served = await Served.start([{ destinations: [downstream.destination] }], settings);
+  using oldest = await beginContent(served.port());
+  await served.reload();
+  using older = await beginContent(served.port());
+  await served.reload();
+  using idle = await greet(served.port());
+  served.signal('SIGHUP');
+  await served.until(() => served.of('reloading').length === 3);
+  served.signal('SIGTERM');
+  assert.match((await idle.line()) ?? '', /^421 /);
+  await finish(oldest, 'oldest');
+  await finish(older, 'older');
+  assert.equal(await served.ended(), 0);
+  assert.deepEqual(missing(['oldest', 'older'], downstream), []);
+  assert.deepEqual(served.of('configuration not used'), []);
 });
 
 test('whoever sends a second signal does not wait', async () => {
