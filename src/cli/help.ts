@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 interface Help {
   /** In the list of commands. */
   readonly group?: string;
-  /** Command lines without the program's name. */
+  /** Command lines without the program's name; one that ends with another status than 0 says so in a comment. */
   readonly examples: readonly string[];
   /** What 0 and others mean, where that is not the same as everywhere. */
   readonly statuses?: string;
@@ -29,7 +29,7 @@ const helps: Readonly<Record<string, Help>> = {
   verify: {
     group: ask,
     examples: [
-      'verify message.eml --ip 203.0.113.66 --helo mail.bank.example --from service@bank.example',
+      'verify message.eml --ip 203.0.113.66 --helo mail.bank.example --from service@bank.example # exit status 1',
       'verify --explain --zone zone.yaml < message.eml',
     ],
     statuses: '0 pass, 1 fail, 2 not known',

@@ -3,24 +3,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
 import { postern } from '../../src/cli/program.ts';
+import { allCommands, examplesOf, helpOf, shownLines } from './documents.ts';
+import { limitMs, StandIns } from './stand-ins.ts';
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
-
-/** A command and all below it, each with its words. */
-function all(command: Command, path: readonly string[] = []): [readonly string[], Command][] {
-  const below = command.commands.flatMap((each) => all(each, [...path, each.name()]));
-  return [[path, command], ...below];
-}
-
-/** What a command says when it is asked for help. */
-function helpOf(command: Command): string {
-  let said = '';
-  command.configureOutput({ writeOut: (text) => (said += text), getOutHasColors: () => false });
-  command.outputHelp();
-  return said;
-}
 
 test('the program groups its commands', () => {
   const help = helpOf(postern());
@@ -31,12 +18,11 @@ test('the program groups its commands', () => {
 });
 
 test('every command has examples, which name it and only options that it has', () => {
-  for (const [path, command] of all(postern()).slice(1)) {
-    const help = helpOf(command);
-    const lines = help.split('\n').filter((line) => line.startsWith('  postern '));
+  for (const [path, command] of allCommands().slice(1)) {
+    const lines = examplesOf(command).map(({ line }) => line);
     assert.ok(lines.length > 0, `${path.join(' ')}: no example`);
     for (const line of lines) {
-      assert.ok(path.length > 1 || line.startsWith(`  postern ${path.join(' ')}`), line);
+      assert.ok(path.length > 1 || line.startsWith(`postern ${path.join(' ')}`), line);
       const [, rest = ''] = line.split(`postern ${path.join(' ')}`);
       for (const flag of rest.match(/(?<= )--?[a-z][a-z-]*/g) ?? []) {
         const known = [...command.commands, command].some((each) =>
@@ -46,6 +32,19 @@ test('every command has examples, which name it and only options that it has', (
       }
     }
   }
+});
+
+test('every example runs, and ends as it is said there', { timeout: limitMs }, async (context) => {
+  await using standIns = await StandIns.start();
+  const examples = new Map(
+    allCommands().flatMap(([, command]) => examplesOf(command).map((shown) => [shown.line, shown] as const)),
+  );
+  assert.ok(examples.size > 15, `${examples.size} examples`);
+  // What a document shows as well, its test runs.
+  for (const { line, status } of shownLines())
+    if (examples.get(line)?.status === status) examples.delete(line);
+  assert.ok(examples.size > 5, `${examples.size} examples`);
+  await standIns.proveAll(context, [...examples.values()]);
 });
 
 test('an unknown command or option is answered with the one that was meant, and 64', () => {

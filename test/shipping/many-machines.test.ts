@@ -22,6 +22,8 @@ test(
   'mail passes through two Posterns on machines of their own, and through one of them when the other stops',
   {
     skip: lacking(),
+    // Others may be at work on this machine.
+    timeout: 300_000,
   },
-  () => runAlone(join(import.meta.dirname, 'many-machines/machines.ts'), 110_000),
+  () => runAlone(join(import.meta.dirname, 'many-machines/machines.ts'), 290_000),
 );
