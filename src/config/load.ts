@@ -35,18 +35,19 @@ const defaultSpool = '/var/spool/postern';
  * With `file`, that file; else the environment when it describes a listener (POSTERN_LISTEN,
  * POSTERN_DESTINATION); else the first default file there is.
  *
+ * @param found what was found there already
  * @param from.purpose `judge`: certificates and keys, which not everybody may read, are not looked at either
  * @throws {ConfigurationError} with every mistake that was found
  */
-export function loadConfiguration(from: ConfigurationPlace): Configuration {
+export function loadConfiguration(from: ConfigurationPlace, found = findSource(from)): Configuration {
   const { purpose = 'serve' } = from;
-  const { file, source, directory, zoneDirectory } = findSource(from);
+  const { file, source, directory, zoneDirectory } = found;
   const parsed = configurationSchema.safeParse(source.value, { error: sayIssue });
   const { unresolved = [] } = source;
   const isResolved = (path: readonly PropertyKey[]) => !unresolved.some((one) => isAbove(one, path));
-  const found = [...(parsed.success ? [] : mistakesOf(parsed.error.issues)), ...contradictions(source.value)];
+  const wrong = [...(parsed.success ? [] : mistakesOf(parsed.error.issues)), ...contradictions(source.value)];
   // A reference that leads nowhere is not a wrong value as well.
-  const mistakes = [...unresolved, ...found.filter(({ path }) => isResolved(path))]
+  const mistakes = [...unresolved, ...wrong.filter(({ path }) => isResolved(path))]
     .sort((one, other) => source.line(one.path) - source.line(other.path))
     .map(({ path, text }) => `${source.place(path)}: ${text}`);
   const zone = isResolved(['dns', 'zone']) ? readZone(source.value, zoneDirectory, mistakes) : undefined;

@@ -20,8 +20,10 @@ const secretName = /passw|secret|token|credential|api[-_]?key/i;
  * @throws {ConfigurationError} with every mistake that was found
  */
 export function describeConfiguration(place: ConfigurationPlace): unknown {
-  const configuration = loadConfiguration(place);
-  const { source, directory, zoneDirectory } = findSource(place);
+  // A pipe can be read once only.
+  const found = findSource(place);
+  const configuration = loadConfiguration(place, found);
+  const { source, directory, zoneDirectory } = found;
   const given = withComputed(source.value, configuration);
   const directoryOf = (path: string) => (path === 'dns.zone' ? zoneDirectory : directory);
   return filled(jsonSchema(), given, '', directoryOf);

@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references to the environment are written so in YAML
 // A configuration with its defaults: it loads again to the same one, in the units of people, without secrets.
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -139,6 +140,20 @@ test('secrets among the options of checks of one’s own are masked', () => {
 test('YAML and JSON show the same', () => {
   const place = { file: write('postern.yaml', shortest), environment: {} };
   assert.deepEqual(parse(describeAsYaml(place)), describeConfiguration(place));
+});
+
+test('a pipe, which can be read once only, is shown as a file is', () => {
+  const file = write('piped.yaml', `hostname: mx.example\n${shortest}`);
+  const pipe = join(directory, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  // Whoever reads it again gets nothing.
+  const writer = spawn('sh', ['-c', 'cat "$1" > "$2"; : > "$2"', 'sh', file, pipe], { stdio: 'ignore' });
+  try {
+    const shown = describeConfiguration({ file: pipe, environment: {} });
+    assert.equal((shown as { hostname?: unknown }).hostname, 'mx.example');
+  } finally {
+    writer.kill('SIGKILL');
+  }
 });
 
 test('the environment alone can be shown', () => {
