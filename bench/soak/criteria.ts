@@ -60,7 +60,9 @@ export function judgeAll(samples: readonly Sample[], seconds: number): readonly 
       finding: judge(slope, allowed),
     };
   };
-  const later = samples.filter(({ at, p50 }) => at >= seconds * warmUp && at <= seconds && p50 > 0);
+  const later = samples.filter(
+    ({ at, p50, beside }) => at >= seconds * warmUp && at <= seconds && p50 > 0 && beside > 0,
+  );
   const latency = (of: 'p50' | 'p95') =>
     later.map((sample) => ({
       group: '',

@@ -50,7 +50,9 @@ export class Service implements AsyncDisposable {
 
   static async start(plan: ServicePlan): Promise<Service> {
     const service = new Service(plan);
+    const timer = setTimeout(() => service.#process.kill('SIGKILL'), patienceMs);
     await service.#heard.promise;
+    clearTimeout(timer);
     return service;
   }
 

@@ -1,18 +1,13 @@
-// The soak itself: everything is started, capacity measured, traffic and troubles let loose, and what they left looked at.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// The soak itself: capacity is measured, traffic and troubles are let loose, and what they left is looked at.
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Random } from '../../test/faults/random.ts';
 import { type Comparison, compareLedgers, type Entry, LedgerFile, readLedger } from '../ledger.ts';
-import { Child } from '../site/child.ts';
-import { Material } from '../site/material.ts';
 import { type Deeds, disturb } from './disturbances.ts';
 import type { Options } from './options.ts';
 import { processesOf, type Sample, sampleOf } from './samples.ts';
-import { Service } from './service.ts';
-import { SoakSink } from './sinks.ts';
-import { beside, type Pace, Stream, streams } from './streams.ts';
+import type { Service } from './service.ts';
+import { type Stage, setStage } from './stage.ts';
 import { vanish } from './vanishing.ts';
 
 export type SoakOptions = Pick<Options, 'minutes' | 'share' | 'capacitySeconds' | 'everySeconds' | 'seed'>;
@@ -40,6 +35,8 @@ export interface Course {
 /** Vanishing clients at the same time. */
 const vanishing = 2;
 const besidePerSecond = 10;
+/** Of a stream of which nothing got through while capacity was measured. */
+const leastPerSecond = 0.1;
 /** How long Postern may take until it holds nothing any more. */
 const settleMs = 30_000;
 /** Of the time in which capacity is measured, before it. */
@@ -47,77 +44,104 @@ const warmUpShare = 0.25;
 
 /** @param progress takes a line now and then */
 export async function soak(options: SoakOptions, progress: (line: string) => void): Promise<Course> {
-  await using stack = new AsyncDisposableStack();
-  const directory = mkdtempSync(join(tmpdir(), 'postern-soak-'));
-  stack.defer(() => rmSync(directory, { recursive: true, force: true }));
-  const material = new Material(directory);
-  const smtp = stack.use(await SoakSink.start('smtp', join(directory, 'smtp.stored'), true));
-  const lmtp = stack.use(await SoakSink.start('lmtp', join(directory, 'lmtp.stored'), true));
-  const aside = stack.use(await SoakSink.start('smtp', join(directory, 'beside.stored'), false));
-  const names = stack.use(new Child('soak/name-server.ts', material.zoneFile));
-  const { address } = await names.hear<{ address: string }>();
-  const service = stack.use(
-    await Service.start({ directory, smtpPort: smtp.port, lmtpPort: lmtp.port, names: address }),
-  );
-  const all = streams.map((plan) => stack.use(new Stream(plan, directory)));
-  const control = stack.use(new Stream(beside, directory));
-  const to = ({ plan }: Stream) =>
-    plan.to === 'beside' ? `127.0.0.1:${aside.port}` : service.address(plan.to);
-  const run = (stream: Stream, pace: Pace) => stream.run(material, to(stream), pace);
-
-  const { capacitySeconds, everySeconds } = options;
-  const fast = (seconds: number) =>
-    Promise.all(all.map((stream) => run(stream, { seconds, rate: null, everySeconds })));
-  await fast(capacitySeconds * warmUpShare);
-  const measured = (await fast(capacitySeconds)).map(({ accepted, refused, seconds }) =>
-    Math.max(0.1, (accepted + refused) / seconds),
-  );
-  const rates = measured.map((perSecond) => perSecond * options.share);
-  const capacity = total(measured);
-  const rate = total(rates);
+  await using stage = await setStage();
+  const rates = (await capacityOf(stage, options)).map((perSecond) => ({
+    capacity: perSecond,
+    rate: perSecond * options.share,
+  }));
+  const capacity = total(rates.map((each) => each.capacity));
+  const rate = total(rates.map((each) => each.rate));
   progress(
     `capacity ${capacity.toFixed(0)} messages/s; ${rate.toFixed(0)} messages/s for ${options.minutes} min`,
   );
-  for (const stream of all) stream.take();
-
   const seconds = options.minutes * 60;
-  const over = new AbortController();
-  stack.defer(() => over.abort());
-  const random = new Random(`soak ${options.seed}`);
-  const vanished = join(directory, 'vanished.sent');
-  const vanishedLedger = new LedgerFile(vanished);
-  const addresses = [service.address('after'), service.address('before')] as const;
-  const vanishers = Array.from({ length: vanishing }, (_, i) =>
-    vanish([...addresses], random.fork(i), vanishedLedger, `vanishing${i}`, over.signal),
+  const { samples, deeds, vanished } = await play(
+    stage,
+    rates.map((each) => each.rate),
+    seconds,
+    options,
+    (each) => progress(describe(each)),
   );
-  const samples: Sample[] = [];
-  const sampling = sample(service, all, control, everySeconds, over.signal, (each) => {
-    samples.push(each);
-    progress(describe(each));
-  });
-  const traffic = all.map((stream, i) => run(stream, { seconds, rate: rates[i] ?? null, everySeconds }));
-  traffic.push(run(control, { seconds, rate: besidePerSecond, everySeconds }));
-  const disturbing = disturb({ service, smtp, lmtp, names }, seconds, over.signal);
-  const [deeds] = await Promise.all([disturbing, ...traffic]);
-  over.abort();
-  await Promise.all([...vanishers, sampling]);
-  await vanishedLedger.close();
+  return { seconds, capacity, rate, samples, deeds, ...(await conclude(stage, vanished)) };
+}
 
+/** What each stream reaches, in messages per second, when all run as fast as they can. */
+async function capacityOf(
+  stage: Stage,
+  { capacitySeconds, everySeconds }: SoakOptions,
+): Promise<readonly number[]> {
+  const fast = (seconds: number) =>
+    Promise.all(stage.streams.map((stream) => stage.run(stream, { seconds, rate: null, everySeconds })));
+  await fast(capacitySeconds * warmUpShare);
+  const results = await fast(capacitySeconds);
+  // What was reported of it belongs to no sample.
+  for (const stream of stage.streams) stream.take();
+  return results.map(({ accepted, refused, seconds }) =>
+    seconds > 0 ? (accepted + refused) / seconds : leastPerSecond,
+  );
+}
+
+/** Traffic and troubles, until the time is over. */
+async function play(
+  stage: Stage,
+  rates: readonly number[],
+  seconds: number,
+  { everySeconds, seed }: SoakOptions,
+  told: (sample: Sample) => void,
+): Promise<{ readonly samples: readonly Sample[]; readonly deeds: Deeds; readonly vanished: string }> {
+  const { service, streams, control, directory } = stage;
+  const over = new AbortController();
+  const samples: Sample[] = [];
+  const vanished = join(directory, 'vanished.sent');
+  const ledger = new LedgerFile(vanished);
+  const random = new Random(`soak ${seed}`);
+  const vanishers = Array.from({ length: vanishing }, (_, i) =>
+    vanish(
+      [service.address('after'), service.address('before')],
+      random.fork(i),
+      ledger,
+      `vanishing${i}`,
+      over.signal,
+    ),
+  );
+  const background = Promise.all([
+    ...vanishers,
+    sample(stage, everySeconds, over.signal, (each) => {
+      samples.push(each);
+      told(each);
+    }),
+  ]);
+  try {
+    const [deeds] = await Promise.all([
+      disturb(stage, seconds, over.signal),
+      ...streams.map((stream, i) =>
+        stage.run(stream, { seconds, rate: rates[i] ?? leastPerSecond, everySeconds }),
+      ),
+      stage.run(control, { seconds, rate: besidePerSecond, everySeconds }),
+    ]);
+    return { samples, deeds, vanished };
+  } finally {
+    over.abort();
+    await background;
+    await ledger.close();
+  }
+}
+
+/** What is left, and the ledgers. */
+async function conclude({ service, smtp, lmtp, streams }: Stage, vanished: string) {
   const held = await settled(service);
   const { events, mistakes } = service;
   const exitStatus = await service.stop();
   const left = (await smtp.open()) + (await lmtp.open());
   for (const sink of [smtp, lmtp]) await sink[Symbol.asyncDispose]();
-  const sent = [vanished, ...all.flatMap(({ ledgers }) => ledgers)];
+  const sent = [vanished, ...streams.flatMap(({ ledgers }) => ledgers)];
   const comparison = await compareLedgers(entries(sent), entries([smtp.ledger, lmtp.ledger]));
-  return { seconds, capacity, rate, samples, deeds, comparison, held, left, exitStatus, events, mistakes };
+  return { comparison, held, left, exitStatus, events, mistakes };
 }
 
 /** Looks every so many seconds, until the signal is aborted. */
 async function sample(
-  service: Service,
-  all: readonly Stream[],
-  control: Stream,
+  { service, streams, control }: Stage,
   everySeconds: number,
   signal: AbortSignal,
   take: (sample: Sample) => void,
@@ -132,7 +156,7 @@ async function sample(
     }
     const now = processesOf(service.pid);
     const at = (performance.now() - begun) / 1000;
-    const traffic = all.flatMap((stream) => stream.take());
+    const traffic = streams.flatMap((stream) => stream.take());
     take(sampleOf(at, now, before, traffic, control.take()));
     before = now;
   }

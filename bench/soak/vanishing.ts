@@ -67,14 +67,13 @@ async function visit(address: string, random: Random, id: string): Promise<Entry
   }
 }
 
-/** With a FIN, with a RST, or after a silence; what was written may or may not get there. */
+/** With a RST, with a FIN at once, after a silence, or while it still seems to listen; what was written may or may not arrive. */
 async function leave(socket: Socket, random: Random): Promise<void> {
-  const way = random.pick(['fin', 'rst', 'silence', 'drain']);
-  if (way === 'silence') await wait(random.whole(1, silenceMs));
-  if (way === 'drain') socket.end();
-  else if (way === 'rst') socket.resetAndDestroy();
+  const way = random.pick(['rst', 'fin', 'silence', 'half']);
+  if (way === 'half') socket.end();
+  if (way === 'silence' || way === 'half') await wait(random.whole(1, silenceMs));
+  if (way === 'rst') socket.resetAndDestroy();
   else socket.destroy();
-  if (way === 'drain') setTimeout(() => socket.destroy(), replyMs);
 }
 
 /** The last line of each reply; ends when the other side is gone or takes too long. */
