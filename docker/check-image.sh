@@ -84,5 +84,5 @@ build systemd docker/check/systemd "${debian_base[@]}"
 say 'trial'
 unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private sh -c '
   ip link set lo up
-  # One after the other: they share the images' file systems.
+  # One after the other: they share the file systems of the images.
   POSTERN_IMAGES=$2 exec "$1" --test --test-concurrency=1 --test-timeout=120000 "docker/check/*.test.ts"' sh "$node" "$work"

@@ -16,12 +16,15 @@ const run = promisify(execFile);
 const work = process.env.POSTERN_IMAGES;
 if (work === undefined) throw new Error('docker/check-image.sh runs this');
 
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as {
+  version: string;
+};
 const images = new Map(
   [
     ['localhost/postern', 'postern'],
     ['localhost/postern-postfix', 'postfix'],
     ['localhost/postern-unbound', 'unbound'],
-  ].map(([name = '', built = '']) => [name, readImage(work, built)]),
+  ].map(([name = '', built = '']) => [`${name}:${version}`, readImage(work, built)]),
 );
 /** Addresses that compose.yaml fixes. */
 const postern = '172.30.25.10';

@@ -1,6 +1,7 @@
 // Postern as it is shipped, with a configuration of a test: where it listens, and a message through it.
 import assert from 'node:assert/strict';
-import { type Daemon, type Site, untilReady } from '../../mta/support/site.ts';
+import type { Daemon, Site } from '../../mta/support/site.ts';
+import { eventually } from '../../mta/support/wait.ts';
 import { RawClient } from '../../support/raw-client.ts';
 import type { RecordedMessage, ScriptedDownstream } from '../../support/scripted-downstream.ts';
 
@@ -31,10 +32,14 @@ export async function startServing(
       .map((line) => JSON.parse(line) as { event: string; address?: string; listener?: string });
   };
   const http = () => events().find(({ event }) => event === 'http listening')?.address;
-  await untilReady(
-    'Postern',
-    daemon,
-    () => /^postern: listening on /mu.test(daemon.output()) && http() !== undefined,
+  await eventually(
+    'Postern to be ready',
+    () => {
+      if (!daemon.running()) throw new Error(`Postern ended\n${daemon.output()}`);
+      return /^postern: listening on /mu.test(daemon.output()) && http() !== undefined;
+    },
+    // Others may be at work on this machine, and a start is work.
+    { limitMs: 60_000, state: daemon.output },
   );
   const addresses = events().flatMap(({ event, listener = '', address = '' }) => {
     if (event !== 'listening') return [];
