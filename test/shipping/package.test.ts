@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -15,11 +16,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { Site } from '../mta/support/site.ts';
+import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { startRegistry } from './support/registry.ts';
+import { relay, startServing } from './support/serving.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
-const limitMs = 110_000;
+/** Others may be at work on this machine, and npm and the compiler are work. */
+const limitMs = 240_000;
 
 /** What a package is built from; a test must not build in the checkout, where others may be at work. */
 const sources = [
@@ -98,7 +103,7 @@ listeners:
 dns: { zone: ./zone.yaml, zoneOnly: true }
 `;
 
-describe('the package', () => {
+describe('the package', { timeout: 2 * limitMs }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'postern-package-'));
   const folder = join(directory, 'empty');
   const installed = join(folder, 'node_modules/postern');
@@ -205,6 +210,43 @@ describe('the package', () => {
     );
     assert.match(stdout, /spf=pass/u);
     assert.match(stdout, /dmarc=pass/u);
+  });
+
+  test('serves from where it is installed: a message is relayed, and all of the status page is there', async () => {
+    await using site = new Site();
+    await using downstream = await ScriptedDownstream.start();
+    const file = join(folder, 'serve.yaml');
+    const served = configuration.replace('smtp://127.0.0.1:1', downstream.destination);
+    writeFileSync(file, `${served}http: 127.0.0.1:0\nworkers: 1\nspool: { directory: . }\n`);
+    const program = join(folder, 'node_modules/.bin/postern');
+    const serving = await startServing(site, [program, 'serve', '--config', file]);
+    const { data } = await relay(serving, 'in', downstream);
+    assert.match(data.toString('latin1'), /^Authentication-Results: /mu);
+
+    const pages = new Map<string, string>();
+    const waiting = [''];
+    for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) {
+      if (pages.has(path)) continue;
+      const answer = await fetch(`${serving.http}/${path}`);
+      assert.equal(answer.status, 200, path);
+      const text = await answer.text();
+      pages.set(path, text);
+      const named = text.matchAll(/(?:src|href)="([\w.]+\.\w+)"|from '\.\/([\w.]+)'|url\("?([\w.]+)"?\)/gu);
+      for (const [, ...names] of named) waiting.push(...names.filter((name) => name !== undefined));
+    }
+    const page = join(root, 'src/http/page');
+    const files = readdirSync(page).filter((name) => /\.(?:html|css|js|svg)$/u.test(name));
+    assert.deepEqual(
+      [...pages.keys()].sort(),
+      files.map((name) => (name === 'index.html' ? '' : name)).sort(),
+    );
+    for (const [path, text] of pages) {
+      assert.equal(text, readFileSync(join(page, path === '' ? 'index.html' : path), 'utf8'), path);
+    }
+    const status = await fetch(`${serving.http}/api/status`);
+    assert.equal(status.status, 200);
+    await serving.stop();
+    assert.match(serving.output(), /"event":"stopped"/u);
   });
 
   test('has types that another program compiles with, and does what they say', async () => {
