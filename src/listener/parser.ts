@@ -1,7 +1,7 @@
 // Cuts an upstream connection's bytes into command lines and message content.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import { DataDecoder } from '../smtp/data.ts';
+import { nextTurn } from './turns.ts';
 
 /** Who is told of what has been read. Each call is waited for before the next. */
 export interface ParserEvents {
@@ -17,6 +17,11 @@ export interface ParserEvents {
 
 /** So many commands of one client are dealt with in a row; then others have their turn. */
 const commandsInARow = 50;
+/**
+ * And so many bytes of content. Node.js reads up to 32 times from each socket that has something, before it comes
+ * to anything else: with fifty that send as fast as they can, all else would wait for a hundred megabytes.
+ */
+const contentInARow = 64 * 1024;
 
 const lf = 0x0a;
 const cr = 0x0d;
@@ -31,6 +36,7 @@ export class Parser extends SMTPStream {
   #line: Buffer[] = [];
   #lineBytes = 0;
   #commands = 0;
+  #contentBytes = 0;
   #data: DataDecoder | undefined;
 
   /** @param commandBytes longest command line, with its line end */
@@ -95,6 +101,11 @@ export class Parser extends SMTPStream {
       // Many stuffed dots make many pieces; what comes after us has a cost for each.
       const wait = this.#events.content(more.length === 0 ? first : Buffer.concat(content));
       if (wait) await wait;
+    }
+    this.#contentBytes += chunk.length;
+    if (rest === undefined && this.#contentBytes >= contentInARow) {
+      this.#contentBytes = 0;
+      await nextTurn();
     }
     if (rest !== undefined && !this.isClosed) {
       this.#data = undefined;

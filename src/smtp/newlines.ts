@@ -8,6 +8,7 @@ const lf = 0x0a;
 const crlf = Buffer.from('\r\n');
 const space = 0x20;
 const nothing = Buffer.alloc(0);
+const noWords = new Int32Array(0);
 
 /** A dot alone on a line whose beginning is a bare LF or a bare CR: there no dot is stuffed. */
 const loneDot = /(?:[^\r]\n|\r)\.[\r\n]/;
@@ -77,18 +78,43 @@ export class Newlines {
   }
 }
 
-/** Index of the first CR or LF that stands alone, or -1. The piece does not begin inside a CRLF. */
-function firstBare(piece: Buffer): number {
-  // Lines are short: to search for each of their ends would take longer than to look at every byte.
-  const { length } = piece;
-  for (let at = 0; at < length; at++) {
-    const byte = piece[at];
-    if (byte === lf) return at;
-    if (byte !== cr) continue;
-    at += 1;
-    if (piece[at] !== lf) return at - 1;
+/**
+ * Four bytes at once: most of them hold no byte below 14, and need no closer look. (A byte below 14 has its highest
+ * bit set after the subtraction and not before; others only where such a one stands beside them.)
+ *
+ * @param from follows no CR
+ * @returns index of the first CR or LF that stands alone, or -1
+ */
+export function firstBare(bytes: Buffer, from = 0): number {
+  const { words, aligned } = wordsOf(bytes, from);
+  let at = from;
+  for (; at < aligned; at++) if (isBare(bytes, at, from)) return at;
+  for (const end = aligned + 4 * words.length; at < end; at += 4) {
+    const word = words[(at - aligned) >> 2] ?? 0;
+    if (((word - 0x0e0e0e0e) & ~word & 0x80808080) === 0) continue;
+    for (let each = at; each < at + 4; each++) if (isBare(bytes, each, from)) return each;
   }
+  for (; at < bytes.length; at++) if (isBare(bytes, at, from)) return at;
   return -1;
+}
+
+/** The bytes four by four, from the first that is aligned for it. */
+export function wordsOf(
+  bytes: Buffer,
+  from: number,
+): { readonly words: Int32Array; readonly aligned: number } {
+  const aligned = from + (-(bytes.byteOffset + from) & 3);
+  const count = (bytes.length - aligned) >> 2;
+  if (count <= 0) return { words: noWords, aligned: from };
+  return { words: new Int32Array(bytes.buffer, bytes.byteOffset + aligned, count), aligned };
+}
+
+/** Whether a CR or LF stands alone; the byte at `from` follows no CR. */
+function isBare(bytes: Buffer, at: number, from: number): boolean {
+  const byte = bytes[at] ?? 0;
+  if (byte > cr) return false;
+  if (byte === lf) return at === from || bytes[at - 1] !== cr;
+  return byte === cr && bytes[at + 1] !== lf;
 }
 
 function replaceFrom(piece: Buffer, first: number): Buffer {

@@ -1,5 +1,6 @@
 // Hashes of the body as signatures name them: canonicalized (RFC 6376 §3.4.3, §3.4.4), whole or up to l= octets.
 import { createHash } from 'node:crypto';
+import { firstBare, wordsOf } from '../../smtp/newlines.ts';
 
 export type BodyCanonicalization = 'simple' | 'relaxed';
 export type HashAlgorithm = 'sha1' | 'sha256';
@@ -67,14 +68,10 @@ export function coverageKey({ canonicalization, algorithm, limit }: BodyCoverage
 }
 
 const [cr, lf, space, tab] = [0x0d, 0x0a, 0x20, 0x09];
-const sliceOctets = 16 * 1024;
-/** This many line ends that wait for what follows them fit into the output beside a slice. */
-const fewLines = 8;
-/**
- * What a slice becomes where it does not stay as it is; one for all bodies, for nobody waits while it is in use.
- * A byte becomes two at most (LF), beside what waits from before.
- */
-const output = Buffer.allocUnsafeSlow(2 * sliceOctets + 2 * fewLines + 8);
+/** Where something has to change, so many octets are rewritten before it is looked again for what may stay. */
+const rewrittenOctets = 4096;
+/** What they become; one for all bodies, for nobody waits while it is in use. An octet becomes two at most (LF). */
+const output = Buffer.allocUnsafeSlow(2 * rewrittenOctets + 2);
 const lineEnds = Buffer.from('\r\n'.repeat(512), 'latin1');
 
 /** One canonicalization of a body that comes in pieces; empty lines at its end are counted, not kept. */
@@ -85,7 +82,7 @@ class CanonicalBody {
   #lines = 0;
   /** White space that counts only when something follows it on its line. */
   #space = false;
-  /** A CR that may be half of a line end. */
+  /** A CR that may be half of a line end; behind that space. */
   #cr = false;
   #length = 0;
 
@@ -100,64 +97,53 @@ class CanonicalBody {
   }
 
   update(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length; at += sliceOctets) this.#slice(chunk.subarray(at, at + sliceOctets));
+    for (let at = 0; at < chunk.length; ) {
+      const changed = this.#space || this.#cr ? at : firstChanged(chunk, at, this.#relaxed);
+      if (changed > at) this.#take(chunk.subarray(at, changed));
+      at = Math.min(chunk.length, changed + rewrittenOctets);
+      if (at > changed) this.#rewrite(chunk.subarray(changed, at));
+    }
   }
 
-  #slice(bytes: Buffer): void {
+  /** Each octet written as it would be if the body ended a line later; a space goes when its line ends. */
+  #rewrite(bytes: Buffer): void {
     const relaxed = this.#relaxed;
-    let waitingCr = this.#cr;
-    let waitingSpace = this.#space;
-    let lines = this.#lines;
+    const last = bytes.length - 1;
     let length = 0;
-    for (let i = 0; i < bytes.length; i++) {
-      if (lines === 0 && !waitingCr && !waitingSpace) {
-        const until = unchanged(bytes, i, relaxed);
-        if (until - i === bytes.length) {
-          this.#emit(bytes);
-          return;
-        }
-        length += bytes.copy(output, length, i, until);
-        i = until;
-        if (i === bytes.length) break;
-      }
+    if (this.#space) output[length++] = space;
+    // Before LF it is half of a line end, which LF alone makes as well.
+    if (this.#cr && bytes[0] !== lf) output[length++] = cr;
+    this.#cr = bytes[last] === cr;
+    for (let i = 0; i <= last; i++) {
       const byte = bytes[i] ?? 0;
-      if (byte === lf) {
-        lines++;
-        waitingCr = false;
-        waitingSpace = false;
-        continue;
-      }
-      const isSpace = relaxed && (byte === space || byte === tab);
-      if (!waitingCr && (isSpace || byte === cr)) {
-        if (isSpace) waitingSpace = true;
-        else waitingCr = true;
-        continue;
-      }
-      // Something follows what waits.
-      if (lines > fewLines) {
-        this.#emit(output.subarray(0, length));
-        this.#emitLines(lines);
-        length = 0;
-        lines = 0;
-      }
-      for (; lines > 0; lines--) {
+      if (byte > space) {
+        output[length++] = byte;
+      } else if (byte === lf) {
+        if (relaxed && length > 0 && output[length - 1] === space) length -= 1;
         output[length++] = cr;
         output[length++] = lf;
+      } else if (byte === cr) {
+        if (i < last && bytes[i + 1] !== lf) output[length++] = cr;
+      } else if (relaxed && (byte === space || byte === tab)) {
+        if (length === 0 || output[length - 1] !== space) output[length++] = space;
+      } else {
+        output[length++] = byte;
       }
-      if (waitingSpace) output[length++] = space;
-      waitingSpace = false;
-      if (waitingCr) {
-        output[length++] = cr;
-        waitingCr = byte === cr;
-        if (isSpace) waitingSpace = true;
-        if (isSpace || byte === cr) continue;
-      }
-      output[length++] = byte;
     }
-    this.#cr = waitingCr;
-    this.#space = waitingSpace;
-    this.#lines = lines;
-    this.#emit(output.subarray(0, length));
+    this.#space = relaxed && length > 0 && output[length - 1] === space;
+    this.#take(output.subarray(0, this.#space ? length - 1 : length));
+  }
+
+  /** @param bytes canonicalized; what ends the last lines waits for something to follow */
+  #take(bytes: Buffer): void {
+    let { length } = bytes;
+    while (length >= 2 && bytes[length - 1] === lf) length -= 2;
+    if (length > 0) {
+      this.#emitLines(this.#lines);
+      this.#lines = 0;
+      this.#emit(bytes.subarray(0, length));
+    }
+    this.#lines += (bytes.length - length) / 2;
   }
 
   /** Ends the body: §3.4.3 an empty one is CRLF, §3.4.4 an empty one stays empty. */
@@ -187,28 +173,49 @@ class CanonicalBody {
 }
 
 /**
- * Most bytes stay as they are, and so do most line ends and spaces: those with something else on both sides.
- *
- * @param from what stands there follows nothing that waits
- * @returns where the first byte stands of which more has to be known
+ * @param from follows nothing that waits
+ * @returns index of the first octet that may not stay as it is, or the length
  */
-function unchanged(bytes: Buffer, from: number, relaxed: boolean): number {
+function firstChanged(bytes: Buffer, from: number, relaxed: boolean): number {
+  const changed = relaxed ? firstRelaxed(bytes, from) : firstBare(bytes, from);
+  return changed < 0 ? bytes.length : changed;
+}
+
+/**
+ * Four octets at once, as {@link firstBare} does it: none of them below 14, and no two spaces side by side.
+ *
+ * @returns index of the first tab, bare CR or LF, or space that more white space follows; or -1
+ */
+function firstRelaxed(bytes: Buffer, from: number): number {
   const { length } = bytes;
-  for (let i = from; i < length; i++) {
-    const byte = bytes[i] ?? 0;
-    if (byte > space) continue;
-    if (byte === cr) {
-      const next = bytes[i + 2] ?? cr;
-      const isPlain = next > space || (!relaxed && (next === space || next === tab));
-      if (bytes[i + 1] !== lf || !isPlain) return i;
-      i += 1;
-    } else if (byte === lf || (relaxed && byte === tab)) {
-      return i;
-    } else if (relaxed && byte === space && (bytes[i + 1] ?? cr) <= space) {
-      return i;
-    }
+  const { words, aligned } = wordsOf(bytes, from);
+  let at = from;
+  for (; at < aligned; at++) if (changes(bytes, at, from)) return at;
+  for (const end = aligned + 4 * words.length; at < end; at += 4) {
+    const word = words[(at - aligned) >> 2] ?? 0;
+    const low = (word - 0x0e0e0e0e) & ~word & 0x80808080;
+    const other = word ^ 0x20202020;
+    const spaces = (other - 0x01010101) & ~other & 0x80808080;
+    if ((spaces | low) === 0) continue;
+    // The space before was not looked at, if nothing else stood beside it.
+    if (at > from && bytes[at - 1] === space && (bytes[at] ?? 0) <= space) return at - 1;
+    if ((low | (spaces & (spaces << 8))) === 0) continue;
+    for (let each = at; each < at + 4; each++) if (changes(bytes, each, from)) return each;
   }
-  return length;
+  for (; at < length; at++) {
+    if (at > from && bytes[at - 1] === space && (bytes[at] ?? 0) <= space) return at - 1;
+    if (changes(bytes, at, from)) return at;
+  }
+  return length > from && bytes[length - 1] === space ? length - 1 : -1;
+}
+
+/** Whether what stands there has to change, or may have to: a space with white space or nothing known behind it. */
+function changes(bytes: Buffer, at: number, from: number): boolean {
+  const byte = bytes[at] ?? 0;
+  if (byte > space) return false;
+  if (byte === cr) return bytes[at + 1] !== lf;
+  if (byte === lf) return at === from || bytes[at - 1] !== cr;
+  return byte === tab || (byte === space && (bytes[at + 1] ?? 0) <= space);
 }
 
 type Coverage = Omit<BodyCoverage, 'canonicalization'>;
