@@ -5,10 +5,9 @@ import type { Configuration } from '../config/configuration.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { ConfigurationError } from '../config/mistakes.ts';
 import { exits } from '../exits.ts';
-import type { Supervisor } from '../supervisor/supervisor.ts';
 import { CurrentLog } from '../telemetry/current-log.ts';
-import type { Log } from '../telemetry/log.ts';
 import { endOfMistakes, load } from './load.ts';
+import { Signals } from './signals.ts';
 
 /** Adds the command. */
 export function addServe(program: Command): void {
@@ -21,6 +20,7 @@ export function addServe(program: Command): void {
 
 /** Runs the proxy; the process ends with it. */
 async function serve(file: string | undefined): Promise<void> {
+  const signals = new Signals();
   const configuration = load(file);
   const { dropGroups, logOf } = await import('../supervisor/privileges.ts');
   dropGroups();
@@ -36,9 +36,9 @@ async function serve(file: string | undefined): Promise<void> {
     log,
     systemd: new Systemd(process.env, log),
   });
-  const signalled = untilSignal(supervisor, log);
+  signals.tell({ log, reload: () => supervisor.reload(), kill: () => supervisor.kill() });
   try {
-    await Promise.race([supervisor.start(), signalled]);
+    await Promise.race([supervisor.start(), signals.end]);
   } catch (error) {
     if (error instanceof ConfigurationError) endOfMistakes(error);
     process.stderr.write(`postern: ${startFailure(error)}\n`);
@@ -47,7 +47,7 @@ async function serve(file: string | undefined): Promise<void> {
   if (supervisor.addresses.size > 0) {
     console.log(`postern: listening on ${describeListeners(configuration, supervisor.addresses)}`);
   }
-  await signalled;
+  await signals.end;
   await supervisor.stop();
   log.info('stopped');
   process.exit(exits.ok);
@@ -64,26 +64,4 @@ function findWorkersAccount(configuration: Configuration): Account | undefined {
 
 function describeListeners(configuration: Configuration, addresses: ReadonlyMap<string, string>): string {
   return configuration.listeners.map(({ name, mode }) => `${addresses.get(name)} (${mode})`).join(', ');
-}
-
-/** The first signal asks for an orderly end, which is bounded; whoever sends a second one will not wait. */
-function untilSignal(supervisor: Supervisor, log: Log): Promise<void> {
-  process.on('SIGHUP', () => {
-    log.info('reloading', { signal: 'SIGHUP' });
-    supervisor.reload();
-  });
-  return new Promise((resolve) => {
-    let signals = 0;
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        signals += 1;
-        if (signals > 1) {
-          supervisor.kill();
-          process.exit(128 + (signal === 'SIGTERM' ? 15 : 2));
-        }
-        log.info('stopping', { signal });
-        resolve();
-      });
-    }
-  });
 }
