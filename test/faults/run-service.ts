@@ -49,7 +49,7 @@ export async function runService(
   );
   const spool = makeSpool(join(directory, 'spool'));
   const start = () =>
-    Served.start([{ mode, envelope, destinations: [downstream.destination], pool: { idle: '500ms' } }], {
+    Served.start([{ mode, envelope, destinations: [downstream.destination] }], {
       workers,
       http: '127.0.0.1:0',
       spool: { directory: spool, memory: '4KiB' },
