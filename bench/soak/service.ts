@@ -87,7 +87,11 @@ export class Service implements AsyncDisposable {
   async killWorker(): Promise<void> {
     const { workers: all } = await this.status();
     const [youngest] = all.toSorted((a, b) => b.startedAt.localeCompare(a.startedAt));
-    if (youngest) process.kill(youngest.pid, 'SIGKILL');
+    try {
+      if (youngest) process.kill(youngest.pid, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile, as after a reload.
+    }
   }
 
   /** SIGHUP. @param mistaken the file has a mistake, so that all stays as it is */
