@@ -31,6 +31,8 @@ work=$(mktemp --directory --tmpdir="${TMPDIR:-/var/tmp}" postern-image-XXXXXX)
 export BUILDAH_ISOLATION=chroot
 buildah() { command buildah --root "$work/storage" --runroot "$work/run" "$@"; }
 cleanup() {
+  # When one build fails, the others are still at work there.
+  wait
   buildah umount --all >/dev/null 2>&1 || true
   rm -rf --one-file-system "$work"
 }
@@ -67,18 +69,24 @@ fi
 build() {
   local name=$1 directory=$2
   shift 2
-  say "the image $name"
   buildah bud --format docker "$@" --tag "localhost/$name" "$directory" >"$work/$name.log" 2>&1 ||
     { tail -n 40 "$work/$name.log" >&2; exit 1; }
   local container
   container=$(buildah from "localhost/$name")
   buildah inspect --type image "localhost/$name" >"$work/$name.json"
   buildah mount "$container" >"$work/$name.root"
-  du -sh "$(cat "$work/$name.root")"
+  say "the image $name: $(du -sh "$(cat "$work/$name.root")" | cut -f 1)"
 }
-build postern . "${node_base[@]}"
-build postfix docker/postfix "${debian_base[@]}"
-build unbound docker/unbound "${debian_base[@]}"
+say 'the images'
+builds=()
+# Side by side: most of it is waiting for registries of packages.
+build postern . "${node_base[@]}" &
+builds+=($!)
+build postfix docker/postfix "${debian_base[@]}" &
+builds+=($!)
+build unbound docker/unbound "${debian_base[@]}" &
+builds+=($!)
+for each in "${builds[@]}"; do wait "$each"; done
 build systemd docker/check/systemd "${debian_base[@]}"
 
 say 'trial'
