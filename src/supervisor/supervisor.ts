@@ -10,6 +10,7 @@ import { version } from '../version.ts';
 import { Dispatch } from './dispatch.ts';
 import { Doors } from './doors.ts';
 import { Generation } from './generation.ts';
+import { Generations } from './generations.ts';
 import { Monitor, type MonitorChange, type MonitorOptions } from './monitor.ts';
 import { Places } from './places.ts';
 import { logOf, warnOfRoot } from './privileges.ts';
@@ -17,9 +18,6 @@ import { PutOff } from './put-off.ts';
 import { startFailure } from './start-failure.ts';
 import type { Systemd } from './systemd.ts';
 import { TotalObservatory } from './total-observatory.ts';
-
-/** So many generations may let their connections end while another one serves. */
-const mostRetiring = 2;
 
 /** What a supervisor needs. */
 export interface SupervisorOptions {
@@ -40,9 +38,8 @@ export class Supervisor {
   readonly #observatory: TotalObservatory;
   readonly #metrics = new Metrics({ version, process: false });
   readonly #monitor: Monitor;
-  readonly #retiring = new Set<Generation>();
+  readonly #generations = new Generations();
   readonly #log: CurrentLog;
-  #current: Generation | undefined;
   #next: Generation | undefined;
   #addresses: ReadonlyMap<string, string> = new Map();
   #reloading: Promise<void> | undefined;
@@ -53,8 +50,9 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options;
     this.#log = options.log;
-    const current = () => this.#current?.workers ?? [];
-    const all = () => this.#generations().flatMap(({ workers }) => workers);
+    const generations = this.#generations;
+    const current = () => generations.current?.workers ?? [];
+    const all = () => generations.workers;
     this.#putOff = new PutOff({
       log: () => this.#log,
       count: (listener, reason) => this.#metrics.connectionPutOff(listener, reason),
@@ -63,7 +61,7 @@ export class Supervisor {
       workers: current,
       places: new Places({
         workers: all,
-        configuration: ({ state }) => (state === 'waiting' ? this.#next : this.#current)?.configuration,
+        configuration: ({ state }) => (state === 'waiting' ? this.#next : generations.current)?.configuration,
       }),
       putOff: (...connection) => this.#putOff.putOff(...connection),
     });
@@ -76,9 +74,7 @@ export class Supervisor {
         get stopping() {
           return isStopping();
         },
-        follow: (on) => {
-          for (const generation of this.#generations()) generation.follow(on);
-        },
+        follow: (on) => generations.follow(on),
       },
       this.#metrics,
     );
@@ -132,10 +128,9 @@ export class Supervisor {
     this.#putOff.close();
     this.#next?.kill();
     this.#monitor.giveUp();
-    const graceMs = this.#current?.configuration.stopMs ?? 0;
-    const ended = this.#generations().map((generation) => generation.end({ patienceMs: 0, graceMs }));
-    // A reload that waits, for the oldest to end, waits for the same: nobody gets the time twice.
-    await Promise.all([this.#reloading, ...ended]);
+    const graceMs = this.#generations.current?.configuration.stopMs ?? 0;
+    // A reload that waits for the oldest to end waits for the same: nobody gets the time twice.
+    await Promise.all([this.#reloading, this.#generations.end({ patienceMs: 0, graceMs })]);
     await this.#monitor.close();
     await systemd.stopping();
     systemd.close();
@@ -145,7 +140,7 @@ export class Supervisor {
   /** Ends everything at once. */
   kill(): void {
     this.#next?.kill();
-    for (const generation of this.#generations()) generation.kill();
+    this.#generations.kill();
   }
 
   /** For a call that came meanwhile. */
@@ -162,7 +157,7 @@ export class Supervisor {
     try {
       // First what may be wrong: a file with mistakes changes nothing, not even for those who are leaving.
       const configuration = load();
-      await this.#makeRoom();
+      await this.#generations.makeRoom();
       await this.#use(configuration);
       success = true;
       const { file, workers } = configuration;
@@ -181,15 +176,6 @@ export class Supervisor {
     this.#log.error('reload failed: the configuration stays as it was', { mistakes: mistakes.length });
   }
 
-  /** Generations must not pile up: the oldest has no more patience when another one is to follow. */
-  async #makeRoom(): Promise<void> {
-    while (this.#retiring.size >= mostRetiring) {
-      const [oldest] = this.#retiring;
-      if (!oldest) return;
-      await oldest.end({ patienceMs: 0, graceMs: oldest.configuration.stopMs });
-    }
-  }
-
   /**
    * Starts a generation; when it serves, the one before it retires.
    *
@@ -199,7 +185,7 @@ export class Supervisor {
     const account = accountOf(configuration);
     const change = await this.#doors.prepare(configuration.listeners);
     const generation = this.#build(configuration, change.addresses, account);
-    const before = this.#current;
+    const before = this.#generations.current;
     // Where only root can make the log's file, it is to be there before those who write it.
     const told = before && this.#log.prepare(logOf(configuration, account));
     let monitored: MonitorChange | undefined;
@@ -221,10 +207,9 @@ export class Supervisor {
     } finally {
       this.#next = undefined;
     }
-    this.#current = generation;
+    this.#generations.serveBy(generation);
     this.#addresses = change.addresses;
     told?.commit();
-    if (before) this.#retire(before);
     this.#countWorkers();
     this.#dispatch.serve();
     for (const listener of configuration.listeners) {
@@ -262,22 +247,8 @@ export class Supervisor {
     });
   }
 
-  #retire(generation: Generation): void {
-    this.#retiring.add(generation);
-    const { listeners, stopMs } = generation.configuration;
-    // A transaction is bounded by itself; whoever reloads does not mean to cut it off.
-    const longestMs = Math.max(...listeners.map(({ limits }) => limits.transactionMs + limits.answerMs));
-    void generation.end({ patienceMs: stopMs, graceMs: Math.max(stopMs, longestMs) }).then(() => {
-      this.#retiring.delete(generation);
-    });
-  }
-
   #countWorkers(): void {
-    this.#metrics.workers(this.#generations().flatMap(({ workers }) => workers).length);
-  }
-
-  #generations(): readonly Generation[] {
-    return [...(this.#current ? [this.#current] : []), ...this.#retiring];
+    this.#metrics.workers(this.#generations.workers.length);
   }
 
   /** For `systemctl status`. */
