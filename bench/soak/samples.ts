@@ -35,7 +35,9 @@ export function processesOf(primary: number): readonly ProcessSample[] {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
       const kind = pid === primary ? 'primary' : command.includes('/http-worker.') ? 'http' : 'worker';
       const descriptors = readdirSync(`/proc/${pid}/fd`).length;
-      return [{ pid, kind, residentBytes: residentBytes(pid), descriptors, cpuMs: cpuMs(pid) }];
+      const resident = residentBytes(pid);
+      // One that has ended, and was not yet taken notice of, has nothing any more.
+      return resident === 0 ? [] : [{ pid, kind, residentBytes: resident, descriptors, cpuMs: cpuMs(pid) }];
     } catch {
       return [];
     }

@@ -27,7 +27,8 @@ test('a soak of a few seconds stages its troubles, and nothing is lost by them',
   assert.ok((events['worker died'] ?? 0) <= deeds['worker killed']);
   const kinds = samples.flatMap(({ processes }) => processes.map(({ kind }) => kind));
   assert.deepEqual([...new Set(kinds)].sort(), ['http', 'primary', 'worker']);
-  assert.ok(samples.every(({ processes }) => processes.every(({ descriptors }) => descriptors > 10)));
+  const each = samples.flatMap(({ processes }) => processes);
+  assert.ok(each.every(({ descriptors, residentBytes }) => descriptors > 0 && residentBytes > 0));
   assert.match(lines[0] ?? '', /^capacity \d+ messages\/s/);
   assert.match(toMarkdown(results), /\| memory, worker \| .* \| undecided \|/);
   const svg = plotSoak(samples) ?? '';
