@@ -252,11 +252,16 @@ function buildDoor(
       pool,
       authentication,
       policy,
+      // Upstream has its reply before that is written down and counted.
       writeRecord: (level, event, fields) => {
-        log[level](event, fields);
-        if (event === 'transaction') ended(fields);
+        setImmediate(() => {
+          log[level](event, fields);
+          if (event === 'transaction') ended(fields);
+        });
       },
-      measure: (transaction) => metrics?.transactionEnded(transaction),
+      measure: (transaction) => {
+        setImmediate(() => metrics?.transactionEnded(transaction));
+      },
       trace,
       masker: new Masker(configuration.log.privacy),
     },
