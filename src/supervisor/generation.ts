@@ -5,9 +5,10 @@ import type { Ending } from '../listener/listener.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { MetricsSnapshot } from '../telemetry/metrics-total.ts';
 import { Backoff } from './backoff.ts';
+import type { Exit } from './child.ts';
 import { forkAs } from './fork.ts';
 import type { SentConfiguration } from './messages.ts';
-import { type Exit, WorkerProcess } from './worker-process.ts';
+import { WorkerProcess } from './worker-process.ts';
 
 /** What a generation is made from, and whom it tells. */
 export interface GenerationOptions {

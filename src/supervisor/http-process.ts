@@ -1,8 +1,8 @@
 // The process that serves HTTP as the primary sees it: what it is told, what it asks, and how it ends.
 import type { Worker } from 'node:cluster';
 import type { Observatory } from '../telemetry/status.ts';
+import { Child, type Exit } from './child.ts';
 import type { FromHttp, ToHttp, TotalAnswers, TotalQuestion } from './http-messages.ts';
-import type { Exit } from './worker-process.ts';
 
 /** What it needs. */
 export interface HttpProcessOptions {
@@ -13,8 +13,6 @@ export interface HttpProcessOptions {
   readonly observatory: Observatory;
 }
 
-/** A process that has loaded its modules in such a time, or never will. */
-const startMs = 60_000;
 /** Ending its connections takes it no time. */
 const endMs = 2000;
 /** Records that may be on their way to it; further ones are not told. */
@@ -22,47 +20,42 @@ const mostRecords = 200;
 
 /** It belongs to the monitor, which ends it. */
 export class HttpProcess {
-  readonly startedAt = performance.now();
-  /**
-   * Where it is bound.
-   *
-   * @throws {Error} of node:net when it cannot be bound, or another one when the process cannot start
-   */
-  readonly ready: Promise<string>;
-  readonly exited: Promise<Exit>;
   readonly #options: HttpProcessOptions;
-  readonly #ready = Promise.withResolvers<string>();
-  readonly #startTimer: NodeJS.Timeout;
+  readonly #child: Child<string>;
   #endTimer: NodeJS.Timeout | undefined;
   #following = new AbortController();
   #records = 0;
 
   constructor(options: HttpProcessOptions) {
     this.#options = options;
-    this.ready = this.#ready.promise;
-    // Whoever does not wait for it hears of the exit.
-    this.ready.catch(() => undefined);
     const { worker } = options;
+    this.#child = new Child<string>(worker, 'the HTTP process');
     worker.on('message', (message: FromHttp) => this.#hear(message));
-    // A process whose channel is closed is about to end: `exit` follows.
-    worker.on('error', () => undefined);
-    const { promise, resolve } = Promise.withResolvers<Exit>();
-    worker.once('exit', (code: number | null, signal: string | null) => {
-      clearTimeout(this.#startTimer);
+    void this.exited.then(() => {
       clearTimeout(this.#endTimer);
       this.#following.abort();
-      this.#ready.reject(new Error(`the HTTP process ended with ${signal ?? `status ${code}`}`));
-      resolve({ code, signal });
     });
-    this.exited = promise;
-    this.#startTimer = setTimeout(() => {
-      this.#ready.reject(new Error(`the HTTP process was not ready within ${startMs / 1000} s`));
-      this.kill();
-    }, startMs);
+  }
+
+  get startedAt(): number {
+    return this.#child.startedAt;
+  }
+
+  /**
+   * Where it is bound.
+   *
+   * @throws {Error} of node:net when it cannot be bound, or another one when the process cannot start
+   */
+  get ready(): Promise<string> {
+    return this.#child.ready;
+  }
+
+  get exited(): Promise<Exit> {
+    return this.#child.exited;
   }
 
   get pid(): number | undefined {
-    return this.#options.worker.process.pid;
+    return this.#child.pid;
   }
 
   /** Ends its connections, and the process. */
@@ -74,7 +67,7 @@ export class HttpProcess {
   }
 
   kill(): void {
-    this.#options.worker.process.kill('SIGKILL');
+    this.#child.kill();
   }
 
   #send(message: ToHttp, sent: () => void = () => undefined): void {
@@ -88,11 +81,10 @@ export class HttpProcess {
         this.#send(this.#options.start);
         break;
       case 'ready':
-        clearTimeout(this.#startTimer);
-        this.#ready.resolve(message.address);
+        this.#child.becameReady(message.address);
         break;
       case 'failed':
-        this.#ready.reject(Object.assign(new Error(message.failure.message), message.failure));
+        this.#child.failed(Object.assign(new Error(message.failure.message), message.failure));
         break;
       case 'ask':
         void this.#answer(message.id, message.question);

@@ -3,13 +3,8 @@ import type { Worker } from 'node:cluster';
 import type { Socket } from 'node:net';
 import type { Ending } from '../listener/listener.ts';
 import type { MetricsSnapshot } from '../telemetry/metrics-total.ts';
+import { Child, type Exit } from './child.ts';
 import type { Answers, FromWorker, Question, ToWorker } from './messages.ts';
-
-/** How a process ended. */
-export interface Exit {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
 
 /** What a worker needs, and whom it tells. */
 export interface WorkerOptions {
@@ -22,8 +17,6 @@ export interface WorkerOptions {
   record(record: Readonly<Record<string, unknown>>): void;
 }
 
-/** A process that has loaded its modules in such a time, or never will. */
-const startMs = 60_000;
 /** How long a worker may take to answer. */
 const answerMs = 2000;
 /** Beyond the time that it was given to end. */
@@ -36,14 +29,9 @@ const restMs = 1000;
 /** A worker. It belongs to its generation, which waits for `exited`. */
 export class WorkerProcess {
   readonly number: number;
-  readonly startedAt = performance.now();
-  /** @throws {Error} when it cannot start */
-  readonly ready: Promise<void>;
-  readonly exited: Promise<Exit>;
   readonly #options: WorkerOptions;
-  readonly #ready = Promise.withResolvers<void>();
+  readonly #child: Child;
   readonly #questions = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>();
-  readonly #startTimer: NodeJS.Timeout;
   #killTimer: NodeJS.Timeout | undefined;
   #restTimer: NodeJS.Timeout | undefined;
   #state: 'starting' | 'idle' | 'handing' | 'resting' | 'ending' | 'gone' = 'starting';
@@ -57,27 +45,27 @@ export class WorkerProcess {
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.number = options.number;
-    this.ready = this.#ready.promise;
-    // Whoever does not wait for it hears of the exit.
-    this.ready.catch(() => undefined);
     const { worker } = options;
+    this.#child = new Child(worker, 'worker');
     worker.on('message', (message: FromWorker) => this.#hear(message));
-    // A worker whose channel is closed is about to end: `exit` follows.
-    worker.on('error', () => undefined);
-    const { promise, resolve } = Promise.withResolvers<Exit>();
-    worker.once('exit', (code: number | null, signal: string | null) => {
-      this.#end(new Error(`worker ended with ${signal ?? `status ${code}`}`));
-      resolve({ code, signal });
-    });
-    this.exited = promise;
-    this.#startTimer = setTimeout(() => {
-      this.#ready.reject(new Error(`worker was not ready within ${startMs / 1000} s`));
-      this.kill();
-    }, startMs);
+    void this.exited.then(() => this.#end());
+  }
+
+  get startedAt(): number {
+    return this.#child.startedAt;
+  }
+
+  /** @throws {Error} when it cannot start */
+  get ready(): Promise<void> {
+    return this.#child.ready;
+  }
+
+  get exited(): Promise<Exit> {
+    return this.#child.exited;
   }
 
   get pid(): number | undefined {
-    return this.#options.worker.process.pid;
+    return this.#child.pid;
   }
 
   /** Connections that have places, those on their way included. */
@@ -158,7 +146,7 @@ export class WorkerProcess {
   }
 
   kill(): void {
-    this.#options.worker.process.kill('SIGKILL');
+    this.#child.kill();
   }
 
   #send(message: ToWorker, socket?: Socket): void {
@@ -173,13 +161,12 @@ export class WorkerProcess {
         this.#send(this.#options.start);
         break;
       case 'ready':
-        clearTimeout(this.#startTimer);
         if (this.#state === 'starting') this.#state = 'idle';
-        this.#ready.resolve();
+        this.#child.becameReady();
         this.#options.free();
         break;
       case 'failed':
-        this.#ready.reject(new Error(message.message));
+        this.#child.failed(new Error(message.message));
         break;
       case 'connections':
         for (const listener of message.left) this.#count(listener, -1);
@@ -226,14 +213,12 @@ export class WorkerProcess {
     else this.#places.delete(listener);
   }
 
-  #end(error: Error): void {
+  #end(): void {
     this.#state = 'gone';
     this.#places.clear();
-    clearTimeout(this.#startTimer);
     clearTimeout(this.#killTimer);
     clearTimeout(this.#restTimer);
     this.#letGo();
-    this.#ready.reject(error);
     for (const answer of this.#questions.values()) answer(undefined);
   }
 }

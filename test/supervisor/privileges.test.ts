@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { greet, missing, send } from './support/load.ts';
-import { cli, Served } from './support/served.ts';
+import { program, programForAll } from './support/program.ts';
+import { Served } from './support/served.ts';
 import { workersUser } from './support/user.ts';
 
 const { user, uid, gid } = workersUser();
@@ -63,7 +64,8 @@ test('a UNIX socket has the mode that it shall have, another one after a reload,
 
 test('started as root, whoever talks to others is the user of the configuration, from the first moment', async () => {
   await using downstream = await ScriptedDownstream.start();
-  await using served = await Served.start([{ destinations: [downstream.destination] }], { workers: 1 });
+  const listeners = [{ destinations: [downstream.destination] }];
+  await using served = await Served.start(listeners, { workers: 1 }, {}, programForAll());
   chmodSync(served.directory, 0o755);
   const path = join(served.directory, 'in.sock');
   const socket = { mode: '0660', owner: uid, group: gid };
@@ -134,7 +136,9 @@ test('a group that there is not ends serve with 78, in one line', async () => {
   const file = join(directory, 'postern.yaml');
   const listener = `{ name: in, listen: "unix:${directory}/in.sock", mode: after-queue, destinations: [smtp://127.0.0.1:1], socket: { group: no-such-group } }`;
   writeFileSync(file, `listeners: [${listener}]\nhttp: false\nworkers: 1\n`);
-  const { status, stderr } = spawnSync(process.execPath, [cli, 'serve', '-c', file], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(program.node, [program.cli, 'serve', '-c', file], {
+    encoding: 'utf8',
+  });
   assert.match(
     stderr,
     /^[^\n]*postern\.yaml:1: listeners\[0\]\.socket\.group: there is no group "no-such-group"; expected [^\n]*\n$/,

@@ -1,11 +1,14 @@
 // SIGHUP: another configuration, without a lost connection; one with mistakes changes nothing.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { beginContent, finish, greet, Load, missing, send } from './support/load.ts';
+import { program } from './support/program.ts';
 import { Served } from './support/served.ts';
 
 test('reloads under load: every connection is served to its end, every message arrives', async () => {
@@ -115,6 +118,25 @@ test('an address that is taken, or a worker that cannot start, leaves everything
   assert.deepEqual(served.workers(), workers);
   using client = await greet(served.port());
   await send(client, 'still');
+});
+
+test('a process that cannot even be started fails the reload, and the end waits for none', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'postern-node-'));
+  const node = join(directory.path, 'node');
+  // Of a version that an upgrade takes away.
+  copyFileSync(process.execPath, node);
+  const listeners = [{ destinations: [downstream.destination] }];
+  await using served = await Served.start(listeners, { workers: 1 }, {}, { ...program, node });
+  rmSync(node);
+  await served.reload();
+  const told = served.of('configuration not used').map(({ mistake }) => String(mistake));
+  assert.match(told.join(), /worker cannot be started: .*ENOENT/);
+  using client = await greet(served.port());
+  await send(client, 'as-before');
+  assert.deepEqual(missing(['as-before'], downstream), []);
+  served.signal('SIGTERM');
+  assert.equal(await served.ended(), 0);
 });
 
 test('many reloads at once and one after another leave no process and no descriptor behind', async () => {

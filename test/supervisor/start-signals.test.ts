@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
-import { cli } from './support/served.ts';
+import { program } from './support/program.ts';
 
 const text = `
 listeners:
@@ -23,7 +23,7 @@ async function starting(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), 'postern-start-'));
   const file = join(directory, 'postern.yaml');
   execFileSync('mkfifo', [file]);
-  const child = spawn(process.execPath, [cli, 'serve', '--config', file], {
+  const child = spawn(program.node, [program.cli, 'serve', '--config', file], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;

@@ -6,11 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
+import { type Program, program, programForAll } from './program.ts';
 
-/** The program. */
-export const cli = fileURLToPath(new URL('../../../src/cli.ts', import.meta.url));
 // A machine that many tests share may take long for a start.
 const patienceMs = 60_000;
 
@@ -30,11 +28,11 @@ export class Served implements AsyncDisposable {
   #announced = '';
   #stderr = '';
 
-  private constructor(directory: string, environment: NodeJS.ProcessEnv) {
+  private constructor(directory: string, environment: NodeJS.ProcessEnv, { node, cli }: Program) {
     this.directory = directory;
     this.file = join(directory, 'postern.yaml');
     const kept = Object.entries(process.env).filter(([name]) => !/^(?:POSTERN|NODE_TEST|NOTIFY)_/.test(name));
-    this.#child = spawn(process.execPath, [cli, 'serve', '--config', this.file], {
+    this.#child = spawn(node, [cli, 'serve', '--config', this.file], {
       env: { ...Object.fromEntries(kept), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -50,10 +48,11 @@ export class Served implements AsyncDisposable {
     listeners: readonly Listener[],
     settings: Readonly<Record<string, unknown>> = {},
     environment: NodeJS.ProcessEnv = {},
+    started: Program = Object.hasOwn(settings, 'user') ? programForAll() : program,
   ): Promise<Served> {
     const directory = mkdtempSync(join(tmpdir(), 'postern-supervisor-'));
     writeConfiguration(directory, listeners, settings);
-    const served = new Served(directory, environment);
+    const served = new Served(directory, environment, started);
     try {
       await served.until(() => served.#announced !== '');
       return served;
