@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ClientAddress } from './running-proxy.ts';
 
-const patienceMs = 8000;
+const patienceMs = 30_000;
 
 /** A connection to a server under test; bytes are latin1 strings. */
 export class RawClient implements Disposable {
