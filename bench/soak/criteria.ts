@@ -4,7 +4,9 @@ import type { Sample } from './samples.ts';
 import { blocksOf, least, type Point, type Slope, slopeOf } from './slope.ts';
 
 /** Of the run, and of each process's life: what is not counted, because everything grows at its beginning. */
-export const warmUp = 0.15;
+const warmUp = 0.15;
+/** So long at least in each process's life: until then V8 is still finding out how large its heap should be. */
+const leastWarmUpSeconds = 480;
 /** So many blocks has a run. */
 const blocks = 40;
 /** A shorter run is all beginning. */
@@ -14,7 +16,7 @@ const secondsPerHour = 3600;
 
 /**
  * - `flat`: the whole interval is below the limit
- * - `grows`: the whole interval is above zero, and part of it above the limit
+ * - `grows`: the slope is above the limit, and the whole interval above zero
  * - `undecided`: longer, or with less else on the machine, it would be known
  */
 export type Finding = 'flat' | 'grows' | 'undecided';
@@ -34,7 +36,7 @@ export interface Judged {
 export function judge(slope: Slope | undefined, limit: number): Finding {
   if (!slope) return 'undecided';
   if (slope.high < limit) return 'flat';
-  return slope.low > 0 ? 'grows' : 'undecided';
+  return slope.low > 0 && slope.perHour >= limit ? 'grows' : 'undecided';
 }
 
 /** @returns a row for each series @param seconds how long the run was */
@@ -98,11 +100,12 @@ function pointsOf(
   unit: number,
 ): readonly Point[] {
   const born = new Map<number, number>();
+  const youth = Math.max(seconds * warmUp, leastWarmUpSeconds);
   return samples.flatMap(({ at, processes }) =>
     processes.flatMap((each) => {
       const since = born.get(each.pid) ?? at;
       born.set(each.pid, since);
-      if (each.kind !== kind || at - since < seconds * warmUp || at > seconds) return [];
+      if (each.kind !== kind || at - since < youth || at > seconds) return [];
       return [{ group: String(each.pid), at: at / secondsPerHour, value: each[of] / unit }];
     }),
   );
