@@ -31,6 +31,7 @@ export function plot(matrix: readonly Cell[], connections = 32): string | undefi
     `${x(Math.log10(sizes[size])).toFixed(1)},${y(Math.log10(cpuMs)).toFixed(1)}`;
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`,
+    '<title>CPU per message against size</title>',
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     text(margin.left, 16, `CPU ms per message, ${connections} connections, after the queue`, 'start'),
   ];

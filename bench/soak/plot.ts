@@ -69,6 +69,7 @@ export function plotSoak(samples: readonly Sample[]): string | undefined {
   });
   return `${[
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
+    '<title>The course of a soak: memory, descriptors, latency and CPU over time</title>',
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     ...parts,
     text(width - margin.right, height - margin.gap + 16, `${(last / 60).toFixed(1)} min`, 'end'),
