@@ -1,17 +1,22 @@
 // Sessions that wait to be used again: the latest of the best destination first, none for too long.
+import { Deadline } from './deadline.ts';
 import type { DownstreamSession } from './session.ts';
 
 interface Parked {
   readonly session: DownstreamSession;
   /** Its destination's place in the order of failover. */
   readonly rank: number;
-  readonly timer: NodeJS.Timeout;
+  /** When its time is over, on the clock of `performance.now()`. */
+  readonly leavesAt: number;
 }
 
 /** A stack of sessions; one that dies or has been there too long leaves it by itself. */
 export class IdleSessions {
   #parked: Parked[] = [];
+  /** Those whose end is heard of. */
+  readonly #watched = new WeakSet<DownstreamSession>();
   readonly #gone: (session: DownstreamSession) => void;
+  readonly #deadline = new Deadline(() => this.#leaveInTime());
 
   /** @param gone takes over a session that died, or whose time is over */
   constructor(gone: (session: DownstreamSession) => void) {
@@ -25,40 +30,52 @@ export class IdleSessions {
   /** @param forMs how long it may stay */
   park(session: DownstreamSession, rank: number, forMs: number): void {
     session.park();
-    const timer = setTimeout(() => this.#leave(session), forMs);
-    timer.unref();
-    this.#parked.push({ session, rank, timer });
-    void session.ended.then(() => this.#leave(session));
+    this.#parked.push({ session, rank, leavesAt: performance.now() + forMs });
+    this.#deadline.atMost(forMs);
+    if (this.#watched.has(session)) return;
+    this.#watched.add(session);
+    void session.ended.then(() => this.#leave((parked) => parked.session === session));
   }
 
   /** Takes the one that was used last, of the best destination: the fewest are kept warm. */
   takeLatest(): DownstreamSession | undefined {
-    let best: Parked | undefined;
-    for (const parked of this.#parked) if (!best || parked.rank <= best.rank) best = parked;
-    return best && this.#take(best.session);
+    const best = this.#parked.reduce((rank, parked) => Math.min(rank, parked.rank), Number.POSITIVE_INFINITY);
+    return this.#take(this.#parked.findLastIndex((parked) => parked.rank === best));
   }
 
   /** Takes the one that has been here longest. */
   takeOldest(): DownstreamSession | undefined {
-    return this.#parked[0] && this.#take(this.#parked[0].session);
+    return this.#take(0);
   }
 
   /** Takes all whose destination is worse than `rank`. */
   takeWorseThan(rank: number): DownstreamSession[] {
-    const worse = this.#parked.filter((parked) => parked.rank > rank).map((parked) => parked.session);
-    for (const session of worse) this.#take(session);
-    return worse;
+    return this.#takeAll((parked) => parked.rank > rank);
   }
 
-  #take(session: DownstreamSession): DownstreamSession | undefined {
-    const found = this.#parked.find((parked) => parked.session === session);
-    if (!found) return undefined;
-    clearTimeout(found.timer);
-    this.#parked = this.#parked.filter((parked) => parked !== found);
-    return session;
+  #take(at: number): DownstreamSession | undefined {
+    return this.#parked.splice(at, at < 0 ? 0 : 1)[0]?.session;
   }
 
-  #leave(session: DownstreamSession): void {
-    if (this.#take(session)) this.#gone(session);
+  #takeAll(which: (parked: Parked) => boolean): DownstreamSession[] {
+    const taken = this.#parked.filter(which);
+    this.#parked = this.#parked.filter((parked) => !taken.includes(parked));
+    return taken.map(({ session }) => session);
+  }
+
+  #leave(which: (parked: Parked) => boolean): void {
+    for (const session of this.#takeAll(which)) this.#gone(session);
+  }
+
+  #leaveInTime(): void {
+    const now = performance.now();
+    this.#leave(({ leavesAt }) => leavesAt <= now);
+    this.#watchTime();
+  }
+
+  /** Times differ: the first to leave need not be the first that came. */
+  #watchTime(): void {
+    const next = this.#parked.reduce((at, { leavesAt }) => Math.min(at, leavesAt), Number.POSITIVE_INFINITY);
+    if (this.#parked.length > 0) this.#deadline.set(next - performance.now());
   }
 }

@@ -100,13 +100,12 @@ export class Pool {
   async acquire(options: { fresh?: boolean; signal?: AbortSignal } = {}): Promise<DownstreamSession> {
     const fresh = options.fresh ?? false;
     const closing = this.#ending.signal;
+    if (options.signal?.aborted) throw givenUp(options.signal);
+    if (closing.aborted) throw givenUp(closing);
+    const granted = this.#line.length === 0 ? this.#take(fresh) : undefined;
+    if (granted?.session && this.#isLikelyAlive(granted.session)) return this.#handOut(granted.session);
     const signal = options.signal ? AbortSignal.any([options.signal, closing]) : closing;
-    if (signal.aborted) {
-      throw new DownstreamError('waiting', 'no downstream connection: given up', { cause: signal.reason });
-    }
-    const grant =
-      (this.#line.length === 0 ? this.#take(fresh) : undefined) ?? (await this.#wait(fresh, signal));
-    return this.#provide(grant, signal);
+    return this.#provide(granted ?? (await this.#wait(fresh, signal)), signal);
   }
 
   /** The caller is finished with it. An open transaction is reset before anybody else gets the session. */
@@ -196,16 +195,25 @@ export class Pool {
     }
     if (signal.aborted) {
       this.#keep(session);
-      throw new DownstreamError('waiting', 'no downstream connection: given up', { cause: signal.reason });
+      throw givenUp(signal);
     }
+    return this.#handOut(session);
+  }
+
+  #handOut(session: DownstreamSession): DownstreamSession {
     this.#busy.add(session);
     this.#offered = session.extensions;
     this.#returnToBetter(session);
     return session;
   }
 
+  /** Whether it was used so lately that it is not asked. */
+  #isLikelyAlive(session: DownstreamSession): boolean {
+    return session.usable && session.idleMs <= this.#options.checkAfterMs;
+  }
+
   async #isAlive(session: DownstreamSession, signal: AbortSignal): Promise<boolean> {
-    if (session.usable && session.idleMs <= this.#options.checkAfterMs) return true;
+    if (this.#isLikelyAlive(session)) return true;
     const abort = () => session.destroy();
     signal.addEventListener('abort', abort, { once: true });
     try {
@@ -270,4 +278,8 @@ export class Pool {
     const chore = work.finally(() => this.#chores.delete(chore));
     this.#chores.add(chore);
   }
+}
+
+function givenUp(signal: AbortSignal): DownstreamError {
+  return new DownstreamError('waiting', 'no downstream connection: given up', { cause: signal.reason });
 }

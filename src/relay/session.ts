@@ -140,19 +140,14 @@ export class DownstreamSession {
    * @throws {DownstreamError} when the reply can no longer come
    */
   command(line: string, phase: CommandPhase): Promise<Reply> {
-    const reply = this.#exchange(line, phase);
-    // Of several commands given without waiting, the caller may look at the first one's failure only.
-    reply.catch(() => {});
-    return reply;
-  }
-
-  async #exchange(line: string, phase: CommandPhase): Promise<Reply> {
-    if (/[\r\n]/.test(line)) throw new TypeError(`command with a line end: ${JSON.stringify(line)}`);
-    if (this.#contentDue) throw new TypeError(`${line} where the message is due`);
+    if (/[\r\n]/.test(line))
+      return Promise.reject(new TypeError(`command with a line end: ${JSON.stringify(line)}`));
+    if (this.#contentDue) return Promise.reject(new TypeError(`${line} where the message is due`));
     if (phase === 'quit') this.#leaving = true;
     const last = phase === 'data' || phase === 'quit';
-    const reply = await this.#wire.send(line, this.#timeouts[phase], last);
-    this.#note(phase, reply);
+    const reply = this.#wire.send(line, this.#timeouts[phase], last, (heard) => this.#note(phase, heard));
+    // Of several commands given without waiting, the caller may look at the first one's failure only.
+    reply.catch(ignore);
     return reply;
   }
 
@@ -226,3 +221,5 @@ export class DownstreamSession {
     this.#wire.fail('lost', 'was closed by Postern');
   }
 }
+
+function ignore(): void {}

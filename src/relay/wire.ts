@@ -1,6 +1,7 @@
 // One connection as a line of commands and their replies, in order, pipelined where that is allowed.
 import type { Socket } from 'node:net';
 import { describeReply, type Reply, ReplyReader } from '../smtp/reply.ts';
+import { Deadline } from './deadline.ts';
 import { DownstreamError, messageOf } from './error.ts';
 
 interface Awaited {
@@ -9,6 +10,8 @@ interface Awaited {
   readonly timeoutMs: number;
   /** Nothing may follow in the same group of commands (RFC 2920 §3.1). */
   readonly last: boolean;
+  /** Is told first, and at once. */
+  readonly heard: ((reply: Reply) => void) | undefined;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: DownstreamError) => void;
 }
@@ -29,7 +32,7 @@ export class Wire {
   readonly #unsent: Awaited[] = [];
   readonly #sent: Awaited[] = [];
   #outgoing = '';
-  #timer: NodeJS.Timeout | undefined;
+  readonly #deadline = new Deadline(() => this.#late());
   #lastLook: NodeJS.Immediate | undefined;
   #failure: DownstreamError | undefined;
   #farewell: Reply | undefined;
@@ -69,14 +72,15 @@ export class Wire {
    *
    * @param line without CRLF; '' waits for a reply that needs no command, such as the greeting
    * @param last nothing may follow before its reply: DATA, QUIT, STARTTLS
+   * @param heard is told of the reply as soon as it is there
    * @throws {DownstreamError} when its reply can no longer come
    */
-  send(line: string, timeoutMs: number, last: boolean): Promise<Reply> {
+  send(line: string, timeoutMs: number, last: boolean, heard?: (reply: Reply) => void): Promise<Reply> {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     const text = line === '' ? '' : `${line}\r\n`;
     const over = this.#failure ?? (this.#farewell && this.#afterFarewell(this.#farewell));
     if (over) reject(over);
-    else this.#unsent.push({ text, timeoutMs, last, resolve, reject });
+    else this.#unsent.push({ text, timeoutMs, last, heard, resolve, reject });
     this.#sendAllowed();
     return promise;
   }
@@ -131,7 +135,8 @@ export class Wire {
     if (this.#failure) return this.#failure;
     const failure = new DownstreamError(kind, `${this.#name} ${what}`, { reply: this.#farewell, ...options });
     this.#failure = failure;
-    this.#stopTimer();
+    this.#deadline.end();
+    clearImmediate(this.#lastLook);
     this.#outgoing = '';
     this.#socket.destroy();
     for (const awaited of [...this.#sent.splice(0), ...this.#unsent.splice(0)]) awaited.reject(failure);
@@ -167,7 +172,8 @@ export class Wire {
       const newline = chunk.indexOf(0x0a, from);
       const end = newline < 0 ? chunk.length : newline + 1;
       try {
-        for (const reply of this.#reader.push(chunk.subarray(from, end))) this.#take(reply);
+        const line = from === 0 && end === chunk.length ? chunk : chunk.subarray(from, end);
+        for (const reply of this.#reader.push(line)) this.#take(reply);
       } catch (error) {
         this.fail('protocol', `broke the protocol: ${messageOf(error)}`, { cause: error });
       }
@@ -187,6 +193,7 @@ export class Wire {
       else this.fail('protocol', `sent a reply that nobody asked for: ${describeReply(reply)}`, { reply });
       return;
     }
+    awaited.heard?.(reply);
     awaited.resolve(reply);
     if (this.#farewell) this.#leave(this.#farewell);
     this.#startTimer();
@@ -213,8 +220,8 @@ export class Wire {
       if (before && (before.last || !this.pipelining) && next.text !== '') break;
       this.#unsent.shift();
       this.#sent.push(next);
-      // One write for all commands of one turn of the event loop: a packet for each would be held by Nagle's like.
-      if (next.text !== '' && this.#outgoing === '') setImmediate(this.#flush);
+      // One write for all commands that are given without waiting: a packet for each would be held by Nagle's like.
+      if (next.text !== '' && this.#outgoing === '') process.nextTick(this.#flush);
       this.#outgoing += next.text;
     }
     if (idle) this.#startTimer();
@@ -226,20 +233,22 @@ export class Wire {
     if (text !== '' && !this.#failure) this.#socket.write(text, 'latin1');
   };
 
-  #stopTimer(): void {
-    clearTimeout(this.#timer);
-    clearImmediate(this.#lastLook);
-  }
-
   /** The reply that is due next has its time from now on. */
   #startTimer(): void {
-    this.#stopTimer();
+    if (this.#lastLook) clearImmediate(this.#lastLook);
+    const timeoutMs = this.#timeoutMs;
+    if (timeoutMs === undefined || this.#failure) this.#deadline.lift();
+    else this.#deadline.set(timeoutMs);
+  }
+
+  get #timeoutMs(): number | undefined {
     const next = this.#sent[0];
-    if (!next || this.#failure) return;
-    const timeoutMs = this.#farewell ? Math.min(farewellMs, next.timeoutMs) : next.timeoutMs;
-    this.#timer = setTimeout(() => {
-      // What has come while this process was held up is read before: it may be the 250 to a message.
-      this.#lastLook = setImmediate(() => this.fail('timeout', `did not answer within ${timeoutMs} ms`));
-    }, timeoutMs);
+    return next && (this.#farewell ? Math.min(farewellMs, next.timeoutMs) : next.timeoutMs);
+  }
+
+  #late(): void {
+    const timeoutMs = this.#timeoutMs;
+    // What has come while this process was held up is read before: it may be the 250 to a message.
+    this.#lastLook = setImmediate(() => this.fail('timeout', `did not answer within ${timeoutMs} ms`));
   }
 }
