@@ -4,7 +4,7 @@ import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { describeReply, formatReply, makeReply, type Reply } from '../smtp/reply.ts';
 import { ConnectionRecord, type WriteEvent } from './connection-record.ts';
-import { Dialogue, type DialogueSettings, type Peer } from './dialogue.ts';
+import { type Answer, Dialogue, type DialogueSettings, type Peer } from './dialogue.ts';
 import { Parser } from './parser.ts';
 
 /** What is known of a connection that another process has accepted. */
@@ -188,21 +188,27 @@ export class Connection extends SMTPConnection {
     super._onTimeout();
   }
 
-  async #command(parser: Parser, line: string): Promise<void> {
+  #command(parser: Parser, line: string): Promise<void> | undefined {
     const dialogue = this.#dialogue;
     // Bytes of before a TLS handshake, or after the end, are nobody's commands (RFC 3207 §5).
-    if (!dialogue || this._upgrading || this._closing) return;
+    if (!dialogue || this._upgrading || this._closing) return undefined;
     clearTimeout(this.#quietTimer);
+    try {
+      const answer = dialogue.command(line);
+      if (answer instanceof Promise) return this.#answerLater(parser, dialogue, answer);
+      this.#carryOut(parser, answer);
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.#watchTransaction(dialogue);
+    return this.#taken();
+  }
+
+  async #answerLater(parser: Parser, dialogue: Dialogue, answer: Promise<Answer>): Promise<void> {
+    this.#watchHeld();
     this._handlerPending = true;
     try {
-      const { reply, next } = await dialogue.command(line);
-      if (next === 'starttls') return this.#startTls(reply);
-      if (next === 'content') parser.beginContent();
-      this.#answer(reply);
-      if (next === 'close') {
-        this.#record?.ends('quit');
-        this.#end();
-      }
+      this.#carryOut(parser, await answer);
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -212,9 +218,20 @@ export class Connection extends SMTPConnection {
     await this.#taken();
   }
 
+  #carryOut(parser: Parser, { reply, next }: Answer): void {
+    if (next === 'content') parser.beginContent();
+    this.#answer(reply);
+    if (next === 'starttls') this.#startTls();
+    if (next === 'close') {
+      this.#record?.ends('quit');
+      this.#end();
+    }
+  }
+
   async #endOfData(): Promise<void> {
     const dialogue = this.#dialogue;
     if (!dialogue) return;
+    this.#watchHeld();
     this._handlerPending = true;
     try {
       for (const reply of await dialogue.finish()) this.#answer(reply);
@@ -230,6 +247,7 @@ export class Connection extends SMTPConnection {
 
   /** One transaction has so long from MAIL to its final reply; afterwards the connection ends. */
   #watchTransaction(dialogue: Dialogue): void {
+    if (this._upgrading) return;
     if (!dialogue.inTransaction) {
       this.#served ||= this.#transactionTimer !== undefined;
       clearTimeout(this.#transactionTimer);
@@ -268,8 +286,7 @@ export class Connection extends SMTPConnection {
     }, quietMs);
   }
 
-  #startTls(reply: Reply): void {
-    this.#answer(reply);
+  #startTls(): void {
     this.#flush();
     this.#watchLine(false);
     this.upgrade(
@@ -305,13 +322,18 @@ export class Connection extends SMTPConnection {
   }
 
   #answer(reply: Reply): void {
-    if (this.#held === '') this.#holdTimer = setTimeout(() => this.#flush(), longestHoldMs);
     this.#held += formatReply(reply);
     if (this.#held.length >= mostHeldCharacters) this.#flush();
   }
 
+  /** Replies that are held back while another is waited for are not held for long. */
+  #watchHeld(): void {
+    if (this.#held !== '') this.#holdTimer ??= setTimeout(() => this.#flush(), longestHoldMs);
+  }
+
   #flush(): void {
     clearTimeout(this.#holdTimer);
+    this.#holdTimer = undefined;
     if (this.#held === '') return;
     const held = this.#held;
     this.#held = '';
@@ -319,13 +341,14 @@ export class Connection extends SMTPConnection {
   }
 
   /** Waits for a peer that sends commands and reads no replies: they must not pile up here. */
-  async #taken(): Promise<void> {
+  #taken(): Promise<void> | undefined {
     const socket = this._socket;
-    if (!socket.writableNeedDrain || socket.destroyed || this._upgrading) return;
+    if (!socket.writableNeedDrain || socket.destroyed || this._upgrading) return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
     socket.once('drain', resolve).once('close', resolve);
-    await promise;
-    socket.off('drain', resolve).off('close', resolve);
+    return promise.then(() => {
+      socket.off('drain', resolve).off('close', resolve);
+    });
   }
 
   /** Inside a TLS handshake the raw socket must not be written to. */

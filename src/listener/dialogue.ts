@@ -52,7 +52,8 @@ const presumed: Extensions = new Map([
 /** Extensions that only concern envelope, content and replies: they pass through us untouched. */
 const transparent = ['8BITMIME', 'SMTPUTF8', 'DSN', 'ENHANCEDSTATUSCODES'] as const;
 
-const ok = (text: string) => makeReply(250, '2.0.0', text);
+const ok = makeReply(250, '2.0.0', 'Ok');
+const plainAnswer = (reply: Reply): Answer => ({ reply, next: 'command' });
 const syntaxError = (text: string) => makeReply(501, '5.5.4', text);
 const outOfOrder = (text: string) => makeReply(503, '5.5.1', text);
 
@@ -98,8 +99,9 @@ export class Dialogue {
    * Answers one command line.
    *
    * @param line latin1, without its line end
+   * @returns a promise where it has to be waited for
    */
-  async command(line: string): Promise<Answer> {
+  command(line: string): Answer | Promise<Answer> {
     const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(withoutFinalBlanks(line)) ?? [];
     // The end of the line is without blanks already; U+00A0 is none, but half of a character in UTF-8.
     const text = argument.replace(/^[ \t]+/, '');
@@ -127,9 +129,11 @@ export class Dialogue {
       case 'RSET':
         if (text !== '') break;
         this.#reset('reset');
-        return { reply: ok('Ok'), next: 'command' };
-      default:
-        return { reply: await this.#plain(verb.toUpperCase(), text, line), next: 'command' };
+        return { reply: ok, next: 'command' };
+      default: {
+        const reply = this.#plain(verb.toUpperCase(), text, line);
+        return reply instanceof Promise ? reply.then(plainAnswer) : plainAnswer(reply);
+      }
     }
     return { reply: syntaxError(`${verb.toUpperCase()} takes no argument`), next: 'command' };
   }
@@ -161,7 +165,7 @@ export class Dialogue {
   }
 
   /** The verbs whose reply is all there is to them. */
-  async #plain(verb: string, text: string, line: string): Promise<Reply> {
+  #plain(verb: string, text: string, line: string): Reply | Promise<Reply> {
     switch (verb) {
       case 'EHLO':
       case 'LHLO':
@@ -174,7 +178,7 @@ export class Dialogue {
       case 'RCPT':
         return this.#rcpt(line, text);
       case 'NOOP':
-        return ok('Ok');
+        return ok;
       case 'VRFY':
         if (text === '') return syntaxError('VRFY needs an address');
         return makeReply(252, '2.5.2', 'Addresses are asked for with RCPT');
@@ -220,7 +224,7 @@ export class Dialogue {
     if (typeof attributes === 'string') return syntaxError(`XFORWARD: ${attributes}`);
     this.#xforward ??= new Map();
     for (const [name, value] of attributes) this.#xforward.set(name, value);
-    return ok('Ok');
+    return ok;
   }
 
   async #mail(line: string, text: string): Promise<Reply> {
@@ -239,7 +243,7 @@ export class Dialogue {
     return reply;
   }
 
-  async #rcpt(line: string, text: string): Promise<Reply> {
+  #rcpt(line: string, text: string): Reply | Promise<Reply> {
     if (!this.#transaction) return outOfOrder('send MAIL first');
     const path = this.#path('RCPT', 'TO', text);
     if ('code' in path) return path;

@@ -269,8 +269,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
 
 /** An id that no other transaction of these years has: time and chance, in letters and digits. */
 function newId(): string {
-  // Not randomBytes: a UUID comes from a supply.
-  return BigInt(`0x${Date.now().toString(16)}${randomUUID().slice(0, 8)}`)
-    .toString(36)
-    .toUpperCase();
+  // Not randomBytes: a UUID comes from a supply. Its first 32 bits are chance alone, 7 digits at most.
+  const chance = Number.parseInt(randomUUID().slice(0, 8), 16);
+  return (Date.now().toString(36) + chance.toString(36).padStart(7, '0')).toUpperCase();
 }

@@ -3,12 +3,12 @@ import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import { DataDecoder } from '../smtp/data.ts';
 import { nextTurn } from './turns.ts';
 
-/** Who is told of what has been read. Each call is waited for before the next. */
+/** Who is told of what has been read. What a call returns is waited for before the next. */
 export interface ParserEvents {
   /** A command line, latin1, without its line end. */
-  command(line: string): Promise<void>;
+  command(line: string): Promise<void> | undefined;
   /** A command line over the limit; it has been thrown away. */
-  commandTooLong(): Promise<void>;
+  commandTooLong(): Promise<void> | undefined;
   content(chunk: Buffer): Promise<void> | undefined;
   endOfData(): Promise<void>;
   /** All that has arrived has been dealt with: nothing more is coming at once. */
@@ -24,7 +24,7 @@ const commandsInARow = 50;
 const contentInARow = 64 * 1024;
 
 const lf = 0x0a;
-const cr = 0x0d;
+const nothing = Buffer.alloc(0);
 
 /**
  * smtp-server's parser with another reading of the bytes: its own takes a dot away after a bare LF, and
@@ -33,7 +33,8 @@ const cr = 0x0d;
 export class Parser extends SMTPStream {
   readonly #events: ParserEvents;
   readonly #commandBytes: number;
-  #line: Buffer[] = [];
+  #unread: Buffer = nothing;
+  #line = '';
   #lineBytes = 0;
   #commands = 0;
   #contentBytes = 0;
@@ -57,60 +58,77 @@ export class Parser extends SMTPStream {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, next: (error?: Error | null) => void): void {
-    this.#consume(chunk).then(
-      () => next(),
-      (error: unknown) => next(error instanceof Error ? error : new Error(String(error))),
-    );
+    this.#unread = chunk;
+    this.#consume(next);
   }
 
-  async #consume(chunk: Buffer): Promise<void> {
-    let rest: Buffer | undefined = chunk;
-    // smtp-server sets isClosed when the connection ends or changes to TLS: what follows must not run.
-    while (rest !== undefined && rest.length > 0 && !this.isClosed) {
-      rest = this.#data ? await this.#content(rest, this.#data) : await this.#command(rest);
+  /** Goes on until something has to be waited for, and then again. */
+  #consume(next: (error?: Error | null) => void): void {
+    let wait: Promise<void> | undefined;
+    let failure: Error | undefined;
+    try {
+      // smtp-server sets isClosed when the connection ends or changes to TLS: what follows must not run.
+      while (!wait && this.#unread.length > 0 && !this.isClosed)
+        wait = this.#data ? this.#content(this.#data) : this.#command();
+      if (!wait && !this.isClosed) this.#events.idle();
+    } catch (error) {
+      failure = asError(error);
     }
-    if (!this.isClosed) this.#events.idle();
+    if (wait)
+      wait.then(
+        () => this.#consume(next),
+        (error: unknown) => next(asError(error)),
+      );
+    else next(failure);
   }
 
-  async #command(chunk: Buffer): Promise<Buffer | undefined> {
+  #command(): Promise<void> | undefined {
+    const chunk = this.#unread;
     const end = chunk.indexOf(lf);
-    const piece = end < 0 ? chunk : chunk.subarray(0, end);
-    this.#lineBytes += piece.length;
+    const pieceBytes = end < 0 ? chunk.length : end;
+    this.#unread = pieceBytes + 1 < chunk.length ? chunk.subarray(pieceBytes + 1) : nothing;
+    this.#lineBytes += pieceBytes;
     // What exceeds the limit is counted, not kept.
-    if (this.#lineBytes <= this.#commandBytes) this.#line.push(end < 0 ? Buffer.from(piece) : piece);
+    if (this.#lineBytes <= this.#commandBytes) this.#line += chunk.toString('latin1', 0, pieceBytes);
     if (end < 0) return undefined;
-    const tooLong = this.#lineBytes + 1 > this.#commandBytes;
-    const line = Buffer.concat(this.#line);
-    this.#line = [];
+    const line = this.#lineBytes < this.#commandBytes ? this.#line : undefined;
+    this.#line = '';
     this.#lineBytes = 0;
     this.#commands += 1;
-    if (this.#commands % commandsInARow === 0) await nextTurn();
-    if (this.isClosed) return undefined;
-    if (tooLong) await this.#events.commandTooLong();
-    else
-      await this.#events.command(
-        line.toString('latin1', 0, line.at(-1) === cr ? line.length - 1 : line.length),
-      );
-    return chunk.subarray(end + 1);
+    if (this.#commands % commandsInARow === 0) return nextTurn().then(() => this.#tell(line));
+    return this.#tell(line);
   }
 
-  async #content(chunk: Buffer, decoder: DataDecoder): Promise<Buffer | undefined> {
-    const { content, rest } = decoder.push(chunk);
-    const [first, ...more] = content;
-    if (first) {
-      // Many stuffed dots make many pieces; what comes after us has a cost for each.
-      const wait = this.#events.content(more.length === 0 ? first : Buffer.concat(content));
-      if (wait) await wait;
-    }
-    this.#contentBytes += chunk.length;
-    if (rest === undefined && this.#contentBytes >= contentInARow) {
-      this.#contentBytes = 0;
-      await nextTurn();
-    }
-    if (rest !== undefined && !this.isClosed) {
-      this.#data = undefined;
-      await this.#events.endOfData();
-    }
-    return rest;
+  #tell(line: string | undefined): Promise<void> | undefined {
+    if (this.isClosed) return undefined;
+    if (line === undefined) return this.#events.commandTooLong();
+    return this.#events.command(line.endsWith('\r') ? line.slice(0, -1) : line);
   }
+
+  #content(decoder: DataDecoder): Promise<void> | undefined {
+    this.#contentBytes += this.#unread.length;
+    const { content, rest } = decoder.push(this.#unread);
+    this.#unread = rest ?? nothing;
+    const [first, ...more] = content;
+    // Many stuffed dots make many pieces; what comes after us has a cost for each.
+    const wait = first && this.#events.content(more.length === 0 ? first : Buffer.concat(content));
+    const goOn = () => (rest === undefined ? this.#letOthersGo() : this.#endOfData());
+    return wait ? wait.then(goOn) : goOn();
+  }
+
+  #letOthersGo(): Promise<void> | undefined {
+    if (this.#contentBytes < contentInARow) return undefined;
+    this.#contentBytes = 0;
+    return nextTurn();
+  }
+
+  #endOfData(): Promise<void> | undefined {
+    if (this.isClosed) return undefined;
+    this.#data = undefined;
+    return this.#events.endOfData();
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
