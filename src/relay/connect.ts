@@ -1,5 +1,5 @@
 // Connecting to a destination: TCP or UNIX socket, and TLS on top.
-import { connect as connectSocket, isIP, type Socket } from 'node:net';
+import { connect as connectSocket, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Destination } from './destination.ts';
 import type { Timeouts } from './timeouts.ts';
@@ -7,6 +7,19 @@ import type { Timeouts } from './timeouts.ts';
 export interface TlsOptions {
   /** Certificates to trust instead of the well-known ones, PEM. */
   readonly ca?: string;
+}
+
+/** Replies are short, and turned into text at once: a buffer of 64 KiB for each would be most of their cost. */
+const replies = Buffer.allocUnsafeSlow(64 * 1024);
+
+function intoOneBuffer(take: (bytes: Buffer) => void): OnReadOpts {
+  return {
+    buffer: replies,
+    callback: (length) => {
+      take(replies.subarray(0, length));
+      return true;
+    },
+  };
 }
 
 /**
@@ -22,7 +35,12 @@ export async function connect(
 ): Promise<Socket> {
   signal?.throwIfAborted();
   // Nagle's algorithm and delayed acknowledgements together cost 40 ms a command.
-  const socket = connectSocket({ ...destination.address, noDelay: true, keepAlive: true });
+  const socket: Socket = connectSocket({
+    ...destination.address,
+    noDelay: true,
+    keepAlive: true,
+    ...(destination.tls === 'none' && { onread: intoOneBuffer((bytes) => socket.emit('data', bytes)) }),
+  });
   await ready(socket, 'connect', timeouts.connect, signal);
   if (destination.tls !== 'implicit') return socket;
   return startTls(socket, destination, tls, timeouts, signal);

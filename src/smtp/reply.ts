@@ -105,16 +105,16 @@ export class ReplyReader {
 
   #line(line: string): Reply | undefined {
     if (line.length > maxLineOctets) throw new ReplySyntaxError(`reply line over ${maxLineOctets} octets`);
-    const match = /^([2-5][0-9][0-9])(?:([ -])(.*))?$/s.exec(line);
-    if (!match) throw new ReplySyntaxError(`not a reply: ${JSON.stringify(line.slice(0, 80))}`);
-    const code = Number(match[1]);
+    if (!/^[2-5][0-9][0-9](?:$|[ -])/.test(line))
+      throw new ReplySyntaxError(`not a reply: ${JSON.stringify(line.slice(0, 80))}`);
+    const code = Number(line.slice(0, 3));
     if (this.#lines.length > 0 && code !== this.#code) {
       throw new ReplySyntaxError(`code changes from ${this.#code} to ${code} inside a reply`);
     }
     if (this.#lines.length >= maxLines) throw new ReplySyntaxError(`reply over ${maxLines} lines`);
     this.#code = code;
-    this.#lines.push((match[3] ?? '').replace(controls, ' '));
-    if (match[2] === '-') return undefined;
+    this.#lines.push(line.slice(4).replace(controls, ' '));
+    if (line[3] === '-') return undefined;
     const [first = '', ...rest] = this.#lines;
     this.#lines = [];
     return { code, lines: [first, ...rest] };

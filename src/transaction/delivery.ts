@@ -177,7 +177,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
 
   /** XFORWARD as far as it is offered, and MAIL, in one go where the downstream lets us. */
   async #introduce(session: Session, mailLine: string): Promise<Reply> {
-    const offered = new Set(session.extensions.get('XFORWARD')?.split(' '));
+    const offered = xforwardOf(session.extensions);
     const forwards = formatXforward(this.#xforward, offered).map((line) => session.command(line, 'xforward'));
     const [mail, ...answers] = await Promise.all([session.command(mailLine, 'mail'), ...forwards]);
     for (const answer of answers) {
@@ -224,6 +224,17 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
       throw new DownstreamError('protocol', 'the envelope was refused when said again', { reply: refused });
     return session;
   }
+}
+
+const offers = new WeakMap<DownstreamSide['extensions'], ReadonlySet<string>>();
+
+/** The attributes that a session's downstream takes: read once, needed with every message. */
+function xforwardOf(extensions: DownstreamSide['extensions']): ReadonlySet<string> {
+  const known = offers.get(extensions);
+  if (known) return known;
+  const names = new Set(extensions.get('XFORWARD')?.split(' '));
+  offers.set(extensions, names);
+  return names;
 }
 
 function isLost(error: unknown): boolean {
