@@ -5,7 +5,7 @@ import type { Spool } from './spool.ts';
 
 export interface RelayedMessage {
   /** The bytes to send, without dot-stuffing; may be iterated once. */
-  readonly chunks: AsyncIterable<Buffer>;
+  readonly chunks: Iterable<Buffer> | AsyncIterable<Buffer>;
   /** The fields that are left out, or have something else in their place. */
   readonly rewritten: readonly HeaderField[];
   /** Whether a lone dot stands behind a bare LF now, where a field stood between them: see {@link Newlines}. */
@@ -41,25 +41,50 @@ export function relayed(
   const head = [...added.map((field) => Buffer.from(field, 'latin1')), ...kept];
   const newlines = new Newlines('pass');
   if (rewritten.length > 0) for (const piece of kept) newlines.push(piece);
-  const chunks = headThenRest(head, spool.read(section.sizeBytes));
+  const rest = spool.read(section.sizeBytes);
+  const chunks = Symbol.iterator in rest ? together(head, rest) : inTurn(head, rest);
   return { chunks, rewritten, smuggling: newlines.smuggling };
 }
 
-async function* headThenRest(
+/** What is in memory. */
+function* together(head: readonly Buffer[], rest: Iterable<Buffer>): Generator<Buffer, void, undefined> {
+  const first = new FirstChunk(head);
+  for (const piece of rest) yield* first.before(piece);
+  yield* first.end();
+}
+
+/** The same from a file. */
+async function* inTurn(
   head: readonly Buffer[],
   rest: AsyncIterable<Buffer>,
 ): AsyncGenerator<Buffer, void, undefined> {
-  let first = [...head];
-  let firstBytes = head.reduce((sum, field) => sum + field.length, 0);
-  for await (const piece of rest) {
-    if (first.length > 0 && firstBytes + piece.length <= firstChunkBytes) {
-      first.push(piece);
-      firstBytes += piece.length;
-      continue;
-    }
-    if (first.length > 0) yield Buffer.concat(first);
-    first = [];
-    yield piece;
+  const first = new FirstChunk(head);
+  for await (const piece of rest) yield* first.before(piece);
+  yield* first.end();
+}
+
+/** Gathers as much as there is room for. */
+class FirstChunk {
+  #pieces: Buffer[];
+  #bytes: number;
+
+  constructor(head: readonly Buffer[]) {
+    this.#pieces = [...head];
+    this.#bytes = head.reduce((sum, field) => sum + field.length, 0);
   }
-  if (firstBytes > 0 && first.length > 0) yield Buffer.concat(first);
+
+  /** What leaves when this piece has come. */
+  before(piece: Buffer): readonly Buffer[] {
+    if (this.#pieces.length === 0) return [piece];
+    if (this.#bytes + piece.length > firstChunkBytes) return [...this.end(), piece];
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
+    return [];
+  }
+
+  end(): readonly Buffer[] {
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    return this.#bytes > 0 && pieces.length > 0 ? [Buffer.concat(pieces)] : [];
+  }
 }

@@ -160,15 +160,15 @@ export class Spool {
   }
 
   /**
-   * The message's bytes, after the last append; may be called more than once.
+   * The message's bytes, after the last append; may be called more than once. Where they are in memory nobody
+   * has to wait for them.
    *
    * @param fromByte how many bytes to leave out at the beginning
-   * @throws {SpoolError} when the file cannot be written to its end or read
+   * @throws {SpoolError} now, or while it is read: the file cannot be written to its end or read
    */
-  async *read(fromByte = 0): AsyncGenerator<Buffer, void, undefined> {
+  read(fromByte = 0): Iterable<Buffer> | AsyncIterable<Buffer> {
     if (this.#disposed) throw new SpoolError('spool is disposed of');
-    if (this.#written !== undefined) yield* this.#readFile(fromByte);
-    else yield* piecesFrom(this.#pieces, fromByte);
+    return this.#written === undefined ? piecesFrom(this.#pieces, fromByte) : this.#readFile(fromByte);
   }
 
   async *#readFile(fromByte: number): AsyncGenerator<Buffer, void, undefined> {

@@ -69,7 +69,7 @@ async function sendBlocks(wire: Wire, chunks: MessageChunks, timeoutMs: number):
   const stuffer = new DotStuffer();
   let block: Buffer[] = [];
   let size = 0;
-  for await (const chunk of untilFailure(wire, chunks)) {
+  const send = async (chunk: Buffer) => {
     for (let from = 0; from < chunk.length; from += blockBytes) {
       const stuffed = stuffer.stuff(chunk.subarray(from, from + blockBytes));
       block.push(stuffed);
@@ -79,15 +79,25 @@ async function sendBlocks(wire: Wire, chunks: MessageChunks, timeoutMs: number):
       block = [];
       size = 0;
     }
+  };
+  if (Symbol.iterator in chunks) {
+    for (const chunk of chunks) {
+      if (wire.failure) throw wire.failure;
+      await send(chunk);
+    }
+  } else {
+    for await (const chunk of untilFailure(wire, chunks)) await send(chunk);
   }
   block.push(stuffer.end());
   return block;
 }
 
 /** The chunks, as long as there is somebody to send them to. */
-async function* untilFailure(wire: Wire, chunks: MessageChunks): AsyncGenerator<Buffer, void, undefined> {
-  const iterator =
-    Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
+async function* untilFailure(
+  wire: Wire,
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  const iterator = chunks[Symbol.asyncIterator]();
   // Not Promise.race: `ended` outlives the message, and would hold on to every chunk that it raced with.
   let interrupt: ((failure: DownstreamError) => void) | undefined;
   void wire.ended.then((failure) => interrupt?.(failure));
@@ -97,7 +107,7 @@ async function* untilFailure(wire: Wire, chunks: MessageChunks): AsyncGenerator<
       if (wire.failure) throw wire.failure;
       const { promise, resolve, reject } = Promise.withResolvers<IteratorResult<Buffer, unknown>>();
       interrupt = reject;
-      Promise.resolve(iterator.next()).then(resolve, reject);
+      iterator.next().then(resolve, reject);
       const next = await promise;
       done = next.done === true;
       if (next.done) return;

@@ -87,7 +87,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
    * @returns that many replies for upstream. Never rejects but for what `chunks` throws: then the
    *   connection has been closed without a final dot
    */
-  async send(chunks: AsyncIterable<Buffer>, replies: number): Promise<readonly Reply[]> {
+  async send(chunks: Iterable<Buffer> | AsyncIterable<Buffer>, replies: number): Promise<readonly Reply[]> {
     const forAll = (reply: Reply) => Array.from({ length: replies }, () => reply);
     if (this.#broken) return forAll(this.#broken);
     let session: Session;

@@ -11,7 +11,7 @@ export interface DownstreamSide {
   readonly usable: boolean;
   command(line: string, phase: 'mail' | 'rcpt' | 'data' | 'xforward'): Promise<Reply>;
   content(
-    chunks: AsyncIterable<Buffer>,
+    chunks: Iterable<Buffer> | AsyncIterable<Buffer>,
     replies: number,
     signal?: AbortSignal,
   ): Promise<readonly (Reply | DownstreamError)[]>;
