@@ -20,6 +20,8 @@ export interface Traffic {
   readonly size: Size;
   readonly connections: number;
   readonly mode: Mode;
+  /** Whether commands go in one write where they may; default: after the queue. */
+  readonly pipelining?: boolean;
   /** No message is begun after this time. */
   readonly seconds?: number;
   /** Messages altogether. */
@@ -104,14 +106,22 @@ export class Site implements AsyncDisposable {
   }
 
   /** What the load generator is told for this traffic, besides how long. */
-  async plan(way: Way, { size, connections, mode }: Pick<Traffic, 'size' | 'connections' | 'mode'>) {
+  async plan(
+    way: Way,
+    {
+      size,
+      connections,
+      mode,
+      pipelining = mode === 'after',
+    }: Pick<Traffic, 'size' | 'connections' | 'mode' | 'pipelining'>,
+  ) {
     return {
       to: way.address(mode),
       messages: [await this.material.message(size)],
       connections,
       // smtpd(8) before the queue: a connection and a conversation for each message.
       connectionPerMessage: mode === 'before',
-      pipelining: mode === 'after',
+      pipelining,
       xforward,
       patience: 300,
       waitForGo: true,
