@@ -8,8 +8,9 @@ import { test } from 'node:test';
 import { stringify } from 'yaml';
 import { skipWithoutTools } from '../mta/support/requires.ts';
 import { Site } from '../mta/support/site.ts';
+import { nobody, programForAll } from '../support/program.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
-import { configurationOf, root, textOf } from './support/files.ts';
+import { configurationOf, textOf } from './support/files.ts';
 import { relay, startServing } from './support/serving.ts';
 import { confinedTo, permittedCalls } from './support/system-calls.ts';
 
@@ -52,7 +53,7 @@ test('with the system calls that the unit permits, mail passes and HTTP is serve
   skip: skip || skipWithoutTools('python'),
 }, async () => {
   const permitted = permittedCalls(values('SystemCallFilter').map((value) => value ?? ''));
-  const confined = confinedTo(permitted, 65_432);
+  const confined = confinedTo(permitted, nobody);
   const [python = '', ...parameters] = [
     ...confined,
     '/usr/bin/python3',
@@ -79,10 +80,8 @@ test('with the system calls that the unit permits, mail passes and HTTP is serve
     workers: 2,
   };
   writeFileSync(file, stringify(configuration));
-  const serving = await startServing(site, [
-    ...confined,
-    ...[process.execPath, join(root, 'src/cli.ts'), 'serve', '--config', file],
-  ]);
+  const { node, cli } = programForAll();
+  const serving = await startServing(site, [...confined, node, cli, 'serve', '--config', file]);
   const { data } = await relay(serving, 'in', downstream, 'x'.repeat(70).concat('\r\n').repeat(100));
   assert.match(data.toString('latin1'), /^Authentication-Results: /mu);
   assert.equal((await fetch(`${serving.http}/readyz`)).status, 200);

@@ -6,9 +6,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { program, programForAll } from '../support/program.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { greet, missing, send } from './support/load.ts';
-import { program, programForAll } from './support/program.ts';
 import { Served } from './support/served.ts';
 import { workersUser } from './support/user.ts';
 

@@ -5,10 +5,10 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { program } from '../support/program.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { beginContent, finish, greet, Load, missing, send } from './support/load.ts';
-import { program } from './support/program.ts';
 import { Served } from './support/served.ts';
 
 test('reloads under load: every connection is served to its end, every message arrives', async () => {

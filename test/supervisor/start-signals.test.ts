@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
-import { program } from './support/program.ts';
+import { program } from '../support/program.ts';
 
 const text = `
 listeners:

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { stringify } from 'yaml';
-import { type Program, program, programForAll } from './program.ts';
+import { type Program, program, programForAll } from '../../support/program.ts';
 
 // A machine that many tests share may take long for a start.
 const patienceMs = 60_000;

@@ -1,5 +1,5 @@
 // Somebody else than root whom the program becomes, where the tests are run as root; else who runs them.
-import { nobody } from './program.ts';
+import { nobody } from '../../support/program.ts';
 
 /** Who the processes that talk to others are. */
 export interface WorkersUser {

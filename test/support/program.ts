@@ -14,7 +14,7 @@ export interface Program {
 /** Somebody who owns nothing. */
 export const nobody = 65_432;
 
-const checkout = fileURLToPath(new URL('../../../', import.meta.url));
+const checkout = fileURLToPath(new URL('../../', import.meta.url));
 /** What it runs from. */
 const parts = ['src', 'config', 'package.json', 'node_modules'];
 
