@@ -1,8 +1,7 @@
 // The benchmark: what Postern costs beside what the same work costs without it. `npm run bench -- --help`
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { dirname } from 'node:path';
 import { type Options, readOptions, usage } from './options.ts';
+import { chosenOptions, writeResults } from './program.ts';
 import { writeDocument } from './report/document.ts';
 import { toMarkdown } from './report/markdown.ts';
 import { plot } from './report/plot.ts';
@@ -33,25 +32,11 @@ async function run(options: Options): Promise<Results> {
   return { circumstances: circumstances(load), goals, matrix, dns, sizes };
 }
 
-function options(): Options | undefined {
-  const args = process.argv.slice(2);
-  if (args.includes('--help')) return undefined;
-  try {
-    return readOptions(args);
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 64;
-    return undefined;
-  }
-}
-
-const chosen = options();
-if (chosen === undefined) console.log(usage);
-else {
+const chosen = chosenOptions(readOptions, usage);
+if (chosen) {
   const results = await run(chosen);
   const markdown = toMarkdown(results);
   console.log(markdown);
-  mkdirSync(dirname(chosen.output), { recursive: true });
-  writeFileSync(chosen.output, `${JSON.stringify(results, undefined, 2)}\n`);
+  writeResults(chosen.output, results);
   if (chosen.write) writeDocument(markdown, plot(results.matrix));
 }

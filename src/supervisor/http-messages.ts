@@ -3,6 +3,7 @@ import type { HttpConfiguration } from '../config/configuration.ts';
 import type { LogOptions } from '../telemetry/log-options.ts';
 import type { Readiness, WorkerStatus } from '../telemetry/status.ts';
 import type { Story, StorySummary } from '../telemetry/trace.ts';
+import type { QuestionFor } from './messages.ts';
 
 /** What the primary can be asked, and what it answers: all workers as one. */
 export interface TotalAnswers {
@@ -14,11 +15,7 @@ export interface TotalAnswers {
 }
 
 /** One of the things that it can be asked. */
-export type TotalQuestion = {
-  [What in keyof TotalAnswers]: { readonly what: What } & (What extends 'story'
-    ? { readonly id: string }
-    : unknown);
-}[keyof TotalAnswers];
+export type TotalQuestion = QuestionFor<TotalAnswers>;
 
 /** Why an address cannot be had, as node:net says it. */
 export interface BindFailure {

@@ -16,12 +16,13 @@ export interface Answers {
   readonly story: Story | undefined;
 }
 
+/** One of the things that somebody can be asked who gives such answers. */
+export type QuestionFor<Given> = {
+  [What in keyof Given]: { readonly what: What } & (What extends 'story' ? { readonly id: string } : unknown);
+}[keyof Given];
+
 /** One of the things that a worker can be asked. */
-export type Question = {
-  [What in keyof Answers]: { readonly what: What } & (What extends 'story'
-    ? { readonly id: string }
-    : unknown);
-}[keyof Answers];
+export type Question = QuestionFor<Answers>;
 
 /** From the primary. */
 export type ToWorker =
