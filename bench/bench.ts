@@ -12,22 +12,27 @@ import type { Goal } from './series/goal.ts';
 import { runMatrix } from './series/matrix.ts';
 import { speedGoals } from './series/speed.ts';
 import { Site } from './site/site.ts';
+import { warmYardsticks } from './site/warm.ts';
 
 async function run(options: Options): Promise<Results> {
   const [load = 0] = loadavg();
-  const { series, seconds, rounds } = options;
+  const { series, seconds, rounds, warmUp } = options;
   const progress = (text: string) => process.stderr.write(`${text}\n`);
   await using site = await Site.start();
+  if (warmUp === 'settled' && series.some((each) => each !== 'memory')) await warmYardsticks(site);
   const goals: Goal[] = [];
   let sizes: readonly SizeCost[] = [];
-  if (series.includes('goals')) goals.push(...(await speedGoals(site, { seconds, rounds, progress })));
+  if (series.includes('goals'))
+    goals.push(...(await speedGoals(site, { seconds, rounds, warmUp, progress })));
   if (series.includes('memory')) goals.push(...(await manyLarge(site)), await manyIdle(site));
   if (series.includes('sizes')) {
-    const { costs, goal } = await costOfSizes(site, { seconds, rounds });
+    const { costs, goal } = await costOfSizes(site, { seconds, rounds, warmUp });
     goals.push(goal);
     sizes = costs;
   }
-  const dns = series.includes('dns') ? await runDns(site, { connections: [1, 32], seconds, rounds }) : [];
+  const dns = series.includes('dns')
+    ? await runDns(site, { connections: [1, 32], seconds, rounds, warmUp })
+    : [];
   const matrix = series.includes('matrix') ? await runMatrix(site, { ...options, progress }) : [];
   return { circumstances: circumstances(load), goals, matrix, dns, sizes };
 }

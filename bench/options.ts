@@ -1,6 +1,7 @@
 // The command line of the benchmark.
 import { parseArgs } from 'node:util';
 import { type Size, sizes } from './site/material.ts';
+import type { WarmUp } from './site/warm.ts';
 
 export const seriesNames = ['goals', 'matrix', 'dns', 'sizes', 'memory'] as const;
 export type SeriesName = (typeof seriesNames)[number];
@@ -11,6 +12,7 @@ export interface Options {
   readonly connections: readonly number[];
   readonly seconds: number;
   readonly rounds: number;
+  readonly warmUp: WarmUp;
   /** Whether docs/performance.md and its plot are written too. */
   readonly write: boolean;
   readonly output: string;
@@ -52,6 +54,7 @@ export function readOptions(args: readonly string[]): Options {
     connections: values.connections?.split(',').map(positive) ?? (quick ? [1, 32] : [1, 8, 32, 256]),
     seconds: positive(values.seconds ?? (quick ? '0.5' : '1')),
     rounds: positive(values.rounds ?? (quick ? '1' : '3')),
+    warmUp: quick ? 'short' : 'settled',
     write: values.write,
     output: values.output,
   };

@@ -4,7 +4,7 @@ import { longestPauses, watchEventLoop } from '../site/event-loop.ts';
 import { type Size, sizes } from '../site/material.ts';
 import { Postern } from '../site/postern.ts';
 import type { Site } from '../site/site.ts';
-import { startWarm, wayThrough } from '../site/warm.ts';
+import { startWarm, type WarmUp, wayThrough } from '../site/warm.ts';
 import { median } from '../statistics.ts';
 import { atMost, type Goal } from './goal.ts';
 
@@ -22,7 +22,7 @@ const milliseconds = (value: number) => `${value.toFixed(0)} ms`;
 
 /** 50 connections each sending 25 MB at once. */
 export async function manyLarge(site: Site): Promise<readonly Goal[]> {
-  await using postern = await startWarm(site, 'all', { watched: true });
+  await using postern = await startWarm(site, { checks: 'all', warmUp: 'short', watched: true });
   const way = wayThrough(postern);
   // The first large message makes buffers that stay.
   await site.measure(way, { size: '25MB', connections: 1, mode: 'after', count: 2 });
@@ -86,9 +86,10 @@ export interface SizeCost {
 /** Cost against size, 1 KB to 50 MB. */
 export async function costOfSizes(
   site: Site,
-  { seconds, rounds }: { readonly seconds: number; readonly rounds: number },
+  options: { readonly seconds: number; readonly rounds: number; readonly warmUp: WarmUp },
 ): Promise<{ readonly costs: readonly SizeCost[]; readonly goal: Goal }> {
-  await using postern = await startWarm(site, 'all');
+  const { seconds, rounds, warmUp } = options;
+  await using postern = await startWarm(site, { checks: 'all', warmUp, manners: [{ mode: 'after' }] });
   const measured = new Map(everySize.map((size) => [size, { cpu: [] as number[], bare: [] as number[] }]));
   for (let round = 0; round < rounds; round++) {
     for (const [size, { cpu, bare }] of measured) {

@@ -1,7 +1,7 @@
 // Names from a real name server on loopback: with everything cached, and with nothing ever cached.
 import { Child } from '../site/child.ts';
 import type { Site } from '../site/site.ts';
-import { startWarm, wayThrough } from '../site/warm.ts';
+import { startWarm, type WarmUp, wayThrough } from '../site/warm.ts';
 import { median, medianRatio } from '../statistics.ts';
 
 export interface DnsCell {
@@ -21,15 +21,22 @@ const mode = 'after';
 /** @returns a row for each kind of names and each concurrency */
 export async function runDns(
   site: Site,
-  options: { readonly connections: readonly number[]; readonly seconds: number; readonly rounds: number },
+  options: {
+    readonly connections: readonly number[];
+    readonly seconds: number;
+    readonly rounds: number;
+    readonly warmUp: WarmUp;
+  },
 ): Promise<readonly DnsCell[]> {
   await using server = new Child('yardsticks/name-server.ts', site.material.zoneFile);
   const { address } = await server.hear<{ address: string }>();
   const servers = [address];
-  await using zone = await startWarm(site, 'all');
-  await using warm = await startWarm(site, 'all', { dns: { servers } });
+  const plan = { checks: 'all', warmUp: options.warmUp, manners: [{ mode }] } as const;
+  await using zone = await startWarm(site, plan);
+  await using warm = await startWarm(site, { ...plan, dns: { servers } });
   // An answer that is kept for no longer than it takes to read it is asked for by every message.
-  await using cold = await startWarm(site, 'all', {
+  await using cold = await startWarm(site, {
+    ...plan,
     dns: { servers, cache: { maxAge: '1ms', failureAge: '1ms' } },
   });
   const kinds = [

@@ -2,7 +2,7 @@
 import { type Size, sizes } from '../site/material.ts';
 import type { Mode } from '../site/postern.ts';
 import type { Bare, Measured, Site, Way } from '../site/site.ts';
-import { startWarm, wayThrough } from '../site/warm.ts';
+import { startWarm, type WarmUp, wayThrough } from '../site/warm.ts';
 import { median, medianRatio } from '../statistics.ts';
 
 export interface MatrixOptions {
@@ -10,6 +10,7 @@ export interface MatrixOptions {
   readonly connections: readonly number[];
   readonly seconds: number;
   readonly rounds: number;
+  readonly warmUp: WarmUp;
   readonly progress: (text: string) => void;
 }
 
@@ -45,8 +46,9 @@ type Slice = Readonly<Record<(typeof ways)[number], Measured>>;
 
 /** @returns the cells, in the order of the table */
 export async function runMatrix(site: Site, options: MatrixOptions): Promise<readonly Cell[]> {
-  await using pass = await startWarm(site, 'pass');
-  await using all = await startWarm(site, 'all');
+  const { warmUp } = options;
+  await using pass = await startWarm(site, { checks: 'pass', warmUp });
+  await using all = await startWarm(site, { checks: 'all', warmUp });
   const through: Record<(typeof ways)[number], Way> = {
     ...site.yardsticks,
     pass: wayThrough(pass),

@@ -1,6 +1,6 @@
 // The goals of speed: what a message costs against what it costs without Postern around it, in the same minute.
 import type { Bare, Measured, Site, Traffic, Way } from '../site/site.ts';
-import { startWarm, wayThrough } from '../site/warm.ts';
+import { startWarm, type WarmUp, wayThrough } from '../site/warm.ts';
 import { median, medianRatio } from '../statistics.ts';
 import { atLeast, atMost, type Goal } from './goal.ts';
 
@@ -9,9 +9,12 @@ export interface GoalOptions {
   readonly seconds: number;
   /** How often all that is compared is measured in turn. */
   readonly rounds: number;
+  readonly warmUp: WarmUp;
   readonly progress: (text: string) => void;
 }
 
+/** A size and a number of connections have code of their own. */
+const warmUpSeconds = 0.3;
 const times = (value: number) => `${value.toFixed(2)} ×`;
 const cpu = (each: Measured) => each.cpuMsPerMessage;
 const busy: Omit<Traffic, 'seconds'> = { size: '10KB', connections: 32, mode: 'after' };
@@ -21,9 +24,11 @@ const large: Omit<Traffic, 'seconds'> = { ...busy, size: '25MB', connections: 8 
 
 export async function speedGoals(site: Site, options: GoalOptions): Promise<readonly Goal[]> {
   const { straight, relay } = site.yardsticks;
-  await using pass = await startWarm(site, 'pass');
-  await using all = await startWarm(site, 'all');
-  await using every = await startWarm(site, 'all', { workers: 'auto' });
+  const { warmUp } = options;
+  await using pass = await startWarm(site, { checks: 'pass', warmUp, manners: [busy, stepByStep] });
+  const checking = { checks: 'all', warmUp, manners: [busy] } as const;
+  await using all = await startWarm(site, checking);
+  await using every = await startWarm(site, { ...checking, workers: 'auto' });
   const small = await inTurn(site, options, '10KB', {
     relay: [relay, stepByStep],
     pass: [wayThrough(pass), stepByStep],
@@ -96,7 +101,7 @@ function passGoal(manner: string, pass: readonly Measured[], relay: readonly Mea
 
 const ms = (value: number) => `${value.toFixed(2)} ms`;
 
-/** Measures all of them, and a bare call, round by round. */
+/** Measures all of them, and a bare call, round by round, after a short run of each that does not count. */
 async function inTurn<Name extends string>(
   site: Site,
   { seconds, rounds }: GoalOptions,
@@ -109,6 +114,10 @@ async function inTurn<Name extends string>(
     Name,
     Measured[]
   >;
+  for (const name of names) {
+    const [way, traffic] = what[name];
+    await site.measure(way, { ...traffic, seconds: warmUpSeconds });
+  }
   for (let round = 0; round < rounds; round++) {
     bare.push(await site.bare(size, seconds));
     for (const name of names) {
