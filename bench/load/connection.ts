@@ -201,7 +201,8 @@ export class LoadConnection {
     const job = this.#job;
     this.#job = undefined;
     if (job) this.#owner.done(job, outcome, reply);
-    if (reset) {
+    if (this.#plan.connectionPerMessage) this.quit();
+    else if (reset) {
       this.#expected.push('RSET');
       this.#socket.write('RSET\r\n');
     } else this.#owner.idle(this);

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { after, before, test } from 'node:test';
 import { Postern } from '../../bench/site/postern.ts';
-import { Site, type Traffic, type Way } from '../../bench/site/site.ts';
+import { Site, type Way } from '../../bench/site/site.ts';
 import { wayThrough } from '../../bench/site/warm.ts';
 
-const traffic: Traffic = { size: '10KB', connections: 3, mode: 'after', count: 10 };
+const traffic = { size: '10KB', connections: 3, mode: 'after', count: 10 } as const;
 let site: Site;
 
 before(async () => {
@@ -22,6 +22,18 @@ test('messages arrive, straight and through the relay, over connections that sta
       assert.equal(messages, 10);
       assert.ok(perSecond > 0 && latencyMs.p50 > 0 && latencyMs.p50 <= latencyMs.max);
     }
+  }
+});
+
+test('before the queue each message has a connection of its own, after it connections stay', async () => {
+  for (const [mode, expected] of [
+    ['after', traffic.connections],
+    ['before', traffic.count],
+  ] as const) {
+    await site.sink.ask('reset');
+    await site.measure(site.yardsticks.straight, { ...traffic, mode });
+    const { connections } = await site.sink.ask<{ connections: number }>('totals');
+    assert.equal(connections, expected);
   }
 });
 
