@@ -16,27 +16,38 @@ export interface Entry {
   readonly outcome: string;
 }
 
+/** Characters that are kept before they are written: a write for each line costs more than the message's own replies. */
+const writtenAtOnce = 64 * 1024;
+
 /** A ledger that is being written. */
 export class LedgerFile {
   readonly #file: WriteStream;
+  #lines = '';
 
   constructor(path: string) {
     this.#file = createWriteStream(path);
   }
 
   add({ id, digest, outcome }: Entry): void {
-    this.#file.write(`${id} ${digest} ${outcome}\n`);
+    this.#lines += `${id} ${digest} ${outcome}\n`;
+    if (this.#lines.length >= writtenAtOnce) this.#file.write(this.#take());
   }
 
   /** Resolves when everything added so far can be read from the file. */
   flushed(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#file.write('', (error) => (error ? reject(error) : resolve()));
+      this.#file.write(this.#take(), (error) => (error ? reject(error) : resolve()));
     });
   }
 
   close(): Promise<void> {
-    return new Promise((resolve) => this.#file.end(() => resolve()));
+    return new Promise((resolve) => this.#file.end(this.#take(), () => resolve()));
+  }
+
+  #take(): string {
+    const lines = this.#lines;
+    this.#lines = '';
+    return lines;
   }
 }
 
