@@ -21,6 +21,9 @@ export interface Owner {
   closed(connection: LoadConnection, error: string | undefined): void;
 }
 
+/** Of all connections: what is read into it is taken out at once. A buffer for each read would be garbage of 64 KiB. */
+const replies = Buffer.allocUnsafeSlow(64 * 1024);
+
 type Expected = 'greeting' | 'ehlo' | 'XFORWARD' | 'MAIL' | 'RCPT' | 'DATA' | 'content' | 'RSET' | 'QUIT';
 
 export class LoadConnection {
@@ -49,9 +52,18 @@ export class LoadConnection {
     const address = path
       ? { path }
       : { host: plan.to.slice(0, colon), port: Number(plan.to.slice(colon + 1)) };
-    this.#socket = createConnection({ ...address, noDelay: true });
+    this.#socket = createConnection({
+      ...address,
+      noDelay: true,
+      onread: {
+        buffer: replies,
+        callback: (bytes) => {
+          this.#read(replies.toString('latin1', 0, bytes));
+          return true;
+        },
+      },
+    });
     this.#socket.setTimeout(plan.patience * 1000);
-    this.#socket.on('data', (chunk) => this.#read(chunk));
     this.#socket.on('timeout', () => {
       if (this.#expected.length > 0) this.#end(`no reply to ${this.#expected[0]} in ${plan.patience} s`);
     });
@@ -93,8 +105,8 @@ export class LoadConnection {
     if (command !== undefined) this.#socket.write(command, 'latin1');
   }
 
-  #read(chunk: Buffer): void {
-    const text = this.#held + chunk.toString('latin1');
+  #read(chunk: string): void {
+    const text = this.#held + chunk;
     let from = 0;
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', from)) {
       const line = text.slice(from, text[at - 1] === '\r' ? at - 1 : at);

@@ -2,10 +2,12 @@
 import { createHash, hash } from 'node:crypto';
 import { idField } from '../ledger.ts';
 
-const end = Buffer.from('\r\n.\r\n');
-const field = Buffer.from(`\r\n${idField}`);
-/** Content may begin with the dot that ends it: the line end before that belongs to the command. */
-const before = Buffer.from('\r\n');
+const lineEnd = Buffer.from('\r\n');
+const dot = Buffer.from('.\r\n');
+const end = Buffer.concat([lineEnd, dot]);
+const first = Buffer.from(idField);
+const field = Buffer.concat([lineEnd, first]);
+const nothing = Buffer.alloc(0);
 /** A message without an id within this many bytes has none. */
 const idLimit = 4 * 1024 * 1024;
 const noId = '?';
@@ -21,7 +23,7 @@ export interface Received {
 
 export class Content {
   /** What was read and is not yet digested: what may belong to the final dot, or all until the id is found. */
-  #held: Buffer = before;
+  #held: Buffer = nothing;
   #bytes = 0;
   #id: string | undefined;
   #above = '';
@@ -33,9 +35,9 @@ export class Content {
   push(chunk: Buffer): Buffer | undefined {
     const known = this.#held.length;
     const data = known === 0 ? chunk : Buffer.concat([this.#held, chunk]);
-    const at = data.indexOf(end, Math.max(0, known - end.length + 1));
+    const at = this.#findDot(data, known);
     const complete = at >= 0;
-    const stop = complete ? at + before.length : Math.max(0, data.length - end.length + 1);
+    const stop = complete ? at : Math.max(0, data.length - end.length + 1);
     const start = this.#id === undefined ? this.#readId(data.subarray(0, stop), complete) : 0;
     if (start === undefined) {
       this.#held = data;
@@ -43,7 +45,15 @@ export class Content {
     }
     this.#take(data.subarray(start, stop), complete);
     this.#held = data.subarray(stop);
-    return complete ? data.subarray(at + end.length) : undefined;
+    return complete ? data.subarray(at + dot.length) : undefined;
+  }
+
+  /** @returns where the final dot's line begins, or -1 */
+  #findDot(data: Buffer, known: number): number {
+    // Until the id is found, data is all of the content, and that may begin with the dot that ends it.
+    if (this.#id === undefined && beginsWith(data, dot)) return 0;
+    const at = data.indexOf(end, Math.max(0, known - end.length + 1));
+    return at < 0 ? -1 : at + lineEnd.length;
   }
 
   /** After {@link push} has found the end. */
@@ -53,16 +63,16 @@ export class Content {
 
   /** @returns where that begins which is to be digested, or undefined when the id is still to come */
   #readId(data: Buffer, complete: boolean): number | undefined {
-    const at = data.indexOf(field);
-    const lineEnd = at < 0 ? -1 : data.indexOf('\r\n', at + field.length);
-    let start = before.length;
-    if (lineEnd >= 0) {
-      this.#id = data.toString('latin1', at + field.length, lineEnd);
-      this.#above = data.toString('latin1', before.length, at + before.length);
-      start = lineEnd + before.length;
+    const at = findField(data);
+    const idEnd = at < 0 ? -1 : data.indexOf(lineEnd, at + first.length);
+    let start = 0;
+    if (idEnd >= 0) {
+      this.#id = data.toString('latin1', at + first.length, idEnd);
+      this.#above = data.toString('latin1', 0, at);
+      start = idEnd + lineEnd.length;
     } else if (complete || data.length > idLimit) this.#id = noId;
     else return undefined;
-    this.#bytes += start - before.length;
+    this.#bytes += start;
     return start;
   }
 
@@ -75,4 +85,15 @@ export class Content {
       if (last) this.#digest = this.#hash.digest('hex');
     }
   }
+}
+
+/** @returns where the line with the id begins, or -1 */
+function findField(data: Buffer): number {
+  if (beginsWith(data, first)) return 0;
+  const at = data.indexOf(field);
+  return at < 0 ? -1 : at + lineEnd.length;
+}
+
+function beginsWith(data: Buffer, bytes: Buffer): boolean {
+  return data.length >= bytes.length && data.compare(bytes, 0, bytes.length, 0, bytes.length) === 0;
 }

@@ -17,7 +17,11 @@ function read(pieces: readonly Buffer[]) {
   return undefined;
 }
 
-test('what stands below the id is digested, however the message is cut', () => {
+for (const [what, top] of Object.entries({ 'below other fields': above, 'on top': '' })) {
+  test(`what stands below an id ${what} is digested, however the message is cut`, () => checkAllCuts(top));
+}
+
+function checkAllCuts(above: string): void {
   const wire = Buffer.from(`${above}${id}${below}.\r\nQUIT\r\n`);
   const content = Buffer.from(above + id + below);
   for (let first = 0; first < wire.length; first++) {
@@ -29,7 +33,7 @@ test('what stands below the id is digested, however the message is cut', () => {
       assert.ok('QUIT\r\n'.startsWith(rest));
     }
   }
-});
+}
 
 test('content without an id, or without anything, has none', () => {
   assert.equal(read([Buffer.from('Subject: x\r\n\r\n.\r\n')])?.id, '?');
