@@ -29,6 +29,7 @@ export interface ArcSets {
 /** @param rows the header section */
 export function readArcSets(rows: readonly HeaderRow[]): ArcSets {
   const fields = rows.filter(({ key }) => names.has(key)).slice(0, maxFields + 1);
+  if (fields.length === 0) return { chain: false };
   const octets = fields.reduce((sum, { line }) => sum + line.length, 0);
   const sets = Math.ceil(fields.length / 3);
   if (octets * sets > maxOctetsTimesSets || fields.some(isTooLarge)) {

@@ -75,8 +75,14 @@ export const arc: Check<ArcOptions> = {
 
   async endOfHeaders(context, { trustedSealers }) {
     const message = await context.verification;
+    const { bodyHash, headers, arc: sets } = message;
+    // Most messages have no set, and in them there is nothing to validate.
+    if (!sets.chain && !sets.error) {
+      noteSealable(context.notes, { chain: 'none', rows: headers.parsed, bodyHash });
+      return [{ method: 'arc', value: 'none', properties: [] }];
+    }
     // Before it is validated, which changes what was read.
-    const chain = readChain(message.arc.chain);
+    const chain = readChain(sets.chain);
     const questions = watch(context.resolve);
     const { status, signature } = await validateChain(message, questions.resolve);
     // RFC 8617 §5.2.1: every failure is permanent, that of DNS too; so there is no temperror.
@@ -86,7 +92,6 @@ export const arc: Check<ArcOptions> = {
     // What could not be found out today may hold tomorrow: a seal that says cv=fail would be for ever.
     const known = value !== 'fail' || !questions.failed();
     if (known && isChainStatus(value)) {
-      const { bodyHash, headers } = message;
       noteSealable(context.notes, { chain: value, rows: headers.parsed, bodyHash });
     }
     if (value === 'none') return [{ method: 'arc', value, properties: [] }];

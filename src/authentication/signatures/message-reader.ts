@@ -1,6 +1,5 @@
 // The message on its way into the verifier: read while it arrives, and its promise kept or broken at the end.
 import type { Verification } from '../mailauth.ts';
-import { prefetch } from './prefetch.ts';
 import { type IncomingMessage, Verifier } from './verifier.ts';
 
 /** One message. When the verifier fails, what is still written is thrown away. */
@@ -11,7 +10,6 @@ export class MessageReader {
   constructor(message: IncomingMessage) {
     // Whoever awaits it hears of a failure; nobody has to.
     this.verification.catch(() => {});
-    prefetch(message.header, message.resolve);
     this.#guard(() => {
       this.#verifier = new Verifier(message);
     });

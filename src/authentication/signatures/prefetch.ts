@@ -1,55 +1,44 @@
 // Asks for key and policy records as soon as the header section names them, while the body still arrives.
-import { domainToASCII } from 'node:url';
 import type { ResolveFunction } from '../../dns/resolver.ts';
-import type { HeaderField } from '../subject.ts';
+import type { ArcSets } from '../arc/sets.ts';
+import type { Authors } from '../dmarc/authors.ts';
+import { type SignatureField, toALabel } from './mailauth-internals.ts';
+import type { RefusedSignature, Signature } from './signature-field.ts';
 
 /** Only what most messages need: what is left out here is asked for later, as it would be anyway. */
-const maxFieldOctets = 8192;
 const maxKeys = 10;
-const maxSignatures = 30;
 
-const signatures: ReadonlySet<string> = new Set(['dkim-signature', 'arc-seal', 'arc-message-signature']);
+/** What is known of a message when its header section has been read. */
+export interface Foreseen {
+  /** From the top. */
+  readonly signatures: readonly (Signature | RefusedSignature)[];
+  readonly arc: ArcSets;
+  readonly authors: Authors;
+}
 
 /** Asks for what the checks of this message will ask for; the answers wait in the resolver's cache. */
-export function prefetch(header: readonly HeaderField[], resolve: ResolveFunction): void {
-  for (const name of recordNames(header)) {
+export function prefetch(foreseen: Foreseen, resolve: ResolveFunction): void {
+  for (const name of recordNames(foreseen)) {
     // Whoever needs the answer asks again, and hears of the failure then.
     resolve(name, 'TXT').catch(() => {});
   }
 }
 
-function recordNames(header: readonly HeaderField[]): ReadonlySet<string> {
+function recordNames({ signatures, arc, authors }: Foreseen): ReadonlySet<string> {
   const names = new Set<string>();
-  let author: string | undefined;
-  let looked = 0;
-  for (const { name, raw } of header) {
-    const field = name.toLowerCase();
-    if (signatures.has(field) && looked < maxSignatures && names.size < maxKeys) {
-      looked++;
-      const text = unfolded(raw);
-      const tags = text.slice(text.indexOf(':') + 1);
-      const domain = tag(tags, 'd');
-      const selector = tag(tags, 's');
-      if (domain && selector) names.add(`${selector}._domainkey.${domain}`);
-    } else if (field === 'from') {
-      author ??= lastDomain(unfolded(raw));
-    }
+  for (const { field } of signatures) addKey(names, field);
+  for (const set of arc.chain || []) {
+    addKey(names, set['arc-message-signature'] as unknown as SignatureField | undefined);
+    addKey(names, set['arc-seal'] as unknown as SignatureField | undefined);
   }
-  if (author) names.add(`_dmarc.${domainToASCII(author) || author}`.toLowerCase());
+  const [author] = authors.headerFrom;
+  const domain = author?.slice(author.lastIndexOf('@') + 1);
+  if (author?.includes('@') && domain && !domain.startsWith('[')) names.add(`_dmarc.${domain}`);
   return names;
 }
 
-/** What follows the last `@`: the domain of the author, where there is one author. */
-function lastDomain(text: string): string | undefined {
-  const at = text.lastIndexOf('@');
-  return at < 0 ? undefined : /^[^\s<>(),;:"\\[\]]+/.exec(text.slice(at + 1))?.[0];
-}
-
-function unfolded(raw: Buffer): string {
-  return raw.toString('latin1', 0, maxFieldOctets).replace(/\r?\n(?=[ \t])/g, '');
-}
-
-/** The value of a tag (RFC 6376 §3.2); names that are not ASCII are left to the verifier. */
-function tag(tags: string, name: string): string | undefined {
-  return new RegExp(`(?:^|;)[ \\t]*${name}[ \\t]*=[ \\t]*([!-:<-~]+)`).exec(tags)?.[1];
+function addKey(names: Set<string>, field: SignatureField | undefined): void {
+  const { d, s } = field?.parsed ?? {};
+  if (names.size >= maxKeys || !d?.value || !s?.value) return;
+  names.add(toALabel(`${s.value}._domainkey.${d.value}`));
 }

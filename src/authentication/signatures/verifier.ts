@@ -7,6 +7,7 @@ import type { HeaderField } from '../subject.ts';
 import { type BodyCoverage, BodyHasher, coverageKey } from './body-hash.ts';
 import { headerRows } from './header-rows.ts';
 import { DkimVerifier } from './mailauth-internals.ts';
+import { prefetch } from './prefetch.ts';
 import { prepareArc, prepareDkim } from './signature-field.ts';
 import { leastKeyBits, MessageVerification, type SignatureName, type Verification } from './verification.ts';
 
@@ -14,6 +15,14 @@ import { leastKeyBits, MessageVerification, type SignatureName, type Verificatio
 export const mostSignatures = 50;
 
 const sealCoverage: BodyCoverage = { canonicalization: 'relaxed', algorithm: 'sha256' };
+
+/** Reads fields, for which neither names nor the time are needed. */
+const syntax = new DkimVerifier({
+  resolver: () => Promise.reject(new Error('reading fields needs no names')),
+  minBitLength: leastKeyBits,
+  curTime: new Date(0),
+  strict: true,
+});
 
 /** A message whose header section is known. */
 export interface IncomingMessage {
@@ -32,23 +41,20 @@ export class Verifier {
   constructor({ header, resolve, now }: IncomingMessage) {
     const rows = headerRows(header);
     const rowsByName = Map.groupBy(rows, ({ key }) => key);
-    const syntax = new DkimVerifier({
-      resolver: () => Promise.reject(new Error('reading fields needs no names')),
-      minBitLength: leastKeyBits,
-      curTime: now,
-      strict: true,
-    });
     const prepared = (name: SignatureName) =>
       (rowsByName.get(name) ?? []).slice(0, mostSignatures).map((row) => prepareDkim(row, syntax));
     const arc = readArcSets(rows);
+    const authors = readAuthors(rowsByName.get('from') ?? []);
+    const dkim = prepared('dkim-signature');
+    prefetch({ signatures: dkim, arc, authors }, resolve);
     this.#message = {
       now,
       resolve,
       rows,
       rowsByName,
-      authors: readAuthors(rowsByName.get('from') ?? []),
+      authors,
       signatures: {
-        'dkim-signature': prepared('dkim-signature'),
+        'dkim-signature': dkim,
         'x-google-dkim-signature': prepared('x-google-dkim-signature'),
       },
       arc,
