@@ -27,7 +27,10 @@ export interface CourseOptions {
 
 /** What one stage gives. */
 interface StageFinding {
-  readonly finding: Promise<Finding>;
+  /** Undefined as long as it is at work. */
+  finding: Finding | undefined;
+  /** Resolves when it is not any more; absent where it never waited. */
+  ended?: Promise<void>;
   /** Stage `rcpt`: whom it is about. */
   readonly recipient: string | undefined;
 }
@@ -40,10 +43,16 @@ export class Course {
   readonly #found: StageFinding[] = [];
   /** It threw: it is not asked again. */
   #broken = false;
+  /** Nobody waits any longer. */
+  #over = false;
 
   constructor(check: ConfiguredCheck, options: CourseOptions) {
     this.check = check;
     this.#options = options;
+    void options.stopped.then(() => {
+      this.#over = true;
+      for (const stage of this.#found) stage.finding ??= this.#late();
+    });
   }
 
   /** How many stages have begun. */
@@ -58,19 +67,28 @@ export class Course {
     const { explainer, resolve } = this.#options;
     const { explain = context.explain } = explainer ?? {};
     const own = { ...context, resolve: explainer?.resolve ?? resolve, explain };
-    this.#found.push({ finding: this.#guard(async () => work(own)), recipient });
+    const stageFinding: StageFinding = { finding: this.#over ? this.#late() : undefined, recipient };
+    this.#found.push(stageFinding);
+    try {
+      const found = work(own);
+      if (found === undefined || Array.isArray(found)) stageFinding.finding ??= toFinding(found);
+      else stageFinding.ended = this.#await(stageFinding, found);
+    } catch (error) {
+      const failure = this.#failure(error);
+      stageFinding.finding ??= failure;
+    }
   }
 
   /** What it would do with the transaction, by the stages that have begun since there were `since` of them. */
   async proposal(since: number): Promise<Proposal | undefined> {
-    const findings = await Promise.all(this.#found.slice(since).map(({ finding }) => finding));
+    const findings = await this.#settled(this.#found.slice(since));
     return findings.find(({ disposition }) => disposition !== undefined)?.disposition;
   }
 
   /** @param recipients those that were accepted: what was said about others is no matter of the message's */
   async findings(recipients: readonly string[]): Promise<CheckFindings> {
-    const found = this.#found;
-    const findings = await Promise.all(found.map(({ finding }) => finding));
+    const found = [...this.#found];
+    const findings = await this.#settled(found);
     const counting = findings.filter((_, i) => {
       const recipient = found[i]?.recipient;
       return recipient === undefined || recipients.includes(recipient);
@@ -88,17 +106,35 @@ export class Course {
     return this.#options.explainer?.explanation(results);
   }
 
-  async #guard(stage: () => Promise<Found>): Promise<Finding> {
+  /** Never rejects. */
+  async #await(stage: StageFinding, found: Found | Promise<Found>): Promise<void> {
+    try {
+      const finding = toFinding(await found);
+      stage.finding ??= finding;
+    } catch (error) {
+      const failure = this.#failure(error);
+      stage.finding ??= failure;
+    }
+  }
+
+  #failure(error: unknown): Finding {
+    // Stages that began before it broke may fail as well, one for each field of the message.
+    if (this.#broken) return {};
+    this.#broken = true;
     const { name } = this.check;
-    const late = this.#options.stopped.then(() => temporaryError(name, 'the check ran out of time'));
-    const safe = stage().then(toFinding, (error: unknown) => {
-      // Stages that began before it broke may fail as well, one for each field of the message.
-      if (this.#broken) return {};
-      this.#broken = true;
-      this.#options.report(error, name);
-      return temporaryError(name, 'the check failed');
-    });
-    return Promise.race([safe, late]);
+    this.#options.report(error, name);
+    return temporaryError(name, 'the check failed');
+  }
+
+  /** Waits as long as somebody does. */
+  async #settled(stages: readonly StageFinding[]): Promise<readonly Finding[]> {
+    const open = stages.flatMap(({ finding, ended }) => (finding || !ended ? [] : [ended]));
+    if (open.length > 0) await Promise.race([Promise.all(open), this.#options.stopped]);
+    return stages.map(({ finding }) => finding ?? this.#late());
+  }
+
+  #late(): Finding {
+    return temporaryError(this.check.name, 'the check ran out of time');
   }
 }
 

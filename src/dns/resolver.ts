@@ -267,7 +267,8 @@ class WaitingTime {
   #open = 0;
   #since = 0;
   #timer: NodeJS.Timeout | undefined;
-  #over = Promise.withResolvers<void>();
+  /** There when a question had to wait, which most transactions need not. */
+  #over: PromiseWithResolvers<void> | undefined;
 
   constructor(totalMs: number) {
     this.#leftMs = totalMs;
@@ -286,6 +287,7 @@ class WaitingTime {
       this.#timer = setTimeout(() => this.#end(), this.#leftMs);
       this.#timer.unref();
     }
+    this.#over ??= Promise.withResolvers<void>();
     return this.#over.promise;
   }
 
@@ -297,6 +299,6 @@ class WaitingTime {
 
   #end(): void {
     this.#leftMs = 0;
-    this.#over.resolve();
+    this.#over?.resolve();
   }
 }

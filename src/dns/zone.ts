@@ -39,7 +39,7 @@ const failures: Readonly<Record<string, ZoneFailure>> = {
  * Names in the form that is compared: case does not matter (RFC 4343), a final dot neither.
  */
 export function normalizeName(name: string): string {
-  return name.replace(/\.$/, '').toLowerCase();
+  return (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase();
 }
 
 /**

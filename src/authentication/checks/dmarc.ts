@@ -61,7 +61,7 @@ export const dmarc: Check<DmarcOptions> = {
     const aligned = [...new Set([...(typeof spf === 'string' ? [spf] : []), ...(dkimAligned ?? [])])];
     const failed = verdict.value === 'fail';
     const override = failed ? findOverride(notes, header, options.overrides) : undefined;
-    explainDmarc(explain, { response, passed, aligned, override });
+    if (context.explained) explainDmarc(explain, { response, passed, aligned, override });
 
     const domain = response.status.header?.from;
     const policy = verdict.value === 'temperror' ? undefined : response.status.policy?.dmarc;

@@ -109,14 +109,18 @@ function limitedSize(resolve: ResolveFunction): ResolveFunction {
     const answer = await resolve(name, type);
     if (type === 'MX') return (answer as MailExchange[]).filter(({ exchange }) => isHostName(exchange));
     if (type !== 'TXT') return answer;
-    const records = answer.map((strings) => (Array.isArray(strings) ? strings.join('') : String(strings)));
-    for (const record of records.filter(isSpf)) left -= record.length;
+    const records = answer.map((strings) => {
+      const record = Array.isArray(strings) ? strings.join('') : String(strings);
+      if (isSpf(record)) left -= record.length;
+      else if (record.length > maxOtherOctets) return [''];
+      return [record];
+    });
     if (left < 0) {
       const text = `more than ${maxRecordOctets} octets of records`;
       // mailauth takes the result that an error of its resolver brings along.
       throw Object.assign(new Error(text), { spfResult: { error: 'permerror', text } });
     }
-    return records.map((record) => [isSpf(record) || record.length <= maxOtherOctets ? record : '']);
+    return records;
   };
 }
 

@@ -87,9 +87,12 @@ function unusualName(raw: Buffer): string {
   return name.replace(/\r?\n/g, '').replace(/^[ \t]+|[ \t]+$/g, '');
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+const ascii = /^[\x00-\x7f]*$/;
+
 /** A-Z alone: the name is a string of bytes. */
 export function lowerCase(name: string): string {
-  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return ascii.test(name) ? name.toLowerCase() : name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 function withoutLineEnd(line: Buffer): Buffer {

@@ -85,9 +85,8 @@ function signedNames({ parsed }: SignatureField): string[] {
   const value = parsed.h?.value;
   if (typeof value !== 'string') return [];
   // White space is gone from the value already.
-  return value
+  return lowerCase(value)
     .split(':')
-    .map(lowerCase)
     .filter((name) => name !== '');
 }
 

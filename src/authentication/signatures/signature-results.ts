@@ -37,7 +37,7 @@ export function signatureOptions(signatures: number) {
 
 /** Verifies the signatures of one field name; each is a result of its own. */
 export async function signatureResults(
-  { verification, resolve, now, explain }: EndOfHeadersContext,
+  { verification, resolve, now, explained, explain }: EndOfHeadersContext,
   { maxSignatures, minimumKeyBits }: SignatureCheckOptions,
   { method, field }: { readonly method: string; readonly field: SignatureName },
 ): Promise<Result[]> {
@@ -51,7 +51,7 @@ export async function signatureResults(
   const { fromFields } = message;
   const results = findings.map((finding, i): Result => {
     const judged = judge(finding, { minimumKeyBits, now: now(), fromFields });
-    explain(`signature ${i + 1}`, story(finding, judged));
+    if (explained) explain(`signature ${i + 1}`, story(finding, judged));
     return { method, ...judged, properties: properties(finding, beginning(i, signatures)) };
   });
   if (more > 0) {
