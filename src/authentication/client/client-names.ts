@@ -40,5 +40,7 @@ export async function findClientNames(address: Address, resolve: ResolveFunction
 }
 
 function isSame(text: string, address: Address): boolean {
+  // As nearly all are written; to read an address takes longer.
+  if (text === address.toString()) return true;
   return parseAddress(text)?.toNormalizedString() === address.toNormalizedString();
 }

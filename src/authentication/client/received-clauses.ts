@@ -77,6 +77,8 @@ function tokenize(text: string): readonly Token[] | undefined {
   return tokens;
 }
 
+const [opening, closing, backslash] = [0x28, 0x29, 0x5c];
+
 /** RFC 5322 §3.2.2: comments nest. */
 function readComment(
   text: string,
@@ -84,15 +86,18 @@ function readComment(
 ): { readonly text: string; readonly end: number } | undefined {
   let content = '';
   let depth = 0;
+  /** What follows it is taken as it is, up to the next quoted pair or the end. */
+  let taken = start + 1;
   for (let at = start; at < text.length; at++) {
-    const character = text.charAt(at);
-    if (character === '\\') {
-      content += text.charAt(++at);
-      continue;
+    const character = text.charCodeAt(at);
+    if (character === backslash) {
+      content += text.slice(taken, at);
+      taken = ++at;
+    } else if (character === opening) {
+      depth++;
+    } else if (character === closing && --depth === 0) {
+      return { text: content + text.slice(taken, at), end: at + 1 };
     }
-    if (character === '(' && depth++ === 0) continue;
-    if (character === ')' && --depth === 0) return { text: content, end: at + 1 };
-    content += character;
   }
   return undefined;
 }
