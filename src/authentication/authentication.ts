@@ -230,6 +230,8 @@ export class Authentication {
 
 /** RFC 6531: bytes of an envelope are UTF-8; what is not stays as it is, one character per byte. */
 function toUnicode(path: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+  if (/^[\x00-\x7f]*$/.test(path)) return path;
   const bytes = Buffer.from(path, 'latin1');
   const text = bytes.toString('utf8');
   return bytes.toString('latin1') === path && !text.includes('\ufffd') ? text : path;

@@ -1,5 +1,5 @@
 // A listener: one place where upstream connects, with its pool, its checks and its transactions.
-import { randomUUID } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
@@ -267,9 +267,15 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
   }
 }
 
+/** Numbers made by chance for the next ids: to get one takes nearly as long as to get a thousand. */
+const chances = new Uint32Array(1024);
+let chancesLeft = 0;
+
 /** An id that no other transaction of these years has: time and chance, in letters and digits. */
 function newId(): string {
-  // Not randomBytes: a UUID comes from a supply. Its first 32 bits are chance alone, 7 digits at most.
-  const chance = Number.parseInt(randomUUID().slice(0, 8), 16);
+  if (chancesLeft === 0) chancesLeft = randomFillSync(chances).length;
+  chancesLeft -= 1;
+  // 32 bits are 7 digits at most.
+  const chance = chances[chancesLeft] ?? 0;
   return (Date.now().toString(36) + chance.toString(36).padStart(7, '0')).toUpperCase();
 }

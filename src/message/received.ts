@@ -54,9 +54,10 @@ export function receivedField(input: ReceivedInput): string {
   const lines = [
     ...fold([`Received: from ${word(helo, utf8)}`, `(${word(name, utf8)}`, `[${address(ip)}])`]),
     ...fold([...trace.slice(0, -1), `${trace.at(-1)};`]),
-    ...fold([`${input.date.toUTCString().replace('GMT', '+0000')}`]),
+    dateTime(input.date),
   ];
-  return Buffer.from(`${lines.join('\r\n ')}\r\n`, 'utf8').toString('latin1');
+  const field = `${lines.join('\r\n ')}\r\n`;
+  return utf8 ? Buffer.from(field, 'utf8').toString('latin1') : field;
 }
 
 /** Puts as many words into each line as it should have. */
@@ -72,14 +73,28 @@ function fold(words: readonly string[]): string[] {
   return lines;
 }
 
+/** The last one that was written: it changes once a second. */
+let known = { second: Number.NaN, text: '' };
+
+/** RFC 5322 §3.3, in UTC. */
+function dateTime(date: Date): string {
+  const second = Math.floor(date.getTime() / 1000);
+  if (second !== known.second) known = { second, text: date.toUTCString().replace('GMT', '+0000') };
+  return known.text;
+}
+
+/** What stands in the field as it is. */
+const plainWord = /^[!#-'*+\--:=?-[\]-~]{1,255}$/;
+
 function word(value: string | undefined, utf8: boolean): string {
   if (value === undefined || value === '') return 'unknown';
+  if (plainWord.test(value)) return value;
   return text(value.slice(0, 255), utf8).replace(/[\p{C}\p{Z}()<>",;\\]/gu, '?');
 }
 
 function address(ip: string | undefined): string {
   if (ip === undefined) return 'unknown';
-  return isIPv6(ip) ? `IPv6:${word(ip, false)}` : word(ip, false);
+  return ip.includes(':') && isIPv6(ip) ? `IPv6:${word(ip, false)}` : word(ip, false);
 }
 
 /** A mailbox whose quoted string or atoms hold nothing that could be read as the end of the clause. */

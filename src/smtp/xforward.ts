@@ -33,7 +33,8 @@ export function parseXforward(text: string): XforwardAttributes | string {
   if (words.length === 0) return 'no attribute';
   for (const word of words) {
     const equals = word.indexOf('=');
-    const name = xforwardNames.find((known) => known === word.slice(0, equals).toUpperCase());
+    const given = word.slice(0, equals).toUpperCase();
+    const name = xforwardNames.find((known) => known === given);
     if (equals < 0 || name === undefined) return `unknown attribute ${word.split('=', 1)[0]}`;
     const value = decodeXtext(word.slice(equals + 1));
     if (value === undefined || value === '') return `bad value of ${name}`;
@@ -96,6 +97,6 @@ export function formatXforward(attributes: XforwardAttributes, offered: Readonly
 
 function encodeValue(name: XforwardName, value: string | undefined): string {
   if (value === undefined) return unavailable;
-  const text = encodeXtext(name === 'ADDR' && isIPv6(value) ? `IPV6:${value}` : value);
+  const text = encodeXtext(name === 'ADDR' && value.includes(':') && isIPv6(value) ? `IPV6:${value}` : value);
   return `XFORWARD ${name}=${text}\r\n`.length > maxXforwardCommand ? unavailable : text;
 }

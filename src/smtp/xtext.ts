@@ -1,11 +1,15 @@
 // xtext: how a parameter's value carries any byte in printable ASCII (RFC 3461 §4).
 
+/** Most values: what is written stands for itself. */
+const plain = /^[\x21-\x2a\x2c-\x3c\x3e-\x7e]*$/;
+
 /**
  * Decodes xtext.
  *
  * @returns the value, a latin1 string (one character per byte); undefined where the syntax is wrong
  */
 export function decodeXtext(text: string): string | undefined {
+  if (plain.test(text)) return text;
   // Postfix sends UTF-8 as it is under SMTPUTF8, so bytes over 126 stand for themselves.
   if (!/^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e\x80-\xff]|\+[0-9A-Fa-f]{2})*$/.test(text)) return undefined;
   return text.replace(/\+([0-9A-Fa-f]{2})/g, (_, hex: string) =>

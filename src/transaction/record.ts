@@ -10,6 +10,7 @@ import type { Decision, Refusal } from '../policy/policy.ts';
 import { DownstreamError } from '../relay/error.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import type { Reply } from '../smtp/reply.ts';
+import type { LogFields } from '../telemetry/log.ts';
 import type { MeasuredTransaction } from '../telemetry/metrics.ts';
 import type { Masker, People } from '../telemetry/privacy.ts';
 import { replyClass } from '../telemetry/reply-class.ts';
@@ -18,7 +19,7 @@ import { downstreamId } from './downstream-id.ts';
 import { readable, summary, told } from './record-text.ts';
 
 /** Writes one record; `warn` where an administrator should look at it. */
-export type WriteRecord = (level: 'info' | 'warn', event: string, fields: Record<string, unknown>) => void;
+export type WriteRecord = (level: 'info' | 'warn', event: string, fields: LogFields) => void;
 
 type Phase = 'envelope' | 'receive' | 'authenticate' | 'relay';
 
@@ -202,9 +203,9 @@ export class TransactionRecord {
     });
   }
 
-  #tell(level: 'info' | 'warn', event: string, fields: Record<string, unknown>): void {
+  #tell(level: 'info' | 'warn', event: string, fields: LogFields): void {
     const { writeRecord, masker } = this.#settings;
-    writeRecord(level, event, masker ? { ...masker.fields(fields, this.#people()) } : fields);
+    writeRecord(level, event, masker?.fields(fields, this.#people()) ?? fields);
   }
 
   #people(): People {

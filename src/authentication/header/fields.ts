@@ -67,6 +67,7 @@ export function formatKeyValue(key: string, value: string, smtputf8: boolean): s
 }
 
 function writable(value: string, smtputf8: boolean): string | undefined {
+  if (value !== '' && value.length <= maxValueOctets && isAscii(value)) return value;
   if (value === '' || value.length > maxValueOctets || control.test(value) || !value.isWellFormed()) {
     return undefined;
   }
@@ -119,9 +120,13 @@ export function safeText(text: string, smtputf8: boolean): string {
 
 /** What is left of a text when only what is visible counts, and without SMTPUTF8 only ASCII. */
 function wordsOf(text: string, smtputf8: boolean): string[] {
+  const visible = isAscii(text) ? text : visibleOf(text, smtputf8);
+  return visible.split(' ').filter((word) => word !== '');
+}
+
+function visibleOf(text: string, smtputf8: boolean): string {
   const printable = text.toWellFormed().replace(controls, ' ');
-  const allowed = smtputf8 ? printable : printable.replace(/[^\x20-\x7e]/gu, '?');
-  return allowed.split(' ').filter((word) => word !== '');
+  return smtputf8 ? printable : printable.replace(/[^\x20-\x7e]/gu, '?');
 }
 
 /**
@@ -136,26 +141,31 @@ function wordsOf(text: string, smtputf8: boolean): string[] {
 export function foldField(name: string, groups: readonly (readonly string[])[]): string {
   const lines: string[] = [];
   let line = name;
+  let octets = Buffer.byteLength(name);
   const place = (word: string, indent: string, begins = false) => {
-    if (begins || Buffer.byteLength(`${line} ${word}`) > foldAt) {
+    const more = Buffer.byteLength(word);
+    if (begins || octets + 1 + more > foldAt) {
       lines.push(line);
       line = indent + word;
+      octets = indent.length + more;
     } else {
       line += ` ${word}`;
+      octets += 1 + more;
     }
   };
   groups.forEach((words, i) => {
     words.forEach((word, j) => {
       const begins = i > 0 && j === 0;
       const indent = begins ? ' ' : '  ';
-      const long = Buffer.byteLength(indent + word) > foldAt;
+      const long = indent.length + Buffer.byteLength(word) > foldAt;
       const [first = '', ...rest] = long ? word.split(/(?<=\S) (?=\S)/) : [word];
       place(first, indent, begins);
       for (const piece of rest) place(piece, ' ');
     });
   });
   lines.push(line, '');
-  return Buffer.from(lines.join('\r\n'), 'utf8').toString('latin1');
+  const field = lines.join('\r\n');
+  return Buffer.byteLength(field) === field.length ? field : Buffer.from(field, 'utf8').toString('latin1');
 }
 
 function isAscii(text: string): boolean {
