@@ -2,6 +2,7 @@
 
 const lf = 0x0a;
 const cr = 0x0d;
+const nothing = Buffer.alloc(0);
 const [space, tab, colon] = [0x20, 0x09, 0x3a];
 /** No name of use is longer than a line may be. */
 const maxNameOctets = 1000;
@@ -17,6 +18,8 @@ export interface HeaderField {
 export interface HeaderSection {
   /** In the order of the message. Their `raw` one after another is the section, byte for byte. */
   readonly fields: readonly HeaderField[];
+  /** All of it, without the empty line that ends it. */
+  readonly raw: Buffer;
   /** Bytes it takes in the message: there the empty line and the body begin. */
   readonly sizeBytes: number;
 }
@@ -32,7 +35,7 @@ type Position = 'start' | 'after CR at start' | 'inside';
  */
 export class HeaderCollector {
   readonly #limitBytes: number;
-  #bytes = Buffer.alloc(0);
+  #bytes: Buffer = nothing;
   #length = 0;
   #position: Position = 'start';
   #complete = false;
@@ -102,8 +105,8 @@ export class HeaderCollector {
     const length = this.#length + bytes.length;
     if (length > this.#bytes.length) {
       // Doubled each time: the cost stays linear however small the chunks are.
-      const larger = Buffer.allocUnsafeSlow(
-        Math.min(this.#limitBytes + 1, Math.max(4096, length, 2 * this.#bytes.length)),
+      const larger = Buffer.allocUnsafe(
+        Math.min(this.#limitBytes + 1, Math.max(1024, length, 2 * this.#bytes.length)),
       );
       this.#bytes.copy(larger, 0, 0, this.#length);
       this.#bytes = larger;
@@ -130,7 +133,7 @@ export function parseHeaderSection(bytes: Buffer): HeaderSection {
     fields.push({ name: fieldName(text, start, end), raw: bytes.subarray(start, end) });
     start = end;
   }
-  return { fields, sizeBytes: bytes.length };
+  return { fields, raw: bytes, sizeBytes: bytes.length };
 }
 
 /** Where the field that begins at `start` ends: after its last line that a folded one does not follow. */

@@ -38,9 +38,10 @@ export function relayed(
     if (instead !== undefined) rewritten.push(field);
     kept.push(instead ?? field.raw);
   }
-  const head = [...added.map((field) => Buffer.from(field, 'latin1')), ...kept];
   const newlines = new Newlines('pass');
   if (rewritten.length > 0) for (const piece of kept) newlines.push(piece);
+  const top = Buffer.from(added.join(''), 'latin1');
+  const head = rewritten.length > 0 ? [top, ...kept] : [top, section.raw];
   const rest = spool.read(section.sizeBytes);
   const chunks = Symbol.iterator in rest ? together(head, rest) : inTurn(head, rest);
   return { chunks, rewritten, smuggling: newlines.smuggling };
