@@ -142,25 +142,28 @@ export function foldField(name: string, groups: readonly (readonly string[])[]):
   const lines: string[] = [];
   let line = name;
   let octets = Buffer.byteLength(name);
-  const place = (word: string, indent: string, begins = false) => {
-    const more = Buffer.byteLength(word);
-    if (begins || octets + 1 + more > foldAt) {
+  const place = (word: string, wordOctets: number, indent: string, begins: boolean) => {
+    if (begins || octets + 1 + wordOctets > foldAt) {
       lines.push(line);
       line = indent + word;
-      octets = indent.length + more;
+      octets = indent.length + wordOctets;
     } else {
       line += ` ${word}`;
-      octets += 1 + more;
+      octets += 1 + wordOctets;
     }
   };
   groups.forEach((words, i) => {
     words.forEach((word, j) => {
       const begins = i > 0 && j === 0;
       const indent = begins ? ' ' : '  ';
-      const long = indent.length + Buffer.byteLength(word) > foldAt;
-      const [first = '', ...rest] = long ? word.split(/(?<=\S) (?=\S)/) : [word];
-      place(first, indent, begins);
-      for (const piece of rest) place(piece, ' ');
+      const wordOctets = Buffer.byteLength(word);
+      if (indent.length + wordOctets <= foldAt) {
+        place(word, wordOctets, indent, begins);
+        return;
+      }
+      const [first = '', ...rest] = word.split(/(?<=\S) (?=\S)/);
+      place(first, Buffer.byteLength(first), indent, begins);
+      for (const piece of rest) place(piece, Buffer.byteLength(piece), ' ', false);
     });
   });
   lines.push(line, '');

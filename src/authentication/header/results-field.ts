@@ -4,7 +4,7 @@ import type { Property, Result } from '../result.ts';
 import { commentWords, foldField, formatValue, quoted } from './fields.ts';
 
 /** RFC 8601 §2.2: methods, results, ptypes and properties are Keywords (RFC 5321 §4.1.2: Ldh-str). */
-const keyword = /^[0-9A-Za-z-]{0,59}[0-9A-Za-z]$/;
+const keyword = /^[0-9A-Za-z-]{1,60}(?<!-)$/;
 
 /**
  * The whole field.
