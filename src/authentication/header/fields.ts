@@ -67,10 +67,9 @@ export function formatKeyValue(key: string, value: string, smtputf8: boolean): s
 }
 
 function writable(value: string, smtputf8: boolean): string | undefined {
-  if (value !== '' && value.length <= maxValueOctets && isAscii(value)) return value;
-  if (value === '' || value.length > maxValueOctets || control.test(value) || !value.isWellFormed()) {
-    return undefined;
-  }
+  if (value === '' || value.length > maxValueOctets) return undefined;
+  if (isAscii(value)) return value;
+  if (control.test(value) || !value.isWellFormed()) return undefined;
   const text = smtputf8 ? value : asciiValue(value);
   return text !== undefined && Buffer.byteLength(text) <= maxValueOctets ? text : undefined;
 }
