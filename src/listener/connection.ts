@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { describeReply, formatReply, makeReply, type Reply } from '../smtp/reply.ts';
+import { atTurnEnd } from '../smtp/turn-end.ts';
 import { ConnectionRecord, type WriteEvent } from './connection-record.ts';
 import { type Answer, Dialogue, type DialogueSettings, type Peer } from './dialogue.ts';
 import { Parser } from './parser.ts';
@@ -58,6 +59,8 @@ export class Connection extends SMTPConnection {
   /** Undefined until it is admitted. */
   #record: ConnectionRecord | undefined;
   #held = '';
+  /** Whether what is held leaves at the end of this turn. */
+  #leaving = false;
   #holdTimer: NodeJS.Timeout | undefined;
   #transactionTimer: NodeJS.Timeout | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
@@ -136,7 +139,7 @@ export class Connection extends SMTPConnection {
         content: (chunk) => this.#dialogue?.write(chunk),
         endOfData: () => this.#endOfData(),
         idle: () => {
-          this.#flush();
+          this.#flushSoon();
           this.#watchLine(parser.inCommand);
         },
       },
@@ -163,8 +166,15 @@ export class Connection extends SMTPConnection {
     this.arrival?.left();
   }
 
+  /** smtp-server's 421: what was said before comes before it. */
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    this.#flush();
+    super.send(code, data, context);
+  }
+
   /** Nothing more is read: the downstream session must not wait until the peer has closed its side as well. */
   override close(): void {
+    this.#flush();
     super.close();
     this.#dialogue?.end('connection closed');
     this.arrival?.left();
@@ -224,7 +234,7 @@ export class Connection extends SMTPConnection {
     if (next === 'starttls') this.#startTls();
     if (next === 'close') {
       this.#record?.ends('quit');
-      this.#end();
+      this.close();
     }
   }
 
@@ -236,7 +246,7 @@ export class Connection extends SMTPConnection {
     try {
       for (const reply of await dialogue.finish()) this.#answer(reply);
       // Held back while pipelined commands run, it could be lost with the connection, and the message come again.
-      this.#flush();
+      this.#flushSoon();
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -259,7 +269,6 @@ export class Connection extends SMTPConnection {
     this.#transactionTimer ??= setTimeout(() => {
       this.#record?.ends('transaction timeout');
       dialogue.end('transaction took too long');
-      this.#flush();
       this.send(421, 'transaction took too long');
     }, this._server.connectionSettings.limits.transactionMs).unref();
   }
@@ -273,7 +282,6 @@ export class Connection extends SMTPConnection {
     }
     this.#lineTimer ??= setTimeout(() => {
       this.#record?.ends('idle timeout');
-      this.#flush();
       this.send(421, 'command took too long');
     }, this._server.connectionSettings.limits.idleMs).unref();
   }
@@ -312,13 +320,7 @@ export class Connection extends SMTPConnection {
 
   #goodbye(): void {
     this.#record?.ends('shutdown');
-    this.#flush();
     this.send(421, 'service is shutting down');
-  }
-
-  #end(): void {
-    this.#flush();
-    this.close();
   }
 
   #answer(reply: Reply): void {
@@ -329,6 +331,16 @@ export class Connection extends SMTPConnection {
   /** Replies that are held back while another is waited for are not held for long. */
   #watchHeld(): void {
     if (this.#held !== '') this.#holdTimer ??= setTimeout(() => this.#flush(), longestHoldMs);
+  }
+
+  /** With what other connections have to say in this turn. */
+  #flushSoon(): void {
+    if (this.#held === '' || this.#leaving) return;
+    this.#leaving = true;
+    atTurnEnd(() => {
+      this.#leaving = false;
+      this.#flush();
+    });
   }
 
   #flush(): void {

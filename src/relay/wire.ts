@@ -1,6 +1,7 @@
 // One connection as a line of commands and their replies, in order, pipelined where that is allowed.
 import type { Socket } from 'node:net';
 import { describeReply, type Reply, ReplyReader } from '../smtp/reply.ts';
+import { atTurnEnd } from '../smtp/turn-end.ts';
 import { Deadline } from './deadline.ts';
 import { DownstreamError, messageOf } from './error.ts';
 
@@ -95,8 +96,12 @@ export class Wire {
     if (this.#failure) throw this.#failure;
     socket.cork();
     for (const block of blocks) socket.write(block);
+    // The end of a message waits for the others' like a command; what fills the socket must not.
+    if (!socket.writableNeedDrain) {
+      atTurnEnd(() => socket.uncork());
+      return;
+    }
     socket.uncork();
-    if (!socket.writableNeedDrain) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     socket.once('drain', resolve).once('close', resolve);
     const timer = setTimeout(
@@ -221,7 +226,7 @@ export class Wire {
       this.#unsent.shift();
       this.#sent.push(next);
       // One write for all commands that are given without waiting: a packet for each would be held by Nagle's like.
-      if (next.text !== '' && this.#outgoing === '') process.nextTick(this.#flush);
+      if (next.text !== '' && this.#outgoing === '') atTurnEnd(this.#flush);
       this.#outgoing += next.text;
     }
     if (idle) this.#startTimer();

@@ -88,3 +88,12 @@ test('replies to pipelined commands do not wait for a slow one behind them', asy
   slow.resolve();
   assert.match((await client.line()) ?? '', /^250 2\.1\.5/);
 });
+
+test('a client that says its last commands and closes its side at once hears the replies', async () => {
+  await using proxy = await RunningProxy.start({ listener: { destinations: [nowhere] } });
+  using client = await RawClient.connect(proxy.address);
+  await client.line();
+  client.finish('NOOP\r\nRSET\r\n');
+  assert.match((await client.line()) ?? '', /^250 /);
+  assert.match((await client.line()) ?? '', /^250 /);
+});

@@ -102,6 +102,11 @@ export class RawClient implements Disposable {
     else this.#socket.destroy();
   }
 
+  /** Says its last, and that it was the last; replies are still heard. */
+  finish(text: string): void {
+    this.#socket.end(Buffer.from(text, 'latin1'));
+  }
+
   [Symbol.dispose](): void {
     this.#socket.destroy();
   }

@@ -1,0 +1,28 @@
+// What is to be done at the end of a turn: after all that has arrived, in order, none twice.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { atTurnEnd } from '../../src/smtp/turn-end.ts';
+
+test('it is done at the end of the turn, in order, each once', async () => {
+  const done: string[] = [];
+  atTurnEnd(() => done.push('first'));
+  atTurnEnd(() => done.push('second'));
+  await Promise.resolve();
+  assert.deepEqual(done, [], 'not before all that has arrived was dealt with');
+  await nextTurn();
+  assert.deepEqual(done, ['first', 'second']);
+  await nextTurn();
+  assert.deepEqual(done, ['first', 'second']);
+});
+
+test('what is asked for meanwhile is done in the next turn', async () => {
+  const done: string[] = [];
+  atTurnEnd(() => {
+    done.push('first');
+    atTurnEnd(() => done.push('later'));
+  });
+  await nextTurn();
+  await nextTurn();
+  assert.deepEqual(done, ['first', 'later']);
+});
