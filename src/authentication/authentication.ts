@@ -89,6 +89,8 @@ export interface AuthenticationRun {
    * @returns what a check would do with the transaction, where one has a say as early as this
    */
   mail(reversePath: string): Promise<Proposal | undefined> | undefined;
+  /** Whether a check may refuse single recipients. */
+  readonly hearsRecipients: boolean;
   /** The same for a recipient. */
   rcpt(forwardPath: string): Promise<Proposal | undefined> | undefined;
   /** The downstream accepted this recipient. */
@@ -150,6 +152,7 @@ export class Authentication {
     });
     return {
       mail: (reversePath) => run.mail(toUnicode(reversePath)),
+      hearsRecipients: run.hearsRecipients,
       rcpt: (forwardPath) => run.rcpt(toUnicode(forwardPath)),
       accepted: (forwardPath) => run.accepted(toUnicode(forwardPath)),
       header: (fields) => run.header(fields),

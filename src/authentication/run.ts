@@ -133,9 +133,14 @@ export class Run {
     );
   }
 
+  /** Whether a check takes part in the stage `rcpt`. */
+  get hearsRecipients(): boolean {
+    return this.#asks('rcpt');
+  }
+
   /** @returns what a check would do with this recipient, where one has a say as early as this */
   rcpt(recipient: string): Promise<Proposal | undefined> | undefined {
-    if (!this.#asks('rcpt')) return undefined;
+    if (!this.hearsRecipients) return undefined;
     const marks = this.#courses.map((course) => ({ course, since: course.begun }));
     this.#start('rcpt', { ...this.#context, recipient }, recipient);
     return this.#early(marks, ['rcpt']);

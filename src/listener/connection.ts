@@ -204,7 +204,7 @@ export class Connection extends SMTPConnection {
     if (!dialogue || this._upgrading || this._closing) return undefined;
     clearTimeout(this.#quietTimer);
     try {
-      const answer = dialogue.command(line);
+      const answer = dialogue.command(line, parser.following());
       if (answer instanceof Promise) return this.#answerLater(parser, dialogue, answer);
       this.#carryOut(parser, answer);
     } catch (error) {

@@ -99,18 +99,14 @@ export class Dialogue {
    * Answers one command line.
    *
    * @param line latin1, without its line end
+   * @param following lines that have arrived behind it already; each is a command of its own later
    * @returns a promise where it has to be waited for
    */
-  command(line: string): Answer | Promise<Answer> {
-    const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(withoutFinalBlanks(line)) ?? [];
-    // The end of the line is without blanks already; U+00A0 is none, but half of a character in UTF-8.
-    const text = argument.replace(/^[ \t]+/, '');
-    // They have no place in any command, and would end up in logs or, as a bare CR, split a line downstream.
-    if (controlCharacter.test(line))
-      return { reply: syntaxError('control character in command'), next: 'command' };
-    // A verb ends at a blank or with the line; anything else is no verb of ours.
-    if (argument !== '' && !/^[ \t]/.test(argument)) return { reply: unknown, next: 'command' };
-    switch (verb.toUpperCase()) {
+  command(line: string, following: Iterable<string> = []): Answer | Promise<Answer> {
+    const command = readCommand(line);
+    if ('code' in command) return plainAnswer(command);
+    const { verb, text } = command;
+    switch (verb) {
       case 'QUIT':
         if (text !== '') break;
         // As after RSET, the downstream session can be used again.
@@ -131,11 +127,11 @@ export class Dialogue {
         this.#reset('reset');
         return { reply: ok, next: 'command' };
       default: {
-        const reply = this.#plain(verb.toUpperCase(), text, line);
+        const reply = this.#plain(command, line, following);
         return reply instanceof Promise ? reply.then(plainAnswer) : plainAnswer(reply);
       }
     }
-    return { reply: syntaxError(`${verb.toUpperCase()} takes no argument`), next: 'command' };
+    return { reply: syntaxError(`${verb} takes no argument`), next: 'command' };
   }
 
   /** Takes content after a 354. */
@@ -165,7 +161,7 @@ export class Dialogue {
   }
 
   /** The verbs whose reply is all there is to them. */
-  #plain(verb: string, text: string, line: string): Reply | Promise<Reply> {
+  #plain({ verb, text }: Command, line: string, following: Iterable<string>): Reply | Promise<Reply> {
     switch (verb) {
       case 'EHLO':
       case 'LHLO':
@@ -174,7 +170,7 @@ export class Dialogue {
       case 'XFORWARD':
         return this.#xforwardCommand(text, line);
       case 'MAIL':
-        return this.#mail(line, text);
+        return this.#mail(line, text, following);
       case 'RCPT':
         return this.#rcpt(line, text);
       case 'NOOP':
@@ -227,7 +223,7 @@ export class Dialogue {
     return ok;
   }
 
-  async #mail(line: string, text: string): Promise<Reply> {
+  async #mail(line: string, text: string, following: Iterable<string>): Promise<Reply> {
     const helo = this.#helo;
     if (helo === undefined) return outOfOrder('send HELO, EHLO or LHLO first');
     if (this.#transaction) return outOfOrder('a transaction is open already');
@@ -237,7 +233,7 @@ export class Dialogue {
     if (size && !/^[0-9]{1,20}$/.test(size.value ?? '')) return syntaxError('SIZE needs a number');
     const transaction = this.#settings.beginTransaction(this.#start(helo));
     this.#transaction = transaction;
-    const reply = await transaction.mail(line, path);
+    const reply = await transaction.mail(line, path, this.#recipients(following));
     // It may have been ended while it waited; a refused MAIL leaves what XFORWARD said for the next one.
     if (reply.code >= 300 && this.#transaction === transaction) this.#transaction = undefined;
     return reply;
@@ -245,10 +241,26 @@ export class Dialogue {
 
   #rcpt(line: string, text: string): Reply | Promise<Reply> {
     if (!this.#transaction) return outOfOrder('send MAIL first');
-    const path = this.#path('RCPT', 'TO', text);
+    const path = this.#recipient(text);
     if ('code' in path) return path;
-    if (path.address === '') return syntaxError('RCPT needs an address');
     return this.#transaction.rcpt(line, path);
+  }
+
+  #recipient(text: string): PathArgument | Reply {
+    const path = this.#path('RCPT', 'TO', text);
+    if ('code' in path || path.address !== '') return path;
+    return syntaxError('RCPT needs an address');
+  }
+
+  /** The RCPT lines among what follows MAIL, up to the first line that is none, or that would be refused here. */
+  #recipients(following: Iterable<string>): readonly string[] {
+    const lines: string[] = [];
+    for (const line of following) {
+      const command = readCommand(line);
+      if ('code' in command || command.verb !== 'RCPT' || 'code' in this.#recipient(command.text)) break;
+      lines.push(line);
+    }
+    return lines;
   }
 
   #data(): Reply {
@@ -325,6 +337,24 @@ export class Dialogue {
 }
 
 const unknown = makeReply(500, '5.5.2', 'unknown command');
+
+interface Command {
+  /** In capitals. */
+  readonly verb: string;
+  /** What follows it, without blanks around it. */
+  readonly text: string;
+}
+
+/** A command line's parts, or why it has none. */
+function readCommand(line: string): Command | Reply {
+  const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(withoutFinalBlanks(line)) ?? [];
+  // They have no place in any command, and would end up in logs or, as a bare CR, split a line downstream.
+  if (controlCharacter.test(line)) return syntaxError('control character in command');
+  // A verb ends at a blank or with the line; anything else is no verb of ours.
+  if (argument !== '' && !/^[ \t]/.test(argument)) return unknown;
+  // The end of the line is without blanks already; U+00A0 is none, but half of a character in UTF-8.
+  return { verb: verb.toUpperCase(), text: argument.replace(/^[ \t]+/, '') };
+}
 
 /** The smaller of both limits; undefined where the downstream does not take SIZE. */
 function offeredSize(downstream: Extensions, ownBytes: number): number | undefined {

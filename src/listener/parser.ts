@@ -57,6 +57,17 @@ export class Parser extends SMTPStream {
     this.#data = new DataDecoder();
   }
 
+  /** The whole command lines that have arrived behind the one that is dealt with, latin1, without line ends; each will still be told. */
+  *following(): Generator<string, void, undefined> {
+    const unread = this.#unread;
+    let from = 0;
+    for (let end = unread.indexOf(lf); end >= 0; end = unread.indexOf(lf, from)) {
+      if (end - from >= this.#commandBytes) return;
+      yield withoutCr(unread.toString('latin1', from, end));
+      from = end + 1;
+    }
+  }
+
   override _write(chunk: Buffer, _encoding: BufferEncoding, next: (error?: Error | null) => void): void {
     this.#unread = chunk;
     this.#consume(next);
@@ -102,7 +113,7 @@ export class Parser extends SMTPStream {
   #tell(line: string | undefined): Promise<void> | undefined {
     if (this.isClosed) return undefined;
     if (line === undefined) return this.#events.commandTooLong();
-    return this.#events.command(line.endsWith('\r') ? line.slice(0, -1) : line);
+    return this.#events.command(withoutCr(line));
   }
 
   #content(decoder: DataDecoder): Promise<void> | undefined {
@@ -127,6 +138,10 @@ export class Parser extends SMTPStream {
     this.#data = undefined;
     return this.#events.endOfData();
   }
+}
+
+function withoutCr(line: string): string {
+  return line.endsWith('\r') ? line.slice(0, -1) : line;
 }
 
 function asError(error: unknown): Error {

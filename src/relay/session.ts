@@ -155,7 +155,8 @@ export class DownstreamSession {
     if (phase === 'quit') this.#wire.fail('lost', `was left with QUIT: ${describeReply(reply)}`);
     if (phase === 'data') this.#contentDue = reply.code === 354;
     if (!isPositive(reply)) return;
-    if (phase === 'mail') this.#mail = true;
+    // A recipient that was accepted after a refused MAIL must not be the next message's.
+    if (phase === 'mail' || phase === 'rcpt') this.#mail = true;
     if (phase === 'xforward') this.#xforward = true;
     if (phase === 'rset') this.#finish();
   }

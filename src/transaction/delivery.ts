@@ -26,6 +26,8 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   readonly #abort = new AbortController();
   /** MAIL and the RCPTs that were accepted, to be said again. */
   readonly #said: { readonly line: string; readonly phase: 'mail' | 'rcpt' }[] = [];
+  /** RCPTs that went out with MAIL, and are not asked for yet. */
+  #ahead: { readonly line: string; readonly reply: Promise<Reply> }[] = [];
   #session: Session | undefined;
   #retried = false;
   /** Whether the message is on its way: then `abandon` leaves it to the session to end. */
@@ -54,10 +56,15 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     return this.#destination;
   }
 
-  /** Sends MAIL on a session of the pool, XFORWARD before it. Never rejects. */
-  async mail(line: string): Promise<Reply> {
+  /**
+   * Sends MAIL on a session of the pool, XFORWARD before it. Never rejects.
+   *
+   * @param recipients RCPT lines that will be asked for next, in order: they go out in the same packet where the
+   *   downstream lets us (RFC 2920)
+   */
+  async mail(line: string, recipients: readonly string[] = []): Promise<Reply> {
     try {
-      const reply = await this.#open(line, false);
+      const reply = await this.#open(line, false, recipients);
       if (isPositive(reply)) this.#said.push({ line, phase: 'mail' });
       else this.#giveBack();
       return reply;
@@ -70,7 +77,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   async rcpt(line: string): Promise<Reply> {
     if (this.#broken) return this.#broken;
     try {
-      const reply = await this.#withRetry((session) => session.command(line, 'rcpt'));
+      const reply = await this.#withRetry((session) => session.command(line, 'rcpt'), this.#takeAhead(line));
       if (isPositive(reply)) this.#said.push({ line, phase: 'rcpt' });
       if (reply.code === 421) return this.#break(upstreamReply(reply));
       return upstreamReply(reply);
@@ -92,6 +99,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     if (this.#broken) return forAll(this.#broken);
     let session: Session;
     try {
+      this.#dropAhead();
       session = await this.#liveSession();
       const reply = await session.command('DATA', 'data');
       if (reply.code !== 354) {
@@ -135,6 +143,20 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.end();
   }
 
+  /** The reply to a RCPT that is on its way already. */
+  #takeAhead(line: string): Promise<Reply> | undefined {
+    if (this.#ahead[0]?.line === line) return this.#ahead.shift()?.reply;
+    this.#dropAhead();
+    return undefined;
+  }
+
+  /** A recipient that nobody asks for must not get the message: the envelope is said again, without it. */
+  #dropAhead(): void {
+    if (this.#ahead.length === 0) return;
+    this.#ahead = [];
+    this.#session?.destroy();
+  }
+
   #giveBack(): void {
     const session = this.#session;
     this.#session = undefined;
@@ -153,7 +175,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   }
 
   /** Takes a session and says MAIL; a pooled one that turns out dead is replaced by a fresh one. */
-  async #open(mailLine: string, fresh: boolean): Promise<Reply> {
+  async #open(mailLine: string, fresh: boolean, recipients: readonly string[]): Promise<Reply> {
     const session = await this.#pool.acquire({ fresh, signal: this.#abort.signal });
     if (this.#abort.signal.aborted) {
       this.#pool.release(session);
@@ -163,7 +185,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.#destination = session.destination.text;
     const mayRetry = !fresh && session.transactions > 0;
     try {
-      const reply = await this.#introduce(session, mailLine);
+      const reply = await this.#introduce(session, mailLine, recipients);
       // A server that shuts down says 421 to whatever comes next; the message can do nothing for it.
       if (reply.code !== 421 || !mayRetry) return upstreamReply(reply);
     } catch (error) {
@@ -172,14 +194,17 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.#retried = true;
     session.destroy();
     this.#giveBack();
-    return this.#open(mailLine, true);
+    return this.#open(mailLine, true, recipients);
   }
 
-  /** XFORWARD as far as it is offered, and MAIL, in one go where the downstream lets us. */
-  async #introduce(session: Session, mailLine: string): Promise<Reply> {
+  /** XFORWARD as far as it is offered, MAIL, and what follows it, in one go where the downstream lets us. */
+  async #introduce(session: Session, mailLine: string, recipients: readonly string[]): Promise<Reply> {
     const offered = xforwardOf(session.extensions);
     const forwards = formatXforward(this.#xforward, offered).map((line) => session.command(line, 'xforward'));
-    const [mail, ...answers] = await Promise.all([session.command(mailLine, 'mail'), ...forwards]);
+    const said = session.command(mailLine, 'mail');
+    const ahead = session.extensions.has('PIPELINING') ? recipients : [];
+    this.#ahead = ahead.map((line) => ({ line, reply: session.command(line, 'rcpt') }));
+    const [mail, ...answers] = await Promise.all([said, ...forwards]);
     for (const answer of answers) {
       // The downstream offered it and does not believe us: its logs lack the client, the mail goes on.
       if (!isPositive(answer))
@@ -188,10 +213,14 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     return mail;
   }
 
-  async #withRetry(send: (session: Session) => Promise<Reply>): Promise<Reply> {
-    const session = await this.#liveSession();
+  /** @param underWay the reply to what was sent before */
+  async #withRetry(
+    send: (session: Session) => Promise<Reply>,
+    underWay: Promise<Reply> | undefined,
+  ): Promise<Reply> {
+    const reply = underWay ?? send(await this.#liveSession());
     try {
-      return await send(session);
+      return await reply;
     } catch (error) {
       if (this.#retried || !isLost(error) || this.#abort.signal.aborted) throw error;
     }
@@ -213,7 +242,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.#giveBack();
     const [mail, ...recipients] = this.#said;
     if (!mail) throw new DownstreamError('lost', 'closed before MAIL');
-    const first = await this.#open(mail.line, true);
+    const first = await this.#open(mail.line, true, []);
     const session = this.#session;
     if (!session) throw new DownstreamError('lost', 'the transaction has ended');
     const replies = isPositive(first)

@@ -131,8 +131,10 @@ export class Transaction {
    * MAIL. Anything but a 2yz ends the transaction.
    *
    * @param line the command as sent, without its line end
+   * @param recipients RCPT lines that came together with it: `rcpt` will be called with each, in order, unless
+   *   the transaction ends
    */
-  async mail(line: string, path: PathArgument): Promise<Reply> {
+  async mail(line: string, path: PathArgument, recipients: readonly string[] = []): Promise<Reply> {
     const size = Number(path.parameters.find(({ keyword }) => keyword === 'SIZE')?.value ?? 0);
     this.#record.mail(path);
     if (size > this.#settings.limits.messageBytes) return this.#refuseMail(this.#tooLarge());
@@ -159,7 +161,7 @@ export class Transaction {
     }
     if (this.#settings.envelope === 'deferred')
       return makeReply(250, '2.1.0', 'sender will be passed on after the message');
-    const reply = await this.#bounded(this.#delivery.mail(line));
+    const reply = await this.#bounded(this.#delivery.mail(line, recipients.slice(0, this.#surelyPassed)));
     return isPositive(reply) ? reply : this.#refuseMail(reply);
   }
 
@@ -177,19 +179,23 @@ export class Transaction {
 
   async #answerRcpt(line: string, path: PathArgument): Promise<EnvelopeAnswer> {
     if (this.#recipients.length >= this.#settings.limits.recipients) return { reply: tooManyRecipients };
-    // One reply cannot stand for several recipients' own replies without loss or duplicates.
-    if (
-      this.#start.protocol === 'smtp' &&
-      this.#settings.pool.protocol === 'lmtp' &&
-      this.#recipients.length > 0
-    ) {
-      return { reply: tooManyRecipients };
-    }
+    if (this.#onlyOneRecipient && this.#recipients.length > 0) return { reply: tooManyRecipients };
     const refusal = this.#early(this.#run?.rcpt(path.address));
     const refused = refusal && (await this.#withinAnswerTime(refusal, { reply: timedOut }));
     if (refused) return refused;
     if (this.#settings.envelope === 'deferred') return { reply: accepted };
     return { reply: await this.#bounded(this.#delivery.rcpt(line)) };
+  }
+
+  /** How many recipients are asked for downstream whatever becomes of those before them. */
+  get #surelyPassed(): number {
+    if (this.#run?.hearsRecipients) return 0;
+    return this.#onlyOneRecipient ? 1 : this.#settings.limits.recipients;
+  }
+
+  /** One reply cannot stand for several recipients' own replies without loss or duplicates. */
+  get #onlyOneRecipient(): boolean {
+    return this.#start.protocol === 'smtp' && this.#settings.pool.protocol === 'lmtp';
   }
 
   /** How a check refuses the envelope; undefined when no check wants to be heard. */
@@ -336,10 +342,11 @@ export class Transaction {
       const answers = await this.#delivery.send(chunks, lmtpOut ? this.#recipients.length : 1);
       return lmtpOut ? answers : this.#forAll(answers[0] ?? internalError);
     }
-    const mail = await this.#delivery.mail(this.#mailLine);
+    const lines = this.#recipients.map(({ line }) => line);
+    const mail = await this.#delivery.mail(this.#mailLine, lines);
     if (!isPositive(mail)) return this.#forAll(mail);
     const replies: Reply[] = [];
-    for (const { line } of this.#recipients) replies.push(await this.#delivery.rcpt(line));
+    for (const line of lines) replies.push(await this.#delivery.rcpt(line));
     const refused = replies.find((reply) => !isPositive(reply));
     const left = replies.filter(isPositive).length;
     // In SMTP one reply speaks for all: one recipient refused refuses the message. LMTP has one for each.

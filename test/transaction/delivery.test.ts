@@ -77,6 +77,93 @@ test('XFORWARD goes before MAIL, as far as it is offered; a refusal is logged an
   delivery.end();
 });
 
+test('recipients that came with MAIL go out behind it, and each has its own reply', async () => {
+  const { pool, delivery, story } = start([{ pipelining: true, answers: { [one]: '450 4.2.0 later' } }]);
+  const mailed = delivery.mail(mail, [one, two]);
+  await story.until(`1 ${two}`);
+  assert.equal(await text(mailed), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.rcpt(one)), '450 4.2.0 later');
+  assert.equal(await text(delivery.rcpt(two)), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.rcpt('RCPT TO:<three@example.net>')), '250 2.0.0 Ok');
+  await delivery.send(message(), 1);
+  delivery.end();
+  const commands = story.lines.slice(1, -1);
+  assert.deepEqual(commands, [
+    `1 ${mail}`,
+    `1 ${one}`,
+    `1 ${two}`,
+    '1 RCPT TO:<three@example.net>',
+    '1 DATA',
+    '1 content',
+    '1 .',
+  ]);
+  pool.assertAllBack();
+});
+
+test('without PIPELINING each recipient waits for the reply before it', async () => {
+  const { delivery, story } = start([{}]);
+  await delivery.mail(mail, [one]);
+  assert.deepEqual(story.lines, ['acquire', `1 ${mail}`]);
+  await delivery.rcpt(one);
+  assert.deepEqual(story.lines, ['acquire', `1 ${mail}`, `1 ${one}`]);
+});
+
+test('a pooled connection that dies at MAIL is replaced, recipients behind it included', async () => {
+  const { pool, delivery, story } = start([
+    { used: true, pipelining: true, answers: { MAIL: 'lost' } },
+    { pipelining: true },
+  ]);
+  assert.equal(await text(delivery.mail(mail, [one])), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.rcpt(one)), '250 2.0.0 Ok');
+  await delivery.send(message(), 1);
+  delivery.end();
+  assert.deepEqual(
+    story.lines.filter((line) => line.startsWith('2 ')),
+    [`2 ${mail}`, `2 ${one}`, '2 DATA', '2 content', '2 .', '2 released'],
+  );
+  pool.assertAllBack();
+});
+
+test('a connection that dies at a recipient behind MAIL: all is said again, and each recipient once', async () => {
+  const { pool, delivery, story } = start([
+    { pipelining: true, answers: { [two]: 'lost' } },
+    { pipelining: true },
+  ]);
+  assert.equal(await text(delivery.mail(mail, [one, two])), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.rcpt(one)), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.rcpt(two)), '250 2.0.0 Ok');
+  await delivery.send(message(), 1);
+  delivery.end();
+  assert.deepEqual(
+    story.lines.filter((line) => line.startsWith('2 ')),
+    [`2 ${mail}`, `2 ${one}`, `2 ${two}`, '2 DATA', '2 content', '2 .', '2 released'],
+  );
+  pool.assertAllBack();
+});
+
+test('a recipient that went out with MAIL and is not asked for never gets the message', async () => {
+  for (const asked of [[one], [two]]) {
+    const { pool, delivery, story } = start([{ pipelining: true }, { pipelining: true }]);
+    await delivery.mail(mail, asked.includes(one) ? [one, two] : [one]);
+    for (const line of asked) assert.equal(await text(delivery.rcpt(line)), '250 2.0.0 Ok');
+    await delivery.send(message(), 1);
+    delivery.end();
+    assert.equal(pool.sessions[0]?.message, undefined);
+    assert.deepEqual(
+      story.lines.filter((line) => line.startsWith('2 ')),
+      [`2 ${mail}`, ...asked.map((line) => `2 ${line}`), '2 DATA', '2 content', '2 .', '2 released'],
+    );
+    pool.assertAllBack();
+  }
+});
+
+test('a refused MAIL is not followed by what went out behind it', async () => {
+  const { pool, delivery } = start([{ pipelining: true, answers: { MAIL: '550 5.7.1 no' } }]);
+  assert.equal(await text(delivery.mail(mail, [one])), '550 5.7.1 no');
+  delivery.end();
+  pool.assertAllBack();
+});
+
 test('refusals are passed on as they are, and the session goes on', async () => {
   const answers = { [one]: '550 5.1.1 No such user', [two]: '452 4.2.2 Full' };
   const { pool, delivery, failures } = start([{ answers }]);

@@ -16,6 +16,7 @@ export interface SessionPlan {
   readonly used?: boolean;
   /** Parameters of its XFORWARD offer. */
   readonly xforward?: string;
+  readonly pipelining?: boolean;
 }
 
 /** What `acquire` does: gives that session; fails; gives none until the caller gives up; gives one in spite of that. */
@@ -74,7 +75,10 @@ export class FakeSession implements DownstreamSide {
     this.number = number;
     this.protocol = protocol;
     this.destination = { text: `${protocol}://fake:${number}` };
-    this.extensions = new Map(plan.xforward === undefined ? [] : [['XFORWARD', plan.xforward]]);
+    this.extensions = new Map([
+      ...(plan.xforward === undefined ? [] : [['XFORWARD', plan.xforward] as const]),
+      ...(plan.pipelining ? [['PIPELINING', ''] as const] : []),
+    ]);
     this.transactions = plan.used ? 1 : 0;
     this.#plan = plan;
     this.#story = story;
