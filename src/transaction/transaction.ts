@@ -17,6 +17,7 @@ import { receivedField } from '../message/received.ts';
 import { relayed } from '../message/relayed.ts';
 import { Spool, SpoolError, type SpoolOptions } from '../message/spool.ts';
 import type { Disposition, Policy } from '../policy/policy.ts';
+import { Deadline } from '../relay/deadline.ts';
 import { type BareNewlines, Newlines } from '../smtp/newlines.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
@@ -104,6 +105,9 @@ export class Transaction {
   readonly #header: HeaderCollector;
   readonly #newlines: Newlines;
   readonly #deadline = new AbortController();
+  /** For one answer at a time; `#giveUp` is there while one is waited for. */
+  readonly #answerTime = new Deadline(() => this.#late());
+  #giveUp: (() => void) | undefined;
   #run: AuthenticationRun | undefined;
   #smtputf8 = false;
   #reversePath = '';
@@ -275,6 +279,7 @@ export class Transaction {
     const late = this.#forAll(timedOut);
     const replies = await this.#withinAnswerTime(work, late);
     this.#state = { name: 'ended' };
+    this.#answerTime.end();
     this.#record.write(replies, this.#delivery.destination);
     return replies;
   }
@@ -425,6 +430,8 @@ export class Transaction {
     this.#run?.abort();
     this.#delivery.end();
     this.#disposeOfSpool();
+    // Whoever waits for an answer still does so no longer than that.
+    if (!this.#giveUp) this.#answerTime.end();
   }
 
   #disposeOfSpool(): void {
@@ -437,25 +444,29 @@ export class Transaction {
 
   /** Upstream gets `late` when the work takes too long; the downstream session is closed then. */
   async #withinAnswerTime<T>(work: Promise<T>, late: T): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    let lastLook: NodeJS.Immediate | undefined;
-    const deadline = new Promise<T>((resolve) => {
-      const giveUp = () => {
-        this.#record.failure('deadline', new Error(`no answer within ${this.#settings.limits.answerMs} ms`));
-        this.#deadline.abort();
-        this.#delivery.destroy();
-        resolve(late);
-      };
-      timer = setTimeout(() => {
-        // What has come while this process was held up is read before: it may be the 250 to the message.
-        lastLook = setImmediate(giveUp);
-      }, this.#settings.limits.answerMs);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#giveUp = () => {
+      this.#record.failure('deadline', new Error(`no answer within ${this.#settings.limits.answerMs} ms`));
+      this.#deadline.abort();
+      this.#delivery.destroy();
+      resolve(late);
+    };
+    this.#answerTime.set(this.#settings.limits.answerMs);
+    work.then(resolve, reject);
     try {
-      return await Promise.race([work, deadline]);
+      return await promise;
     } finally {
-      clearTimeout(timer);
-      clearImmediate(lastLook);
+      this.#giveUp = undefined;
+      if (this.#state.name === 'ended') this.#answerTime.end();
+      else this.#answerTime.lift();
     }
+  }
+
+  #late(): void {
+    const giveUp = this.#giveUp;
+    // What has come while this process was held up is read before: it may be the 250 to the message.
+    setImmediate(() => {
+      if (giveUp && giveUp === this.#giveUp) giveUp();
+    });
   }
 }
