@@ -6,42 +6,44 @@ import { writeDocument } from './report/document.ts';
 import { toMarkdown } from './report/markdown.ts';
 import { plot } from './report/plot.ts';
 import { circumstances, type Results } from './report/results.ts';
-import { costOfSizes, manyIdle, manyLarge, type SizeCost } from './series/burden.ts';
+import { costOfSizes, manyIdle, manyLarge } from './series/burden.ts';
 import { runDns } from './series/dns.ts';
-import type { Goal } from './series/goal.ts';
 import { runMatrix } from './series/matrix.ts';
 import { speedGoals } from './series/speed.ts';
 import { Site } from './site/site.ts';
 import { warmYardsticks } from './site/warm.ts';
 
-async function run(options: Options): Promise<Results> {
+/** @param report is told of all that has been found so far, after each series */
+async function run(options: Options, report: (results: Results) => void): Promise<Results> {
   const [load = 0] = loadavg();
   const { series, seconds, rounds, warmUp } = options;
   const progress = (text: string) => process.stderr.write(`${text}\n`);
   await using site = await Site.start();
   if (warmUp === 'settled' && series.some((each) => each !== 'memory')) await warmYardsticks(site);
-  const goals: Goal[] = [];
-  let sizes: readonly SizeCost[] = [];
+  let results: Results = { circumstances: circumstances(load), goals: [], matrix: [], dns: [], sizes: [] };
+  const found = (more: Partial<Results>) => {
+    results = { ...results, ...more };
+    report(results);
+  };
   if (series.includes('goals'))
-    goals.push(...(await speedGoals(site, { seconds, rounds, warmUp, progress })));
-  if (series.includes('memory')) goals.push(...(await manyLarge(site)), await manyIdle(site));
+    found({ goals: await speedGoals(site, { seconds, rounds, warmUp, progress }) });
+  if (series.includes('memory'))
+    found({ goals: [...results.goals, ...(await manyLarge(site)), await manyIdle(site)] });
   if (series.includes('sizes')) {
     const { costs, goal } = await costOfSizes(site, { seconds, rounds, warmUp });
-    goals.push(goal);
-    sizes = costs;
+    found({ goals: [...results.goals, goal], sizes: costs });
   }
-  const dns = series.includes('dns')
-    ? await runDns(site, { connections: [1, 32], seconds, rounds, warmUp })
-    : [];
-  const matrix = series.includes('matrix') ? await runMatrix(site, { ...options, progress }) : [];
-  return { circumstances: circumstances(load), goals, matrix, dns, sizes };
+  if (series.includes('dns'))
+    found({ dns: await runDns(site, { connections: [1, 32], seconds, rounds, warmUp }) });
+  if (series.includes('matrix')) found({ matrix: await runMatrix(site, { ...options, progress }) });
+  return results;
 }
 
 const chosen = chosenOptions(readOptions, usage);
 if (chosen) {
-  const results = await run(chosen);
-  const markdown = toMarkdown(results);
-  console.log(markdown);
-  writeResults(chosen.output, results);
-  if (chosen.write) writeDocument(markdown, plot(results.matrix));
+  const results = await run(chosen, (soFar) => {
+    writeResults(chosen.output, soFar);
+    if (chosen.write) writeDocument(toMarkdown(soFar), plot(soFar.matrix));
+  });
+  console.log(toMarkdown(results));
 }

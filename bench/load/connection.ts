@@ -40,6 +40,8 @@ export class LoadConnection {
   #reply: string[] = [];
   #job: Job | undefined;
   #accepted = 0;
+  /** Messages. */
+  #finished = 0;
   #refusal = '';
   #outcome: string[] = [];
   #closed = false;
@@ -213,7 +215,8 @@ export class LoadConnection {
     const job = this.#job;
     this.#job = undefined;
     if (job) this.#owner.done(job, outcome, reply);
-    if (this.#plan.connectionPerMessage) this.quit();
+    this.#finished++;
+    if (this.#finished === this.#plan.messagesPerConnection) this.quit();
     else if (reset) {
       this.#expected.push('RSET');
       this.#socket.write('RSET\r\n');

@@ -18,8 +18,11 @@ export const loadSchema = z
     seconds: z.number().min(0).nullable().default(null),
     /** Messages per second of the whole run, evenly spaced; null for as fast as replies come. */
     rate: z.number().positive().nullable().default(null),
-    /** A new connection for each message, as smtpd(8) does before the queue. */
-    connectionPerMessage: z.boolean().default(false),
+    /**
+     * After so many messages a connection ends, and another one takes its place: 1 is what smtpd(8) does before the
+     * queue; null for connections that stay.
+     */
+    messagesPerConnection: z.number().int().min(1).nullable().default(null),
     /** XFORWARD, MAIL, RCPT and DATA in one write where PIPELINING is offered; else one command at a time. */
     pipelining: z.boolean().default(true),
     /** XFORWARD attributes of every message; null for no XFORWARD. `ID` in a value is the message's id. */

@@ -116,7 +116,7 @@ export class Run implements Owner {
       if (this.#began === undefined) this.#tellConnected();
     }
     const again =
-      error === undefined ? this.#plan.connectionPerMessage : this.#plan.onFailure === 'reconnect';
+      error === undefined ? this.#plan.messagesPerConnection !== null : this.#plan.onFailure === 'reconnect';
     if (again && !this.#over()) setTimeout(() => this.#replace(), error === undefined ? 0 : reconnectMs);
     else if (--this.#slots === 0) this.#finish();
   }

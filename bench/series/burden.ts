@@ -12,6 +12,7 @@ const largeAtOnce = 50;
 const idleConnections = 10_000;
 const everySize: readonly Size[] = ['1KB', '10KB', '100KB', '1MB', '10MB', '25MB', '50MB'];
 const sampleMs = 50;
+const leadInSeconds = 0.3;
 /** Until garbage and timers have settled. */
 const settleMs = 2000;
 /** Between one class and the next: what noise makes of equal costs. */
@@ -93,7 +94,7 @@ export async function costOfSizes(
   const measured = new Map(everySize.map((size) => [size, { cpu: [] as number[], bare: [] as number[] }]));
   for (let round = 0; round < rounds; round++) {
     for (const [size, { cpu, bare }] of measured) {
-      bare.push((await site.bare(size, seconds)).cpuMs);
+      bare.push((await site.bare(size, seconds, leadInSeconds)).cpuMs);
       cpu.push((await cost(site, postern, size, seconds)).cpuMsPerMessage);
     }
   }
@@ -110,5 +111,5 @@ export async function costOfSizes(
 }
 
 function cost(site: Site, postern: Postern, size: Size, seconds: number) {
-  return site.measure(wayThrough(postern), { size, connections: 4, mode: 'after', seconds });
+  return site.measure(wayThrough(postern), { size, connections: 4, mode: 'after', seconds, leadInSeconds });
 }

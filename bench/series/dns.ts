@@ -17,6 +17,7 @@ export interface DnsCell {
 
 const size = '10KB';
 const mode = 'after';
+const leadInSeconds = 0.5;
 
 /** @returns a row for each kind of names and each concurrency */
 export async function runDns(
@@ -45,14 +46,17 @@ export async function runDns(
     ['name server, cold', wayThrough(cold)],
   ] as const;
   const cells: DnsCell[] = [];
+  const times = {
+    seconds: options.seconds,
+    ...(options.warmUp === 'settled' && { leadInSeconds }),
+  };
   for (const connections of options.connections) {
     const bare: number[] = [];
     const measured = kinds.map(() => [] as Awaited<ReturnType<Site['measure']>>[]);
     for (let round = 0; round < options.rounds; round++) {
-      bare.push((await site.bare(size, options.seconds)).cpuMs);
+      bare.push((await site.bare(size, times.seconds, times.leadInSeconds)).cpuMs);
       for (const [i, [, way]] of kinds.entries()) {
-        const traffic = { size, connections, mode, seconds: options.seconds } as const;
-        measured[i]?.push(await site.measure(way, traffic));
+        measured[i]?.push(await site.measure(way, { size, connections, mode, ...times }));
       }
     }
     for (const [i, [names]] of kinds.entries()) {

@@ -39,8 +39,8 @@ const ways = ['straight', 'relay', 'pass', 'all'] as const;
 const modes = ['after', 'before'] as const;
 /** More than this at work at the same time is measured once. */
 const heavyBytes = 200e6;
-/** A size's own code is compiled before it is measured. */
-const warmUpSeconds = 0.3;
+/** Before each measurement, of all but the heaviest. */
+const leadInSeconds = 0.3;
 
 type Slice = Readonly<Record<(typeof ways)[number], Measured>>;
 
@@ -57,20 +57,18 @@ export async function runMatrix(site: Site, options: MatrixOptions): Promise<rea
   const cells: Cell[] = [];
   for (const size of options.sizes) {
     for (const connections of options.connections) {
-      const rounds = sizes[size] * connections > heavyBytes ? 1 : options.rounds;
+      const heavy = sizes[size] * connections > heavyBytes;
+      const rounds = heavy ? 1 : options.rounds;
+      const times = { seconds: options.seconds, ...(!heavy && warmUp === 'settled' && { leadInSeconds }) };
       const bare: Bare[] = [];
       const slices: Record<Mode, Slice[]> = { after: [], before: [] };
-      for (const way of ['pass', 'all'] as const) {
-        await site.measure(through[way], { size, connections, mode: 'after', seconds: warmUpSeconds });
-      }
       // Side by side, round by round: what disturbs the machine disturbs all of them.
       for (let round = 0; round < rounds; round++) {
-        bare.push(await site.bare(size, options.seconds));
+        bare.push(await site.bare(size, times.seconds, times.leadInSeconds));
         for (const mode of modes) {
           const slice: Partial<Record<(typeof ways)[number], Measured>> = {};
           for (const way of ways) {
-            const { seconds } = options;
-            slice[way] = await site.measure(through[way], { size, connections, mode, seconds });
+            slice[way] = await site.measure(through[way], { size, connections, mode, ...times });
           }
           slices[mode].push(slice as Slice);
         }

@@ -13,8 +13,8 @@ export interface GoalOptions {
   readonly progress: (text: string) => void;
 }
 
-/** A size and a number of connections have code of their own. */
-const warmUpSeconds = 0.3;
+/** What a connection costs at its beginning is a matter of the matrix, not of the goals. */
+const longer = 4;
 const times = (value: number) => `${value.toFixed(2)} ×`;
 const cpu = (each: Measured) => each.cpuMsPerMessage;
 const busy: Omit<Traffic, 'seconds'> = { size: '10KB', connections: 32, mode: 'after' };
@@ -101,10 +101,10 @@ function passGoal(manner: string, pass: readonly Measured[], relay: readonly Mea
 
 const ms = (value: number) => `${value.toFixed(2)} ms`;
 
-/** Measures all of them, and a bare call, round by round, after a short run of each that does not count. */
+/** Measures all of them, and a bare call, round by round, each after a run that does not count. */
 async function inTurn<Name extends string>(
   site: Site,
-  { seconds, rounds }: GoalOptions,
+  { seconds, rounds, warmUp }: GoalOptions,
   size: Traffic['size'],
   what: Readonly<Record<Name, readonly [way: Way, traffic: Omit<Traffic, 'seconds'>]>>,
 ): Promise<Readonly<Record<Name, readonly Measured[]>> & { readonly bare: readonly Bare[] }> {
@@ -114,15 +114,12 @@ async function inTurn<Name extends string>(
     Name,
     Measured[]
   >;
-  for (const name of names) {
-    const [way, traffic] = what[name];
-    await site.measure(way, { ...traffic, seconds: warmUpSeconds });
-  }
+  const times = warmUp === 'short' ? { seconds } : { seconds: longer * seconds, leadInSeconds: seconds };
   for (let round = 0; round < rounds; round++) {
-    bare.push(await site.bare(size, seconds));
+    bare.push(await site.bare(size, times.seconds, times.leadInSeconds));
     for (const name of names) {
       const [way, traffic] = what[name];
-      measured[name].push(await site.measure(way, { ...traffic, seconds }));
+      measured[name].push(await site.measure(way, { ...traffic, ...times }));
     }
   }
   return { ...measured, bare };

@@ -28,6 +28,8 @@ export interface PosternPlan {
 const source = new URL('../../src/cli.ts', import.meta.url).pathname;
 const watcher = new URL('event-loop.ts', import.meta.url).href;
 const startMs = 60_000;
+/** Of any measurement that sends messages. */
+const mostConnections = 256;
 const nothing = Object.fromEntries(
   ['iprev', 'auth', 'x-tls', 'spf', 'dkim', 'arc', 'dmarc'].map((name) => [name, false]),
 );
@@ -100,6 +102,8 @@ async function configuration(directory: string, plan: PosternPlan): Promise<unkn
     listen: '127.0.0.1:0',
     mode: `${name}-queue`,
     destinations: [`smtp://127.0.0.1:${plan.downstream}`],
+    // 256 that send 25 MB at once take minutes: with 50 connections downstream, as usual, the last would be told to wait.
+    pool: { size: mostConnections },
     ...(plan.connections && { limits: { connections: plan.connections } }),
   });
   return {

@@ -26,6 +26,11 @@ export interface Traffic {
   readonly seconds?: number;
   /** Messages altogether. */
   readonly count?: number;
+  /**
+   * The same for so long before, which does not count: whoever had nothing to do while others were measured finds
+   * its caches cold, and its memory given back to the kernel. Default: none.
+   */
+  readonly leadInSeconds?: number;
 }
 
 /** One measurement. */
@@ -101,8 +106,11 @@ export class Site implements AsyncDisposable {
     return { straight: this.#straight, relay: this.#relay };
   }
 
-  async bare(size: Size, seconds: number): Promise<Bare> {
-    return this.#bare.ask({ file: await this.material.message(size), seconds });
+  /** @param leadInSeconds as in {@link Traffic} */
+  async bare(size: Size, seconds: number, leadInSeconds = 0): Promise<Bare> {
+    const file = await this.material.message(size);
+    if (leadInSeconds > 0) await this.#bare.ask({ file, seconds: leadInSeconds });
+    return this.#bare.ask({ file, seconds });
   }
 
   /** What the load generator is told for this traffic, besides how long. */
@@ -120,7 +128,7 @@ export class Site implements AsyncDisposable {
       messages: [await this.material.message(size)],
       connections,
       // smtpd(8) before the queue: a connection and a conversation for each message.
-      connectionPerMessage: mode === 'before',
+      messagesPerConnection: mode === 'before' ? 1 : null,
       pipelining,
       xforward,
       patience: 300,
@@ -133,7 +141,8 @@ export class Site implements AsyncDisposable {
    *
    * @throws {Error} when a reply was missing, or the ledgers differ: then its speed says nothing
    */
-  async measure(way: Way, traffic: Traffic): Promise<Measured> {
+  async measure(way: Way, { leadInSeconds = 0, ...traffic }: Traffic): Promise<Measured> {
+    if (leadInSeconds > 0) await this.measure(way, { ...traffic, seconds: leadInSeconds });
     const name = `s${++this.#slices}`;
     const sent = join(this.directory, `${name}.sent`);
     const stored = join(this.directory, `${name}.stored`);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { after, before, test } from 'node:test';
+import { Child } from '../../bench/site/child.ts';
 import { Postern } from '../../bench/site/postern.ts';
 import { Site, type Way } from '../../bench/site/site.ts';
 import { wayThrough } from '../../bench/site/warm.ts';
@@ -35,6 +36,19 @@ test('before the queue each message has a connection of its own, after it connec
   const before = await connectionsOf('before');
   // Those that were opened for the last message and did not get it have none.
   assert.ok(before >= traffic.count && before < traffic.count + traffic.connections, `${before}`);
+});
+
+test('a connection ends after as many messages as it may carry, and another one takes its place', async () => {
+  await site.sink.ask('reset');
+  await using load = new Child('load.ts');
+  load.tell({
+    to: `127.0.0.1:${site.sinkPort}`,
+    messages: [await site.material.message('1KB')],
+    count: 6,
+    messagesPerConnection: 2,
+  });
+  assert.equal((await load.hear<{ accepted: number }>()).accepted, 6);
+  assert.equal((await site.sink.ask<{ connections: number }>('totals')).connections, 3);
 });
 
 test('messages arrive through Postern in both modes, and what it has used is known', async () => {
