@@ -9,6 +9,7 @@ import { buildAuthentication, buildPolicy } from './pipeline.ts';
 import type { Policy } from './policy/policy.ts';
 import { Pool } from './relay/pool.ts';
 import { defaultTimeouts } from './relay/timeouts.ts';
+import { afterTurnEnd } from './smtp/turn-end.ts';
 import type { Log } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { Masker } from './telemetry/privacy.ts';
@@ -254,13 +255,13 @@ function buildDoor(
       policy,
       // Upstream has its reply before that is written down and counted.
       writeRecord: (level, event, fields) => {
-        setImmediate(() => {
+        afterTurnEnd(() => {
           log[level](event, fields);
           if (event === 'transaction') ended(fields);
         });
       },
       measure: (transaction) => {
-        setImmediate(() => metrics?.transactionEnded(transaction));
+        afterTurnEnd(() => metrics?.transactionEnded(transaction));
       },
       trace,
       masker: new Masker(configuration.log.privacy),

@@ -36,6 +36,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'pipeline.ts',
     'policy',
     'relay',
+    'smtp',
     'telemetry',
   ],
   verify: [

@@ -1,6 +1,8 @@
-// The end of a turn of the event loop: what many connections have to write leaves side by side.
+// The end of a turn of the event loop: what many connections have to write leaves side by side, and then the rest is done.
 
-const actions: (() => void)[] = [];
+const writes: (() => void)[] = [];
+const chores: (() => void)[] = [];
+let awaited = false;
 
 /**
  * Does it when everything that has arrived was dealt with, before anything else is waited for. One process wakes
@@ -9,9 +11,27 @@ const actions: (() => void)[] = [];
  * @param action must not throw
  */
 export function atTurnEnd(action: () => void): void {
-  if (actions.push(action) === 1) setImmediate(perform);
+  writes.push(action);
+  waitForEnd();
+}
+
+/**
+ * Does it after all of that: what nobody waits for.
+ *
+ * @param action must not throw
+ */
+export function afterTurnEnd(action: () => void): void {
+  chores.push(action);
+  waitForEnd();
+}
+
+function waitForEnd(): void {
+  if (awaited) return;
+  awaited = true;
+  setImmediate(perform);
 }
 
 function perform(): void {
-  for (const action of actions.splice(0)) action();
+  awaited = false;
+  for (const action of [...writes.splice(0), ...chores.splice(0)]) action();
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { atTurnEnd } from '../../src/smtp/turn-end.ts';
+import { afterTurnEnd, atTurnEnd } from '../../src/smtp/turn-end.ts';
 
 test('it is done at the end of the turn, in order, each once', async () => {
   const done: string[] = [];
@@ -25,4 +25,12 @@ test('what is asked for meanwhile is done in the next turn', async () => {
   await nextTurn();
   await nextTurn();
   assert.deepEqual(done, ['first', 'later']);
+});
+
+test('what nobody waits for comes after it, whenever it was asked for', async () => {
+  const done: string[] = [];
+  afterTurnEnd(() => done.push('log'));
+  atTurnEnd(() => done.push('reply'));
+  await nextTurn();
+  assert.deepEqual(done, ['reply', 'log']);
 });
