@@ -13,7 +13,7 @@ export interface GoalOptions {
   readonly progress: (text: string) => void;
 }
 
-/** What a connection costs at its beginning is a matter of the matrix, not of the goals. */
+/** What a connection, or a service that had a rest, costs at its beginning is a matter of the matrix, not of the goals. */
 const longer = 4;
 const times = (value: number) => `${value.toFixed(2)} ×`;
 const cpu = (each: Measured) => each.cpuMsPerMessage;
@@ -114,7 +114,7 @@ async function inTurn<Name extends string>(
     Name,
     Measured[]
   >;
-  const times = warmUp === 'short' ? { seconds } : { seconds: longer * seconds, leadInSeconds: seconds };
+  const times = warmUp === 'short' ? { seconds } : { seconds: longer * seconds, leadInSeconds: longer * seconds };
   for (let round = 0; round < rounds; round++) {
     bare.push(await site.bare(size, times.seconds, times.leadInSeconds));
     for (const name of names) {

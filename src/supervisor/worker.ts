@@ -1,6 +1,7 @@
 // A worker process: a proxy with its share of everything, that gets its connections from the primary.
 import cluster from 'node:cluster';
 import { Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import type { Configuration } from '../config/configuration.ts';
 import { reloadCustomChecks } from '../config/custom-checks.ts';
 import type { Ending } from '../listener/listener.ts';
@@ -14,6 +15,13 @@ import { shareOf } from './shares.ts';
 import { warnAboutSpool } from './spool-warning.ts';
 import { surviveMistakes } from './survive.ts';
 import { withFields } from './worker-log.ts';
+
+/**
+ * V8 throws compiled code away when, at a collection of garbage, no object is there of a shape that the code was made
+ * for, and at the moment of one that is so of whatever lives for a part of a message only: at each of them, every few
+ * seconds under load, some dozen functions had to be compiled again. Shapes are kept for so many collections more.
+ */
+setFlagsFromString('--retain-maps-for-n-gc=100');
 
 /** Records that may be on their way to the primary; further ones are not told. */
 const mostRecords = 200;
