@@ -114,7 +114,8 @@ async function inTurn<Name extends string>(
     Name,
     Measured[]
   >;
-  const times = warmUp === 'short' ? { seconds } : { seconds: longer * seconds, leadInSeconds: longer * seconds };
+  const times =
+    warmUp === 'short' ? { seconds } : { seconds: longer * seconds, leadInSeconds: longer * seconds };
   for (let round = 0; round < rounds; round++) {
     bare.push(await site.bare(size, times.seconds, times.leadInSeconds));
     for (const name of names) {
