@@ -1,5 +1,6 @@
 // The judgement of messages: who really sent them, and the header fields that say so.
 import type { Resolver } from '../dns/resolver.ts';
+import { toUnicode } from '../smtp/ascii.ts';
 import { type Rewriting, type SealOptions, sealableMessage, sealMessage } from './arc/seal.ts';
 import type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
 import { type CheckConfiguration, type ConfiguredCheck, configuredChecks } from './checks.ts';
@@ -229,13 +230,4 @@ export class Authentication {
     }
     return fields;
   }
-}
-
-/** RFC 6531: bytes of an envelope are UTF-8; what is not stays as it is, one character per byte. */
-function toUnicode(path: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-  if (/^[\x00-\x7f]*$/.test(path)) return path;
-  const bytes = Buffer.from(path, 'latin1');
-  const text = bytes.toString('utf8');
-  return bytes.toString('latin1') === path && !text.includes('\ufffd') ? text : path;
 }

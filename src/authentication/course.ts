@@ -51,7 +51,7 @@ export class Course {
     this.#options = options;
     void options.stopped.then(() => {
       this.#over = true;
-      for (const stage of this.#found) stage.finding ??= this.#late();
+      for (const stage of this.#found) conclude(stage, this.#late());
     });
   }
 
@@ -71,11 +71,10 @@ export class Course {
     this.#found.push(stageFinding);
     try {
       const found = work(own);
-      if (found === undefined || Array.isArray(found)) stageFinding.finding ??= toFinding(found);
+      if (found === undefined || Array.isArray(found)) conclude(stageFinding, toFinding(found));
       else stageFinding.ended = this.#await(stageFinding, found);
     } catch (error) {
-      const failure = this.#failure(error);
-      stageFinding.finding ??= failure;
+      conclude(stageFinding, this.#failure(error));
     }
   }
 
@@ -109,11 +108,9 @@ export class Course {
   /** Never rejects. */
   async #await(stage: StageFinding, found: Found | Promise<Found>): Promise<void> {
     try {
-      const finding = toFinding(await found);
-      stage.finding ??= finding;
+      conclude(stage, toFinding(await found));
     } catch (error) {
-      const failure = this.#failure(error);
-      stage.finding ??= failure;
+      conclude(stage, this.#failure(error));
     }
   }
 
@@ -136,6 +133,11 @@ export class Course {
   #late(): Finding {
     return temporaryError(this.check.name, 'the check ran out of time');
   }
+}
+
+/** What was found first stays: one that comes when nobody waits any longer does not count. */
+function conclude(stage: StageFinding, finding: Finding): void {
+  stage.finding ??= finding;
 }
 
 function toFinding(found: Found): Finding {

@@ -59,8 +59,6 @@ export class Connection extends SMTPConnection {
   /** Undefined until it is admitted. */
   #record: ConnectionRecord | undefined;
   #held = '';
-  /** Whether what is held leaves at the end of this turn. */
-  #leaving = false;
   #holdTimer: NodeJS.Timeout | undefined;
   #transactionTimer: NodeJS.Timeout | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
@@ -335,12 +333,7 @@ export class Connection extends SMTPConnection {
 
   /** With what other connections have to say in this turn. */
   #flushSoon(): void {
-    if (this.#held === '' || this.#leaving) return;
-    this.#leaving = true;
-    atTurnEnd(() => {
-      this.#leaving = false;
-      this.#flush();
-    });
+    if (this.#held !== '') atTurnEnd(() => this.#flush());
   }
 
   #flush(): void {

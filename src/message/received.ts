@@ -1,5 +1,6 @@
 // The Received field that Postern adds (RFC 5321 §4.4; protocol names of RFC 3848 and RFC 6531 §4.3).
-import { isIPv6 } from 'node:net';
+import { isPrintableAscii } from '../smtp/ascii.ts';
+import { isIPv6 } from '../smtp/networks.ts';
 
 /** Protocol of the connection on which a message came: RFC 3848, RFC 6531 §4.3. */
 export type ReceivedWith =
@@ -94,7 +95,7 @@ function word(value: string | undefined, utf8: boolean): string {
 
 function address(ip: string | undefined): string {
   if (ip === undefined) return 'unknown';
-  return ip.includes(':') && isIPv6(ip) ? `IPv6:${word(ip, false)}` : word(ip, false);
+  return isIPv6(ip) ? `IPv6:${word(ip, false)}` : word(ip, false);
 }
 
 /** A mailbox whose quoted string or atoms hold nothing that could be read as the end of the clause. */
@@ -104,7 +105,7 @@ const mailbox =
 /** The clause, or undefined for an address that can't stand in a header field as it is. */
 function forClause(value: string, utf8: boolean): string | undefined {
   const address = value.replace(/^<(.*)>$/s, '$1');
-  if (address.length > 254 || (!utf8 && !isAscii(address))) return undefined;
+  if (address.length > 254 || (!utf8 && !isPrintableAscii(address))) return undefined;
   const decoded = text(address, utf8);
   return mailbox.test(decoded) ? `for <${decoded}>` : undefined;
 }
@@ -112,8 +113,4 @@ function forClause(value: string, utf8: boolean): string | undefined {
 /** Bytes as text: UTF-8 where the transaction speaks it, else `?` for each byte that is not ASCII. */
 function text(bytes: string, utf8: boolean): string {
   return utf8 ? Buffer.from(bytes, 'latin1').toString('utf8') : bytes.replace(/[^ -~]/g, '?');
-}
-
-function isAscii(bytes: string): boolean {
-  return /^[ -~]*$/.test(bytes);
 }

@@ -1,5 +1,6 @@
 // Domains in the form in which they are compared, and patterns of them: one domain, or one with all below it.
 import { domainToASCII } from 'node:url';
+import { isAscii } from './ascii.ts';
 
 /** What a pattern looks like, for the text of a mistake. */
 export const domainPatternForm = 'a domain such as example.com, or .example.com for it and its subdomains';
@@ -15,8 +16,7 @@ const maxDomainCharacters = 253;
  */
 export function toALabels(domain: string): string {
   const lower = domain.toLowerCase().replace(/\.$/, '');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-  return /^[\x00-\x7f]*$/.test(lower) ? lower : domainToASCII(lower);
+  return isAscii(lower) ? lower : domainToASCII(lower);
 }
 
 /** The domain of an address, in the form that is compared; '' for an address without one. */

@@ -1,4 +1,5 @@
 // Lists of networks: whether an address of either family belongs to one (ipaddr.js).
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { LRUCache } from 'lru-cache';
 
@@ -42,6 +43,11 @@ export class Networks {
         network.kind() === parsed.kind() && parsed.match([network, bits] as [ipaddr.IPv6, number]),
     );
   }
+}
+
+/** Whether it is an IPv6 address. That there is no colon in it is seen sooner than that it is none. */
+export function isIPv6(address: string): boolean {
+  return address.includes(':') && isIP(address) === 6;
 }
 
 /**

@@ -1,6 +1,6 @@
 // XFORWARD: what a trusted upstream says of the client it took the message from (Postfix XFORWARD_README).
-import { isIP, isIPv6 } from 'node:net';
-import { inHexadecimal } from './networks.ts';
+import { isIP } from 'node:net';
+import { inHexadecimal, isIPv6 } from './networks.ts';
 import { decodeXtext, encodeXtext } from './xtext.ts';
 
 /** The attributes, in the order in which they are sent. */
@@ -97,6 +97,6 @@ export function formatXforward(attributes: XforwardAttributes, offered: Readonly
 
 function encodeValue(name: XforwardName, value: string | undefined): string {
   if (value === undefined) return unavailable;
-  const text = encodeXtext(name === 'ADDR' && value.includes(':') && isIPv6(value) ? `IPV6:${value}` : value);
+  const text = encodeXtext(name === 'ADDR' && isIPv6(value) ? `IPV6:${value}` : value);
   return `XFORWARD ${name}=${text}\r\n`.length > maxXforwardCommand ? unavailable : text;
 }

@@ -17,9 +17,9 @@ import { surviveMistakes } from './survive.ts';
 import { withFields } from './worker-log.ts';
 
 /**
- * V8 throws compiled code away when, at a collection of garbage, no object is there of a shape that the code was made
- * for, and at the moment of one that is so of whatever lives for a part of a message only: at each of them, every few
- * seconds under load, some dozen functions had to be compiled again. Shapes are kept for so many collections more.
+ * Optimised code depends on the shapes of the objects it handles. When a collection of garbage finds no object of a
+ * shape, V8 forgets the shape and throws the code away, and most of our objects live for a part of a message only: some
+ * dozen functions had to be compiled again every few seconds under load. So a shape is kept for so many collections.
  */
 setFlagsFromString('--retain-maps-for-n-gc=100');
 

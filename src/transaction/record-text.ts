@@ -1,4 +1,5 @@
 // What a transaction's line says in bounded length: a reply, an address, lists of either.
+import { toUnicode } from '../smtp/ascii.ts';
 import { describeReply, type Reply } from '../smtp/reply.ts';
 import type { ReplyClass } from '../telemetry/reply-class.ts';
 
@@ -37,14 +38,6 @@ function firstOf(replies: readonly string[], gravest: ReplyClass): readonly stri
 
 /** A reply as the line has it. */
 export function told(reply: Reply): string {
-  const text = readable(describeReply(reply));
+  const text = toUnicode(describeReply(reply));
   return text.length > mostReplyCharacters ? `${text.slice(0, mostReplyCharacters)}...` : text;
-}
-
-/** Bytes of an SMTP dialogue as characters, where they are UTF-8 (RFC 6531); else as they are. */
-export function readable(latin1: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is looked for
-  if (/^[\x00-\x7f]*$/.test(latin1)) return latin1;
-  const text = Buffer.from(latin1, 'latin1').toString('utf8');
-  return text.includes('\ufffd') ? latin1 : text;
 }

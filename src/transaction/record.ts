@@ -8,6 +8,7 @@ import type {
 } from '../authentication/authentication.ts';
 import type { Decision, Refusal } from '../policy/policy.ts';
 import { DownstreamError } from '../relay/error.ts';
+import { toUnicode } from '../smtp/ascii.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import type { Reply } from '../smtp/reply.ts';
 import type { LogFields } from '../telemetry/log.ts';
@@ -16,7 +17,7 @@ import type { Masker, People } from '../telemetry/privacy.ts';
 import { replyClass } from '../telemetry/reply-class.ts';
 import type { Trace } from '../telemetry/trace.ts';
 import { downstreamId } from './downstream-id.ts';
-import { readable, summary, told } from './record-text.ts';
+import { summary, told } from './record-text.ts';
 
 /** Writes one record; `warn` where an administrator should look at it. */
 export type WriteRecord = (level: 'info' | 'warn', event: string, fields: LogFields) => void;
@@ -73,7 +74,7 @@ export class TransactionRecord {
   }
 
   mail(path: PathArgument): void {
-    this.#from = readable(path.address);
+    this.#from = toUnicode(path.address);
   }
 
   /** It ends before there is a message. */
@@ -86,7 +87,7 @@ export class TransactionRecord {
   /** Told with the reason where the policy refused it; where there is none, the downstream or a limit did. */
   rcpt(path: PathArgument, { reply, reason }: EnvelopeAnswer): void {
     this.#recipients.push({
-      to: readable(path.address),
+      to: toUnicode(path.address),
       reply: told(reply),
       ...(reason !== undefined && { reason }),
     });

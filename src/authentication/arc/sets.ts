@@ -60,6 +60,11 @@ export function messageSignatureOf(set: ARCChainEntry): SignatureField | undefin
   return set['arc-message-signature'] as unknown as SignatureField | undefined;
 }
 
+/** Its ARC-Seal. */
+export function sealOf(set: ARCChainEntry): SignatureField | undefined {
+  return set['arc-seal'] as unknown as SignatureField | undefined;
+}
+
 function signatureFields(set: ARCChainEntry): SignatureField[] {
   const { 'arc-seal': seal, 'arc-message-signature': signature, 'arc-authentication-results': results } = set;
   return [seal, signature, results] as unknown as SignatureField[];

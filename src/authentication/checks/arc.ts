@@ -5,7 +5,7 @@ import { isTemporary } from '../../dns/resolver.ts';
 import { DomainPatterns, domainPatternForm, parseDomainPattern, toALabels } from '../../smtp/domains.ts';
 import { parseMailAddress } from '../address.ts';
 import { type ArcSet, readChain } from '../arc/chain.ts';
-import { noteSealable } from '../arc/seal.ts';
+import { noteSealable, type Sealable } from '../arc/seal.ts';
 import { noteTrustedArc, whoVouches } from '../arc/trusted.ts';
 import type { Check, EndOfHeadersContext, ResolveFunction } from '../check.ts';
 import { type Verification, validateChain } from '../mailauth.ts';
@@ -76,9 +76,11 @@ export const arc: Check<ArcOptions> = {
   async endOfHeaders(context, { trustedSealers }) {
     const message = await context.verification;
     const { bodyHash, headers, arc: sets } = message;
+    const sealable = (status: Sealable['chain']) =>
+      noteSealable(context.notes, { chain: status, rows: headers.parsed, bodyHash });
     // Most messages have no set, and in them there is nothing to validate.
     if (!sets.chain && !sets.error) {
-      noteSealable(context.notes, { chain: 'none', rows: headers.parsed, bodyHash });
+      sealable('none');
       return [{ method: 'arc', value: 'none', properties: [] }];
     }
     // Before it is validated, which changes what was read.
@@ -91,10 +93,7 @@ export const arc: Check<ArcOptions> = {
     if (signature) context.explain('newest ARC-Message-Signature', explained(signature));
     // What could not be found out today may hold tomorrow: a seal that says cv=fail would be for ever.
     const known = value !== 'fail' || !questions.failed();
-    if (known && isChainStatus(value)) {
-      noteSealable(context.notes, { chain: value, rows: headers.parsed, bodyHash });
-    }
-    if (value === 'none') return [{ method: 'arc', value, properties: [] }];
+    if (known && isChainStatus(value)) sealable(value);
     if (value === 'pass') {
       const vouching = whoVouches(chain, new DomainPatterns(trustedSealers), authorDomain(message));
       context.explain('trusted sealer', vouching ?? 'none');
@@ -173,8 +172,8 @@ function authorDomain({ headerFrom, fromFields }: Verification): string | undefi
   return fromFields === 1 && others.every((each) => each === first) ? first : undefined;
 }
 
-function isChainStatus(value: ResultValue): value is 'none' | 'pass' | 'fail' {
-  return value === 'none' || value === 'pass' || value === 'fail';
+function isChainStatus(value: ResultValue): value is 'pass' | 'fail' {
+  return value === 'pass' || value === 'fail';
 }
 
 /** Remembers whether a question got no answer, which mailauth's result does not tell. */

@@ -1,7 +1,7 @@
 // The names of a client's address, and which of them lead back to the address (RFC 8601 §3).
 import { isTemporary } from '../../dns/resolver.ts';
 import type { ResolveFunction } from '../check.ts';
-import { type Address, parseAddress, reverseName } from './reverse-name.ts';
+import { type Address, isSameAddress, reverseName } from './reverse-name.ts';
 
 /** An address may have any number of names, and each costs a question; RFC 7208 §4.6.4 has the same limit. */
 const maxNames = 10;
@@ -31,16 +31,11 @@ export async function findClientNames(address: Address, resolve: ResolveFunction
   const names = [...different.values()].filter((name) => name !== '').slice(0, maxNames);
   const type = address.kind() === 'ipv4' ? 'A' : 'AAAA';
   const answers = await Promise.allSettled(names.map((name) => resolve(name, type)));
+  const own = address.toString();
   const confirmed = names.filter((_, i) => {
     const answer = answers[i];
-    return answer?.status === 'fulfilled' && answer.value.some((each) => isSame(String(each), address));
+    return answer?.status === 'fulfilled' && answer.value.some((each) => isSameAddress(String(each), own));
   });
   const failed = answers.some((answer) => answer.status === 'rejected' && isTemporary(answer.reason));
   return { names, confirmed, trouble: failed ? 'forward' : undefined };
-}
-
-function isSame(text: string, address: Address): boolean {
-  // As nearly all are written; to read an address takes longer.
-  if (text === address.toString()) return true;
-  return parseAddress(text)?.toNormalizedString() === address.toNormalizedString();
 }

@@ -1,4 +1,4 @@
-// A client's address as DNS knows it: its octets or nibbles from right to left.
+// A client's address: read, compared, and as DNS knows it, its octets or nibbles from right to left.
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
@@ -10,6 +10,14 @@ export function parseAddress(text: string | undefined): Address | undefined {
   // ipaddr.js alone would take "1" for 0.0.0.1; a zone index means something on its own host only.
   const address = text?.replace(/%.*$/s, '') ?? '';
   return isIP(address) === 0 ? undefined : ipaddr.process(address);
+}
+
+/** Whether both texts are the same address, in whatever form either is written. */
+export function isSameAddress(one: string, other: string): boolean {
+  // As nearly all are written alike; to read them takes longer.
+  if (one === other && isIP(one) !== 0) return true;
+  const address = parseAddress(one);
+  return address !== undefined && address.toNormalizedString() === parseAddress(other)?.toNormalizedString();
 }
 
 /** The name that has the address's PTR records (RFC 1035 §3.5, RFC 3596 §2.5). */

@@ -1,8 +1,7 @@
 // The Received field that the upstream itself wrote on top: how the client logged in, and its TLS (RFC 5321 §4.4).
-import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import type { Client, HeaderField } from '../subject.ts';
 import { type Clause, type Clauses, readClauses } from './received-clauses.ts';
+import { isSameAddress } from './reverse-name.ts';
 
 /** Who hands the message over; only there for one that is believed, and told by XFORWARD whose message it is. */
 export interface Upstream {
@@ -89,7 +88,7 @@ function bodyOf(raw: Buffer): string {
 
 /** @returns why the field need not be the upstream's, or undefined */
 function doubtOf(clauses: Clauses, { ip }: Client, { helo, queueId }: Upstream): string | undefined {
-  if (ip !== undefined && !isSame(clientAddress(clauses.get('from')), ip)) {
+  if (ip !== undefined && !isSameAddress(clientAddress(clauses.get('from')), ip)) {
     return `its client address is not ${ip}`;
   }
   if (queueId !== undefined) {
@@ -104,13 +103,6 @@ function doubtOf(clauses: Clauses, { ip }: Client, { helo, queueId }: Upstream):
 function clientAddress(from: Clause | undefined): string {
   const info = from?.comments[0] ?? '';
   return /^(?:[^\s[\]()]+ +)?\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]$/i.exec(info)?.[1] ?? '';
-}
-
-function isSame(text: string, ip: string): boolean {
-  // As nearly all are written; to read both takes longer.
-  if (text === ip && isIP(text) !== 0) return true;
-  if (!ipaddr.isValid(text) || !ipaddr.isValid(ip)) return false;
-  return ipaddr.process(text).toNormalizedString() === ipaddr.process(ip).toNormalizedString();
 }
 
 /** RFC 3848 and RFC 6531 §4.3. */

@@ -1,5 +1,6 @@
 // What goes into header fields of ours, made safe against what strangers put into it: values, texts, folding.
 import { domainToASCII, domainToUnicode } from 'node:url';
+import { isPrintableAscii } from '../../smtp/ascii.ts';
 import type { AddedField } from '../check.ts';
 
 /** RFC 5322 §2.1.1: how long a line should be at most. It must not pass 998: the limits below see to that. */
@@ -68,7 +69,7 @@ export function formatKeyValue(key: string, value: string, smtputf8: boolean): s
 
 function writable(value: string, smtputf8: boolean): string | undefined {
   if (value === '' || value.length > maxValueOctets) return undefined;
-  if (isAscii(value)) return value;
+  if (isPrintableAscii(value)) return value;
   if (control.test(value) || !value.isWellFormed()) return undefined;
   const text = smtputf8 ? value : asciiValue(value);
   return text !== undefined && Buffer.byteLength(text) <= maxValueOctets ? text : undefined;
@@ -76,16 +77,16 @@ function writable(value: string, smtputf8: boolean): string | undefined {
 
 /** Without SMTPUTF8 domains are A-labels (RFC 8616 §5), and a local part that is not ASCII is left out. */
 function asciiValue(value: string): string | undefined {
-  if (isAscii(value)) return value;
+  if (isPrintableAscii(value)) return value;
   const at = value.lastIndexOf('@');
   const domain = asciiDomain(value.slice(at + 1));
   const local = value.slice(0, at + 1);
-  return domain !== undefined && isAscii(local) ? local + domain : domain;
+  return domain !== undefined && isPrintableAscii(local) ? local + domain : domain;
 }
 
 /** @returns undefined for what is no domain, of which the conversion would take the part that looks like one */
 function asciiDomain(domain: string): string | undefined {
-  const ascii = isAscii(domain) ? domain : domainToASCII(domain);
+  const ascii = isPrintableAscii(domain) ? domain : domainToASCII(domain);
   const same = ascii === domain || domainToUnicode(ascii) === domain.normalize('NFC').toLowerCase();
   return same && domain.includes('.') ? ascii : undefined;
 }
@@ -119,7 +120,7 @@ export function safeText(text: string, smtputf8: boolean): string {
 
 /** What is left of a text when only what is visible counts, and without SMTPUTF8 only ASCII. */
 function wordsOf(text: string, smtputf8: boolean): string[] {
-  const visible = isAscii(text) ? text : visibleOf(text, smtputf8);
+  const visible = isPrintableAscii(text) ? text : visibleOf(text, smtputf8);
   return visible.split(' ').filter((word) => word !== '');
 }
 
@@ -168,8 +169,4 @@ export function foldField(name: string, groups: readonly (readonly string[])[]):
   lines.push(line, '');
   const field = lines.join('\r\n');
   return Buffer.byteLength(field) === field.length ? field : Buffer.from(field, 'utf8').toString('latin1');
-}
-
-function isAscii(text: string): boolean {
-  return /^[\x20-\x7e]*$/.test(text);
 }

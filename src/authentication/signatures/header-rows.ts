@@ -1,4 +1,5 @@
 // Header fields in the form in which mailauth canonicalizes and selects them (RFC 6376 §3.4, §5.4.2).
+import { isAscii } from '../../smtp/ascii.ts';
 import type { HeaderField } from '../subject.ts';
 
 /** A field as mailauth has it. */
@@ -87,12 +88,9 @@ function unusualName(raw: Buffer): string {
   return name.replace(/\r?\n/g, '').replace(/^[ \t]+|[ \t]+$/g, '');
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-const ascii = /^[\x00-\x7f]*$/;
-
 /** A-Z alone: the name is a string of bytes. */
 export function lowerCase(name: string): string {
-  return ascii.test(name) ? name.toLowerCase() : name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return isAscii(name) ? name.toLowerCase() : name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 function withoutLineEnd(line: Buffer): Buffer {

@@ -1,6 +1,6 @@
 // Asks for key and policy records as soon as the header section names them, while the body still arrives.
 import type { ResolveFunction } from '../../dns/resolver.ts';
-import type { ArcSets } from '../arc/sets.ts';
+import { type ArcSets, messageSignatureOf, sealOf } from '../arc/sets.ts';
 import type { Authors } from '../dmarc/authors.ts';
 import { type SignatureField, toALabel } from './mailauth-internals.ts';
 import type { RefusedSignature, Signature } from './signature-field.ts';
@@ -28,8 +28,8 @@ function recordNames({ signatures, arc, authors }: Foreseen): ReadonlySet<string
   const names = new Set<string>();
   for (const { field } of signatures) addKey(names, field);
   for (const set of arc.chain || []) {
-    addKey(names, set['arc-message-signature'] as unknown as SignatureField | undefined);
-    addKey(names, set['arc-seal'] as unknown as SignatureField | undefined);
+    addKey(names, messageSignatureOf(set));
+    addKey(names, sealOf(set));
   }
   const [author] = authors.headerFrom;
   const domain = author?.slice(author.lastIndexOf('@') + 1);
