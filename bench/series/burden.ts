@@ -4,9 +4,10 @@ import { longestPauses, watchEventLoop } from '../site/event-loop.ts';
 import { type Size, sizes } from '../site/material.ts';
 import { Postern } from '../site/postern.ts';
 import type { Site } from '../site/site.ts';
-import { startWarm, type WarmUp, wayThrough } from '../site/warm.ts';
+import { startWarm, wayThrough } from '../site/warm.ts';
 import { median } from '../statistics.ts';
 import { atMost, type Goal } from './goal.ts';
+import { type Measuring, times } from './measuring.ts';
 
 const largeAtOnce = 50;
 const idleConnections = 10_000;
@@ -87,15 +88,16 @@ export interface SizeCost {
 /** Cost against size, 1 KB to 50 MB. */
 export async function costOfSizes(
   site: Site,
-  options: { readonly seconds: number; readonly rounds: number; readonly warmUp: WarmUp },
+  { seconds, rounds, warmUp }: Measuring,
 ): Promise<{ readonly costs: readonly SizeCost[]; readonly goal: Goal }> {
-  const { seconds, rounds, warmUp } = options;
   await using postern = await startWarm(site, { checks: 'all', warmUp, manners: [{ mode: 'after' }] });
+  const way = wayThrough(postern);
+  const long = times({ seconds, warmUp }, leadInSeconds);
   const measured = new Map(everySize.map((size) => [size, { cpu: [] as number[], bare: [] as number[] }]));
   for (let round = 0; round < rounds; round++) {
     for (const [size, { cpu, bare }] of measured) {
-      bare.push((await site.bare(size, seconds, leadInSeconds)).cpuMs);
-      cpu.push((await cost(site, postern, size, seconds)).cpuMsPerMessage);
+      bare.push((await site.bare(size, long)).cpuMs);
+      cpu.push((await site.measure(way, { size, connections: 4, mode: 'after', ...long })).cpuMsPerMessage);
     }
   }
   const costs = [...measured].map(([size, { cpu, bare }]) => ({
@@ -108,8 +110,4 @@ export async function costOfSizes(
   const describe = (value: number) => `${value.toFixed(2)} × the class below`;
   const goal = atMost('CPU per byte, 1 KB to 50 MB: the worst step', tolerance, Math.max(...steps), describe);
   return { costs, goal };
-}
-
-function cost(site: Site, postern: Postern, size: Size, seconds: number) {
-  return site.measure(wayThrough(postern), { size, connections: 4, mode: 'after', seconds, leadInSeconds });
 }

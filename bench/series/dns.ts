@@ -1,8 +1,9 @@
 // Names from a real name server on loopback: with everything cached, and with nothing ever cached.
 import { Child } from '../site/child.ts';
 import type { Site } from '../site/site.ts';
-import { startWarm, type WarmUp, wayThrough } from '../site/warm.ts';
+import { startWarm, wayThrough } from '../site/warm.ts';
 import { median, medianRatio } from '../statistics.ts';
+import { type Measuring, times } from './measuring.ts';
 
 export interface DnsCell {
   readonly names: 'zone file' | 'name server, warm' | 'name server, cold';
@@ -22,12 +23,7 @@ const leadInSeconds = 0.5;
 /** @returns a row for each kind of names and each concurrency */
 export async function runDns(
   site: Site,
-  options: {
-    readonly connections: readonly number[];
-    readonly seconds: number;
-    readonly rounds: number;
-    readonly warmUp: WarmUp;
-  },
+  options: Measuring & { readonly connections: readonly number[] },
 ): Promise<readonly DnsCell[]> {
   await using server = new Child('yardsticks/name-server.ts', site.material.zoneFile);
   const { address } = await server.hear<{ address: string }>();
@@ -46,17 +42,14 @@ export async function runDns(
     ['name server, cold', wayThrough(cold)],
   ] as const;
   const cells: DnsCell[] = [];
-  const times = {
-    seconds: options.seconds,
-    ...(options.warmUp === 'settled' && { leadInSeconds }),
-  };
+  const long = times(options, leadInSeconds);
   for (const connections of options.connections) {
     const bare: number[] = [];
     const measured = kinds.map(() => [] as Awaited<ReturnType<Site['measure']>>[]);
     for (let round = 0; round < options.rounds; round++) {
-      bare.push((await site.bare(size, times.seconds, times.leadInSeconds)).cpuMs);
+      bare.push((await site.bare(size, long)).cpuMs);
       for (const [i, [, way]] of kinds.entries()) {
-        measured[i]?.push(await site.measure(way, { size, connections, mode, ...times }));
+        measured[i]?.push(await site.measure(way, { size, connections, mode, ...long }));
       }
     }
     for (const [i, [names]] of kinds.entries()) {

@@ -2,15 +2,13 @@
 import { type Size, sizes } from '../site/material.ts';
 import type { Mode } from '../site/postern.ts';
 import type { Bare, Measured, Site, Way } from '../site/site.ts';
-import { startWarm, type WarmUp, wayThrough } from '../site/warm.ts';
+import { startWarm, wayThrough } from '../site/warm.ts';
 import { median, medianRatio } from '../statistics.ts';
+import { type Measuring, times } from './measuring.ts';
 
-export interface MatrixOptions {
+export interface MatrixOptions extends Measuring {
   readonly sizes: readonly Size[];
   readonly connections: readonly number[];
-  readonly seconds: number;
-  readonly rounds: number;
-  readonly warmUp: WarmUp;
   readonly progress: (text: string) => void;
 }
 
@@ -59,16 +57,16 @@ export async function runMatrix(site: Site, options: MatrixOptions): Promise<rea
     for (const connections of options.connections) {
       const heavy = sizes[size] * connections > heavyBytes;
       const rounds = heavy ? 1 : options.rounds;
-      const times = { seconds: options.seconds, ...(!heavy && warmUp === 'settled' && { leadInSeconds }) };
+      const long = times(options, heavy ? 0 : leadInSeconds);
       const bare: Bare[] = [];
       const slices: Record<Mode, Slice[]> = { after: [], before: [] };
       // Side by side, round by round: what disturbs the machine disturbs all of them.
       for (let round = 0; round < rounds; round++) {
-        bare.push(await site.bare(size, times.seconds, times.leadInSeconds));
+        bare.push(await site.bare(size, long));
         for (const mode of modes) {
           const slice: Partial<Record<(typeof ways)[number], Measured>> = {};
           for (const way of ways) {
-            slice[way] = await site.measure(through[way], { size, connections, mode, ...times });
+            slice[way] = await site.measure(through[way], { size, connections, mode, ...long });
           }
           slices[mode].push(slice as Slice);
         }

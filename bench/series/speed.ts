@@ -1,92 +1,114 @@
 // The goals of speed: what a message costs against what it costs without Postern around it, in the same minute.
-import type { Bare, Measured, Site, Traffic, Way } from '../site/site.ts';
-import { startWarm, type WarmUp, wayThrough } from '../site/warm.ts';
+import type { Bare, Measured, Site, Times, Traffic } from '../site/site.ts';
+import { startWarm, wayThrough } from '../site/warm.ts';
 import { median, medianRatio } from '../statistics.ts';
 import { atLeast, atMost, type Goal } from './goal.ts';
+import { inTurn, type Measuring, times } from './measuring.ts';
 
-export interface GoalOptions {
-  /** Of each measurement. */
-  readonly seconds: number;
-  /** How often all that is compared is measured in turn. */
-  readonly rounds: number;
-  readonly warmUp: WarmUp;
+export interface GoalOptions extends Measuring {
   readonly progress: (text: string) => void;
 }
 
 /** What a connection, or a service that had a rest, costs at its beginning is a matter of the matrix, not of the goals. */
 const longer = 4;
-const times = (value: number) => `${value.toFixed(2)} ×`;
+const factor = (value: number) => `${value.toFixed(2)} ×`;
 const cpu = (each: Measured) => each.cpuMsPerMessage;
-const busy: Omit<Traffic, 'seconds'> = { size: '10KB', connections: 32, mode: 'after' };
-const stepByStep: Omit<Traffic, 'seconds'> = { ...busy, pipelining: false };
-const alone: Omit<Traffic, 'seconds'> = { ...busy, connections: 1 };
-const large: Omit<Traffic, 'seconds'> = { ...busy, size: '25MB', connections: 8 };
+const perSecond = (each: Measured) => each.perSecond;
+const callsPerSecond = (bare: readonly Bare[]) => bare.map(({ wallMs }) => 1000 / wallMs);
+const of = (what: string) => (value: number) => `${factor(value)} ${what}`;
+type Manner = Omit<Traffic, 'seconds'>;
+const busy: Manner = { size: '10KB', connections: 32, mode: 'after' };
+const stepByStep: Manner = { ...busy, pipelining: false };
+const alone: Manner = { ...busy, connections: 1 };
+const large: Manner = { ...busy, size: '25MB', connections: 8 };
 
+/** One Postern at a time, as in production: several would rest by turns, and V8 gives up what they need when they do. */
 export async function speedGoals(site: Site, options: GoalOptions): Promise<readonly Goal[]> {
-  const { straight, relay } = site.yardsticks;
-  const { warmUp } = options;
-  await using pass = await startWarm(site, { checks: 'pass', warmUp, manners: [busy, stepByStep] });
-  const checking = { checks: 'all', warmUp, manners: [busy] } as const;
-  await using all = await startWarm(site, checking);
-  await using every = await startWarm(site, { ...checking, workers: 'auto' });
-  const small = await inTurn(site, options, '10KB', {
-    relay: [relay, stepByStep],
-    pass: [wayThrough(pass), stepByStep],
-    relayPipelined: [relay, busy],
-    passPipelined: [wayThrough(pass), busy],
-    all: [wayThrough(all), busy],
-    every: [wayThrough(every), busy],
-    straightAlone: [straight, alone],
-    allAlone: [wayThrough(all), alone],
+  const passing = await passThrough(site, options);
+  options.progress('no checks');
+  const [burden, ...others] = await allChecks(site, options);
+  options.progress('all checks');
+  const throughput = await everyCore(site, options);
+  options.progress('a worker per core');
+  return [burden, throughput, ...passing, ...others];
+}
+
+async function passThrough(site: Site, options: GoalOptions): Promise<readonly Goal[]> {
+  const { relay } = site.yardsticks;
+  const { warmUp, rounds } = options;
+  await using postern = await startWarm(site, { checks: 'pass', warmUp, manners: [busy, stepByStep] });
+  const way = wayThrough(postern);
+  const long = longTimes(options);
+  const measured = await inTurn(rounds, {
+    relay: () => site.measure(relay, { ...stepByStep, ...long }),
+    pass: () => site.measure(way, { ...stepByStep, ...long }),
+    relayPipelined: () => site.measure(relay, { ...busy, ...long }),
+    passPipelined: () => site.measure(way, { ...busy, ...long }),
   });
-  options.progress('10KB');
-  const heavy = await inTurn(site, options, '25MB', { all: [wayThrough(all), large] });
-  options.progress('25MB');
-  const added = small.allAlone.map(
-    ({ latencyMs }, i) => latencyMs.p50 - (small.straightAlone[i]?.latencyMs.p50 ?? Number.NaN),
+  return [
+    passGoal('command by command', measured.pass, measured.relay),
+    passGoal('pipelined', measured.passPipelined, measured.relayPipelined),
+  ];
+}
+
+async function allChecks(site: Site, options: GoalOptions): Promise<readonly [Goal, ...Goal[]]> {
+  const { straight } = site.yardsticks;
+  const { warmUp, rounds } = options;
+  await using postern = await startWarm(site, { checks: 'all', warmUp, manners: [busy] });
+  const way = wayThrough(postern);
+  const long = longTimes(options);
+  const { bare, all, straightAlone, allAlone } = await inTurn(rounds, {
+    bare: () => site.bare(busy.size, long),
+    all: () => site.measure(way, { ...busy, ...long }),
+    straightAlone: () => site.measure(straight, { ...alone, ...long }),
+    allAlone: () => site.measure(way, { ...alone, ...long }),
+  });
+  const heavy = await inTurn(rounds, {
+    bare: () => site.bare(large.size, long),
+    all: () => site.measure(way, { ...large, ...long }),
+  });
+  const bareCpu = bare.map(({ cpuMs }) => cpuMs);
+  const bareP50 = bare.map(({ p50Ms }) => p50Ms);
+  const added = allAlone.map(
+    ({ latencyMs }, i) => latencyMs.p50 - (straightAlone[i]?.latencyMs.p50 ?? Number.NaN),
   );
-  const perSecond = (bare: readonly Bare[]) => bare.map(({ wallMs }) => 1000 / wallMs);
-  const of = (what: string) => (value: number) => `${times(value)} ${what}`;
   return [
     atMost(
-      `CPU per message, all checks, 32 connections (median ${ms(median(small.all.map(cpu)))})`,
+      `CPU per message, all checks, 32 connections (median ${ms(median(all.map(cpu)))})`,
       1.1,
-      medianRatio(
-        small.all.map(cpu),
-        small.bare.map(({ cpuMs }) => cpuMs),
-      ),
-      of(`a bare call (${ms(median(small.bare.map(({ cpuMs }) => cpuMs)))})`),
+      medianRatio(all.map(cpu), bareCpu),
+      of(`a bare call (${ms(median(bareCpu))})`),
     ),
-    atLeast(
-      'throughput, all checks, 32 connections, a worker per core',
-      1.4,
-      medianRatio(
-        small.every.map((each) => each.perSecond),
-        perSecond(small.bare),
-      ),
-      of(`one core's bare calls (${median(perSecond(small.bare)).toFixed(0)}/s)`),
-    ),
-    passGoal('command by command', small.pass, small.relay),
-    passGoal('pipelined', small.passPipelined, small.relayPipelined),
     atMost(
       `added p50 latency, all checks, 1 connection (median ${ms(median(added))})`,
       1.5,
-      medianRatio(
-        added,
-        small.bare.map(({ p50Ms }) => p50Ms),
-      ),
-      of(`a bare call (${ms(median(small.bare.map(({ p50Ms }) => p50Ms)))})`),
+      medianRatio(added, bareP50),
+      of(`a bare call (${ms(median(bareP50))})`),
     ),
     atLeast(
       'bytes/s, 25 MB messages, all checks, 8 connections',
       0.8,
-      medianRatio(
-        heavy.all.map(({ perSecond: messages }) => messages),
-        perSecond(heavy.bare),
-      ),
-      of(`a bare call's (${((median(perSecond(heavy.bare)) * 25e6) / 1e6).toFixed(0)} MB/s)`),
+      medianRatio(heavy.all.map(perSecond), callsPerSecond(heavy.bare)),
+      of(`a bare call's (${((median(callsPerSecond(heavy.bare)) * 25e6) / 1e6).toFixed(0)} MB/s)`),
     ),
   ];
+}
+
+async function everyCore(site: Site, options: GoalOptions): Promise<Goal> {
+  const { warmUp, rounds } = options;
+  await using postern = await startWarm(site, { checks: 'all', warmUp, manners: [busy], workers: 'auto' });
+  const way = wayThrough(postern);
+  const long = longTimes(options);
+  const { bare, every } = await inTurn(rounds, {
+    bare: () => site.bare(busy.size, long),
+    every: () => site.measure(way, { ...busy, ...long }),
+  });
+  return atLeast(
+    'throughput, all checks, 32 connections, a worker per core',
+    1.4,
+    medianRatio(every.map(perSecond), callsPerSecond(bare)),
+    of(`one core's bare calls (${median(callsPerSecond(bare)).toFixed(0)}/s)`),
+  );
 }
 
 /** A relay does the less for a message the fewer pieces it comes in, so that both manners are compared. */
@@ -95,33 +117,12 @@ function passGoal(manner: string, pass: readonly Measured[], relay: readonly Mea
     `CPU per message, no checks, 32 connections, ${manner} (median ${ms(median(pass.map(cpu)))})`,
     1.5,
     medianRatio(pass.map(cpu), relay.map(cpu)),
-    (value) => `${times(value)} the fewest-lines relay (${ms(median(relay.map(cpu)))})`,
+    of(`the fewest-lines relay (${ms(median(relay.map(cpu)))})`),
   );
 }
 
-const ms = (value: number) => `${value.toFixed(2)} ms`;
-
-/** Measures all of them, and a bare call, round by round, each after a run that does not count. */
-async function inTurn<Name extends string>(
-  site: Site,
-  { seconds, rounds, warmUp }: GoalOptions,
-  size: Traffic['size'],
-  what: Readonly<Record<Name, readonly [way: Way, traffic: Omit<Traffic, 'seconds'>]>>,
-): Promise<Readonly<Record<Name, readonly Measured[]>> & { readonly bare: readonly Bare[] }> {
-  const bare: Bare[] = [];
-  const names = Object.keys(what) as Name[];
-  const measured = Object.fromEntries(names.map((name) => [name, [] as Measured[]])) as Record<
-    Name,
-    Measured[]
-  >;
-  const times =
-    warmUp === 'short' ? { seconds } : { seconds: longer * seconds, leadInSeconds: longer * seconds };
-  for (let round = 0; round < rounds; round++) {
-    bare.push(await site.bare(size, times.seconds, times.leadInSeconds));
-    for (const name of names) {
-      const [way, traffic] = what[name];
-      measured[name].push(await site.measure(way, { ...traffic, ...times }));
-    }
-  }
-  return { ...measured, bare };
+function longTimes({ seconds, warmUp }: GoalOptions): Times {
+  return warmUp === 'short' ? { seconds } : times({ seconds: longer * seconds, warmUp }, longer * seconds);
 }
+
+const ms = (value: number) => `${value.toFixed(2)} ms`;

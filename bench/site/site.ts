@@ -15,22 +15,26 @@ export interface Way {
   readonly usage: () => { readonly cpuMs: number; readonly residentBytes: number };
 }
 
-/** What is sent. */
-export interface Traffic {
-  readonly size: Size;
-  readonly connections: number;
-  readonly mode: Mode;
-  /** Whether commands go in one write where they may; default: after the queue. */
-  readonly pipelining?: boolean;
+/** How long is measured. */
+export interface Times {
   /** No message is begun after this time. */
-  readonly seconds?: number;
-  /** Messages altogether. */
-  readonly count?: number;
+  readonly seconds: number;
   /**
    * The same for so long before, which does not count: whoever had nothing to do while others were measured finds
    * its caches cold, and its memory given back to the kernel. Default: none.
    */
   readonly leadInSeconds?: number;
+}
+
+/** What is sent. */
+export interface Traffic extends Partial<Times> {
+  readonly size: Size;
+  readonly connections: number;
+  readonly mode: Mode;
+  /** Whether commands go in one write where they may; default: after the queue. */
+  readonly pipelining?: boolean;
+  /** Messages altogether. */
+  readonly count?: number;
 }
 
 /** One measurement. */
@@ -106,8 +110,7 @@ export class Site implements AsyncDisposable {
     return { straight: this.#straight, relay: this.#relay };
   }
 
-  /** @param leadInSeconds as in {@link Traffic} */
-  async bare(size: Size, seconds: number, leadInSeconds = 0): Promise<Bare> {
+  async bare(size: Size, { seconds, leadInSeconds = 0 }: Times): Promise<Bare> {
     const file = await this.material.message(size);
     if (leadInSeconds > 0) await this.#bare.ask({ file, seconds: leadInSeconds });
     return this.#bare.ask({ file, seconds });

@@ -51,7 +51,7 @@ export async function startWarm(site: Site, { warmUp, manners, ...plan }: WarmPl
 export async function warmYardsticks(site: Site): Promise<void> {
   await warm(site, site.yardsticks.relay, 'settled', everyManner, 1);
   await settle(leastMessages, async (seconds) => {
-    const { calls, cpuMs } = await site.bare(size, seconds);
+    const { calls, cpuMs } = await site.bare(size, { seconds });
     return { messages: calls, cpuMs };
   });
 }

@@ -65,7 +65,7 @@ test('messages arrive through Postern in both modes, and what it has used is kno
 });
 
 test('a bare call of authenticate() passes the same message', async () => {
-  const { calls, wallMs } = await site.bare('10KB', 0.05);
+  const { calls, wallMs } = await site.bare('10KB', { seconds: 0.05 });
   assert.ok(calls > 0 && wallMs > 0);
 });
 

@@ -37,6 +37,12 @@ export class Story {
     for (const watcher of [...this.#watchers]) watcher();
   }
 
+  /** What happened on one connection, without its number: the first is 1. */
+  on(connection: number): readonly string[] {
+    const number = `${connection} `;
+    return this.lines.flatMap((line) => (line.startsWith(number) ? [line.slice(number.length)] : []));
+  }
+
   /** Waits until this has happened. */
   async until(line: string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
