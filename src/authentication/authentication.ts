@@ -92,6 +92,8 @@ export interface AuthenticationRun {
   mail(reversePath: string): Promise<Proposal | undefined> | undefined;
   /** Whether a check may refuse single recipients. */
   readonly hearsRecipients: boolean;
+  /** Whether a check may propose what is done with the message. */
+  readonly proposes: boolean;
   /** The same for a recipient. */
   rcpt(forwardPath: string): Promise<Proposal | undefined> | undefined;
   /** The downstream accepted this recipient. */
@@ -154,6 +156,7 @@ export class Authentication {
     return {
       mail: (reversePath) => run.mail(toUnicode(reversePath)),
       hearsRecipients: run.hearsRecipients,
+      proposes: this.#checks.some(({ proposes }) => proposes),
       rcpt: (forwardPath) => run.rcpt(toUnicode(forwardPath)),
       accepted: (forwardPath) => run.accepted(toUnicode(forwardPath)),
       header: (fields) => run.header(fields),

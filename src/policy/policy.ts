@@ -72,6 +72,12 @@ export class Policy {
     this.#file?.close();
   }
 
+  /** Whether every message is accepted, whatever is found of it, unless a check proposes something else. */
+  get acceptsAll(): boolean {
+    if (this.#options.dryRun) return true;
+    return this.#own.length === 0 && this.#more.length === 0 && this.#readyMade.acceptsAll;
+  }
+
   /** Decides what is done with a message of which all is known. */
   decide(input: DecisionInput): Decision {
     const { disposition, rule } = this.#judge(new Facts(input));

@@ -21,6 +21,13 @@ export class ReadyMade {
     this.#signers = new DomainPatterns(options.dmarcExempt.dkim);
   }
 
+  /** Whether it has nothing against any message, whatever is found of it. */
+  get acceptsAll(): boolean {
+    const { dmarc, temperror } = this.#options;
+    const annotates = typeof temperror === 'string' ? [temperror] : Object.values(temperror);
+    return dmarc === 'annotate' && !annotates.includes('tempfail');
+  }
+
   /** What is refused for good is not put off, and what is put off is not filed away. */
   decide(facts: Facts, mayReject: boolean): Disposition {
     const failed = this.#dmarc(facts, mayReject);

@@ -29,6 +29,8 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   /** RCPTs that went out with MAIL, and are not asked for yet. */
   #ahead: { readonly line: string; readonly reply: Promise<Reply> }[] = [];
   #session: Session | undefined;
+  /** DATA has been said before its message was there to be sent; the session and its reply. */
+  #data: Promise<{ readonly session: Session; readonly reply: Reply }> | undefined;
   #retried = false;
   /** Whether the message is on its way: then `abandon` leaves it to the session to end. */
   #sending = false;
@@ -87,7 +89,18 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   }
 
   /**
-   * Sends DATA and the message.
+   * Says DATA now, for a message that `send` will send as far as one can tell: the downstream gets ready for it
+   * meanwhile. If it is not sent after all, that costs the connection.
+   */
+  announce(): void {
+    if (this.#broken) return;
+    this.#data = this.#sayData();
+    // `send` looks at it.
+    this.#data.catch(() => undefined);
+  }
+
+  /**
+   * Sends DATA, unless that has been said, and the message.
    *
    * @param chunks the message without dot-stuffing
    * @param replies how many replies end of data has: 1, or in LMTP one for each accepted recipient
@@ -99,9 +112,10 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     if (this.#broken) return forAll(this.#broken);
     let session: Session;
     try {
-      this.#dropAhead();
-      session = await this.#liveSession();
-      const reply = await session.command('DATA', 'data');
+      const said = await (this.#data ?? this.#sayData());
+      this.#data = undefined;
+      ({ session } = said);
+      const { reply } = said;
       if (reply.code !== 354) {
         if (!session.usable || reply.code < 400) session.destroy();
         // A 2yz to DATA stands for no message: nobody upstream may read it as the final one.
@@ -121,8 +135,16 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     });
   }
 
+  async #sayData(): Promise<{ readonly session: Session; readonly reply: Reply }> {
+    this.#dropAhead();
+    const session = await this.#liveSession();
+    return { session, reply: await session.command('DATA', 'data') };
+  }
+
   /** Ends the transaction: the session goes back to the pool, which resets it where that is needed. */
   end(): void {
+    // What follows DATA can only be content.
+    if (this.#data) this.#session?.destroy();
     this.#giveBack();
     this.#broken ??= makeReply(451, '4.4.2', 'the transaction has ended, try again later');
   }

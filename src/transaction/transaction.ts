@@ -21,6 +21,7 @@ import { Deadline } from '../relay/deadline.ts';
 import { type BareNewlines, Newlines } from '../smtp/newlines.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
+import { afterTurnEnd } from '../smtp/turn-end.ts';
 import type { XforwardAttributes } from '../smtp/xforward.ts';
 import type { MeasuredTransaction } from '../telemetry/metrics.ts';
 import type { Masker } from '../telemetry/privacy.ts';
@@ -315,6 +316,11 @@ export class Transaction {
       return this.#forAll(makeReply(554, '5.4.6', `mail loop: more than ${maxReceived} Received fields`));
     }
     this.#record.phase('authenticate');
+    if (this.#surelyRelayed) {
+      this.#delivery.announce();
+      // It leaves before this process is busy with the message.
+      await new Promise<void>(afterTurnEnd);
+    }
     const outcome = await this.#run.finish(this.#deadline.signal);
     const { mode, listener, policy } = this.#settings;
     const decision = policy.decide({
@@ -330,6 +336,12 @@ export class Transaction {
       return this.#forAll(disposition.reply);
     this.#record.phase('relay');
     return this.#relay(section, outcome, disposition);
+  }
+
+  /** Nothing that is found of the message can keep it from being passed on. */
+  get #surelyRelayed(): boolean {
+    const { policy, envelope } = this.#settings;
+    return envelope === 'passthrough' && policy.acceptsAll && this.#run?.proposes === false;
   }
 
   async #relay(

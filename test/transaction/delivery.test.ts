@@ -148,6 +148,72 @@ test('a recipient that went out with MAIL and is not asked for never gets the me
   }
 });
 
+test('DATA that was announced is not said again', async () => {
+  const { pool, delivery, story } = start([{}]);
+  await delivery.mail(mail);
+  await delivery.rcpt(one);
+  delivery.announce();
+  await story.until('1 DATA');
+  assert.equal(pool.sessions[0]?.message, undefined);
+  assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), ['250 2.0.0 Queued']);
+  delivery.end();
+  assert.deepEqual(story.on(1), [mail, one, 'DATA', 'content', '.', 'released']);
+  pool.assertAllBack();
+});
+
+test('a message that was announced and never comes costs the connection, and nothing is said inside DATA', async () => {
+  for (const DATA of ['354 Go ahead', 'hang']) {
+    const { pool, delivery, failures, story } = start([{ answers: { DATA } }]);
+    await delivery.mail(mail);
+    await delivery.rcpt(one);
+    delivery.announce();
+    await story.until('1 DATA');
+    delivery.end();
+    assert.deepEqual(story.on(1), [mail, one, 'DATA', 'closed', 'released']);
+    assert.deepEqual(failures, []);
+    pool.assertAllBack();
+  }
+});
+
+test('a refusal of DATA that was announced is the answer to the message', async () => {
+  const { pool, delivery, story } = start([{ answers: { DATA: '554 5.5.1 no valid recipients' } }]);
+  await delivery.mail(mail);
+  await delivery.rcpt(one);
+  delivery.announce();
+  await story.until('1 DATA');
+  const answers = await delivery.send(message(), 1);
+  assert.deepEqual(answers.map(describeReply), ['554 5.5.1 no valid recipients']);
+  delivery.end();
+  assert.deepEqual(story.on(1), [mail, one, 'DATA', 'released']);
+  pool.assertAllBack();
+});
+
+test('a pooled connection that is dead when DATA is announced is replaced', async () => {
+  const { pool, delivery, story } = start([{ used: true }, {}]);
+  await delivery.mail(mail);
+  await delivery.rcpt(one);
+  pool.sessions[0]?.drop();
+  delivery.announce();
+  await story.until('2 DATA');
+  assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), ['250 2.0.0 Queued']);
+  delivery.end();
+  assert.deepEqual(story.on(2), [mail, one, 'DATA', 'content', '.', 'released']);
+  pool.assertAllBack();
+});
+
+test('a connection that is lost after DATA was announced: the message can come again', async () => {
+  const { pool, delivery, failures, story } = start([{ answers: { DATA: 'lost' } }]);
+  await delivery.mail(mail);
+  await delivery.rcpt(one);
+  delivery.announce();
+  await story.until('1 closed');
+  assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), [lost]);
+  assert.equal(failures.length, 1);
+  delivery.end();
+  assert.equal(pool.dot, false);
+  pool.assertAllBack();
+});
+
 test('a refused MAIL is not followed by what went out behind it', async () => {
   const { pool, delivery } = start([{ pipelining: true, answers: { MAIL: '550 5.7.1 no' } }]);
   assert.equal(await text(delivery.mail(mail, [one])), '550 5.7.1 no');

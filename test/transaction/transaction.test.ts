@@ -4,8 +4,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Policy } from '../../src/policy/policy.ts';
-import { policySchema } from '../../src/policy/schema.ts';
+import { policyOf, rules } from '../policy/support.ts';
 import { type AcquirePlan, FakePool, settled } from './fakes.ts';
 import { body, ChangedAuthentication, type Changes, Driven, mailLine, rcptLine } from './start.ts';
 
@@ -353,13 +352,67 @@ test('what the policy refuses never goes downstream', async () => {
     }),
   }));
   for (const envelope of envelopes) {
-    const policy = new Policy(policySchema.parse({ dmarc: 'reject' }));
+    const policy = policyOf({ dmarc: 'reject' });
     const { pool, it } = start([], { authentication, policy, envelope, protocol: 'lmtp' });
     await it.upToDot(['one', 'two']);
     const reply = '550 5.7.1 Rejected by the DMARC policy of example.com (p=reject)';
     assert.deepEqual(await it.finish(), [reply, reply]);
     assert.equal(it.record.disposition, 'reject');
     assert.equal(pool.dot, false);
+    await assertOver({ pool, it });
+  }
+});
+
+/** Whether nothing that is found of a message can refuse it. */
+const surely: readonly { readonly name: string; readonly is: boolean; readonly changes: Changes }[] = [
+  { name: 'by default', is: true, changes: {} },
+  { name: 'in a dry run', is: true, changes: { policy: policyOf({ dmarc: 'reject', dryRun: true }) } },
+  { name: 'where DMARC may refuse it', is: false, changes: { policy: policyOf({ dmarc: 'reject' }) } },
+  {
+    name: 'where temporary errors may put it off',
+    is: false,
+    changes: { policy: policyOf({ temperror: { stranger: 'tempfail' } }) },
+  },
+  {
+    name: 'where a rule may refuse it',
+    is: false,
+    changes: { policy: policyOf(rules('- { name: r, when: { results: { spf: fail } }, then: reject }')) },
+  },
+  { name: 'where the envelope comes after it', is: false, changes: { envelope: 'deferred' } },
+];
+
+for (const { name, is, changes } of surely) {
+  test(`DATA goes downstream ${is ? 'before' : 'after'} the message is judged ${name}`, async () => {
+    let before: boolean | undefined;
+    const authentication = new ChangedAuthentication((run) => ({
+      finish: (signal) => {
+        before = pool.story.lines.includes('1 DATA');
+        return run.finish(signal);
+      },
+    }));
+    const { pool, it } = start([], { authentication, ...changes });
+    await it.upToDot();
+    assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
+    assert.equal(before, is);
+    assert.equal(pool.story.lines.filter((line) => line === '1 DATA').length, 1);
+    await assertOver({ pool, it });
+  });
+}
+
+test('what a check proposes after all never goes downstream: DATA waits where one may', async () => {
+  const proposal = { kind: 'reject', reason: 'a known liar', text: 'Not here' } as const;
+  for (const proposes of [true, false]) {
+    const authentication = new ChangedAuthentication((run) => ({
+      proposes,
+      finish: async (signal) => ({ ...(await run.finish(signal)), proposals: [proposal] }),
+    }));
+    const { pool, it } = start([], { authentication });
+    await it.upToDot();
+    assert.deepEqual(await it.finish(), ['550 5.7.1 Not here']);
+    assert.equal(pool.dot, false);
+    assert.equal(pool.story.lines.includes('1 DATA'), !proposes);
+    // Nothing can follow DATA but a message.
+    assert.equal(pool.sessions[0]?.usable, proposes);
     await assertOver({ pool, it });
   }
 });
