@@ -35,6 +35,8 @@ export class LoadConnection {
   /** Commands that wait for the reply to the one before. */
   #unsent: string[] = [];
   #pipelining = false;
+  /** Whether SIZE is offered (RFC 1870): Postfix then tells it with each message. */
+  #tellsSize = false;
   #xforward: readonly string[] = [];
   #held = '';
   #reply: string[] = [];
@@ -84,7 +86,7 @@ export class LoadConnection {
     );
     const commands = [
       ...(xforward.length > 0 ? [`XFORWARD ${xforward.join(' ')}\r\n`] : []),
-      `MAIL FROM:${mailFrom}\r\n`,
+      `MAIL FROM:${mailFrom}${this.#tellsSize ? ` SIZE=${job.message.rest.length}` : ''}\r\n`,
       ...rcptTo.map((path) => `RCPT TO:${path}\r\n`),
       'DATA\r\n',
     ];
@@ -171,6 +173,7 @@ export class LoadConnection {
   #introduced(lines: readonly string[]): boolean {
     const offers = lines.slice(1).map((line) => line.slice(4).toUpperCase().split(' '));
     this.#pipelining = this.#plan.pipelining && offers.some(([name]) => name === 'PIPELINING');
+    this.#tellsSize = offers.some(([name]) => name === 'SIZE');
     const wanted = Object.entries(this.#plan.xforward ?? {});
     const offered = offers.find(([name]) => name === 'XFORWARD') ?? [];
     if (wanted.length > 0 && offered.length === 0) return false;

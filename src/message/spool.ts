@@ -46,6 +46,7 @@ const blockBytes = 16 * 1024;
 export class Spool {
   readonly #options: SpoolOptions;
   #sizeBytes = 0;
+  #expectedBytes = 0;
   /** What is not in the file; everything while there is none. */
   #pieces: Buffer[] = [];
   #piecesBytes = 0;
@@ -67,6 +68,11 @@ export class Spool {
     return this.#sizeBytes;
   }
 
+  /** So many bytes are announced. Where they will not stay in memory, they go to the file from the beginning. */
+  expect(bytes: number): void {
+    this.#expectedBytes = bytes;
+  }
+
   /**
    * Takes the next bytes of the message; the chunk must not be changed afterwards.
    *
@@ -83,8 +89,13 @@ export class Spool {
     if (this.#sizeBytes === 0) budget?.messageBegun();
     this.#sizeBytes += chunk.length;
     this.#keep(chunk);
-    const limit = this.#written === undefined ? this.#options.memoryBytes : pieceBytes;
-    return this.#piecesBytes > limit ? this.#flush() : undefined;
+    return this.#piecesBytes > this.#mostInMemory ? this.#flush() : undefined;
+  }
+
+  get #mostInMemory(): number {
+    const { memoryBytes } = this.#options;
+    if (this.#written !== undefined) return pieceBytes;
+    return this.#expectedBytes > memoryBytes ? Math.min(pieceBytes, memoryBytes) : memoryBytes;
   }
 
   /** Adds to the pieces: a large chunk as it is, a small one or part of a larger buffer as a copy. */

@@ -143,6 +143,7 @@ export class Transaction {
     const size = Number(path.parameters.find(({ keyword }) => keyword === 'SIZE')?.value ?? 0);
     this.#record.mail(path);
     if (size > this.#settings.limits.messageBytes) return this.#refuseMail(this.#tooLarge());
+    this.#spool.expect(size);
     this.#mailLine = line;
     this.#smtputf8 = path.parameters.some(({ keyword }) => keyword === 'SMTPUTF8');
     this.#reversePath = path.address;

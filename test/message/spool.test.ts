@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { SpoolBudget } from '../../src/message/budget.ts';
 import { Spool, SpoolError } from '../../src/message/spool.ts';
 
 let directory: string;
@@ -101,6 +102,19 @@ test('pieces read from the file are 256 KiB at most', async () => {
   const sizes = [];
   for await (const piece of spool.read()) sizes.push(piece.length);
   assert.deepEqual(sizes, [262_144, 262_144, 75_712]);
+});
+
+test('a message that is announced as too large for memory goes to the file from the beginning', async () => {
+  for (const [expected, inMemory] of [
+    [1_000_001, 0],
+    [1_000_000, 500_000],
+  ] as const) {
+    const budget = new SpoolBudget(10_000_000);
+    await using spool = new Spool({ memoryBytes: 1_000_000, directory, budget });
+    spool.expect(expected);
+    await spool.append(Buffer.alloc(500_000));
+    assert.equal(budget.counts.memoryBytes, inMemory);
+  }
 });
 
 test('a directory that is not there is a SpoolError with path and cause, at this and later appends', async () => {
