@@ -92,8 +92,6 @@ export interface AuthenticationRun {
   mail(reversePath: string): Promise<Proposal | undefined> | undefined;
   /** Whether a check may refuse single recipients. */
   readonly hearsRecipients: boolean;
-  /** Whether a check may propose what is done with the message. */
-  readonly proposes: boolean;
   /** The same for a recipient. */
   rcpt(forwardPath: string): Promise<Proposal | undefined> | undefined;
   /** The downstream accepted this recipient. */
@@ -122,11 +120,14 @@ export class Authentication {
   readonly #checks: readonly ConfiguredCheck[];
   readonly #trust: Trust;
   readonly #removal: Removal;
+  /** Whether any check may propose what is done with a message: where none may, none refuses a recipient either. */
+  readonly proposes: boolean;
 
   /** @throws {Error} for a network that can't be read */
   constructor(options: AuthenticationOptions) {
     this.#options = options;
     this.#checks = [...configuredChecks(options.checks), ...options.customChecks];
+    this.proposes = this.#checks.some(({ proposes }) => proposes);
     this.#trust = new Trust(options.networks);
     const results = this.#checks.map(({ header = resultsField }) => header);
     const others = [...ownFields, ...this.#checks.flatMap(({ ownFields = [] }) => ownFields)];
@@ -156,7 +157,6 @@ export class Authentication {
     return {
       mail: (reversePath) => run.mail(toUnicode(reversePath)),
       hearsRecipients: run.hearsRecipients,
-      proposes: this.#checks.some(({ proposes }) => proposes),
       rcpt: (forwardPath) => run.rcpt(toUnicode(forwardPath)),
       accepted: (forwardPath) => run.accepted(toUnicode(forwardPath)),
       header: (fields) => run.header(fields),

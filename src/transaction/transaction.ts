@@ -147,6 +147,25 @@ export class Transaction {
     this.#mailLine = line;
     this.#smtputf8 = path.parameters.some(({ keyword }) => keyword === 'SMTPUTF8');
     this.#reversePath = path.address;
+    const passOn = () => this.#bounded(this.#delivery.mail(line, recipients.slice(0, this.#surelyPassed)));
+    const { authentication, envelope } = this.#settings;
+    let passed: Promise<Reply> | undefined;
+    if (envelope === 'passthrough' && !authentication.proposes) {
+      passed = passOn();
+      // It leaves before this process is busy with the checks, none of which can refuse it.
+      await new Promise<void>(afterTurnEnd);
+      // Aborted meanwhile: nobody would end the checks.
+      if (this.#state.name === 'ended') return passed;
+    }
+    const refused = await this.#begin();
+    if (refused) return this.#refuseMail(refused);
+    if (envelope === 'deferred') return makeReply(250, '2.1.0', 'sender will be passed on after the message');
+    const reply = await (passed ?? passOn());
+    return isPositive(reply) ? reply : this.#refuseMail(reply);
+  }
+
+  /** Begins the checks. @returns how one of them refuses the sender */
+  async #begin(): Promise<Reply | undefined> {
     const { client, upstream } = this.#start;
     let refusal: Promise<EnvelopeAnswer | undefined> | undefined;
     try {
@@ -155,20 +174,14 @@ export class Transaction {
         smtputf8: this.#smtputf8,
         ...(upstream && { upstream }),
       });
-      refusal = this.#early(this.#run.mail(path.address));
+      refusal = this.#early(this.#run.mail(this.#reversePath));
     } catch (error) {
       this.#record.failure('internal', error);
-      return this.#refuseMail(internalError);
+      return internalError;
     }
     const refused = refusal && (await this.#withinAnswerTime(refusal, { reply: timedOut }));
-    if (refused) {
-      this.#record.refusedMail(refused);
-      return this.#refuseMail(refused.reply);
-    }
-    if (this.#settings.envelope === 'deferred')
-      return makeReply(250, '2.1.0', 'sender will be passed on after the message');
-    const reply = await this.#bounded(this.#delivery.mail(line, recipients.slice(0, this.#surelyPassed)));
-    return isPositive(reply) ? reply : this.#refuseMail(reply);
+    if (refused) this.#record.refusedMail(refused);
+    return refused?.reply;
   }
 
   /** RCPT. */
@@ -341,8 +354,8 @@ export class Transaction {
 
   /** Nothing that is found of the message can keep it from being passed on. */
   get #surelyRelayed(): boolean {
-    const { policy, envelope } = this.#settings;
-    return envelope === 'passthrough' && policy.acceptsAll && this.#run?.proposes === false;
+    const { authentication, policy, envelope } = this.#settings;
+    return envelope === 'passthrough' && policy.acceptsAll && !authentication.proposes;
   }
 
   async #relay(

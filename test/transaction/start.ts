@@ -43,10 +43,13 @@ export function authenticationOptions(checks: unknown = noChecks, zone: unknown 
 /** One whose runs differ from real ones as the test says. */
 export class ChangedAuthentication extends Authentication {
   readonly #change: (run: AuthenticationRun) => Partial<AuthenticationRun>;
+  override readonly proposes: boolean;
 
-  constructor(change: (run: AuthenticationRun) => Partial<AuthenticationRun>) {
+  /** @param proposes whether it says that a check may propose something */
+  constructor(change: (run: AuthenticationRun) => Partial<AuthenticationRun>, proposes = false) {
     super(authenticationOptions());
     this.#change = change;
+    this.proposes = proposes;
   }
 
   override begin(subject: Parameters<Authentication['begin']>[0]): AuthenticationRun {

@@ -402,10 +402,10 @@ for (const { name, is, changes } of surely) {
 test('what a check proposes after all never goes downstream: DATA waits where one may', async () => {
   const proposal = { kind: 'reject', reason: 'a known liar', text: 'Not here' } as const;
   for (const proposes of [true, false]) {
-    const authentication = new ChangedAuthentication((run) => ({
+    const authentication = new ChangedAuthentication(
+      (run) => ({ finish: async (signal) => ({ ...(await run.finish(signal)), proposals: [proposal] }) }),
       proposes,
-      finish: async (signal) => ({ ...(await run.finish(signal)), proposals: [proposal] }),
-    }));
+    );
     const { pool, it } = start([], { authentication });
     await it.upToDot();
     assert.deepEqual(await it.finish(), ['550 5.7.1 Not here']);
@@ -434,12 +434,44 @@ test('the line in the log has what the decision was based on', async () => {
   assert.deepEqual(dmarc, { domain: 'example.com', policy: 'reject', override: override.text });
 });
 
+test('MAIL leaves before the checks are busy with it, where none of them can refuse it', async () => {
+  for (const [envelope, proposes, before] of [
+    ['passthrough', false, true],
+    ['passthrough', true, false],
+    ['deferred', false, false],
+  ] as const) {
+    let left: boolean | undefined;
+    const authentication = new ChangedAuthentication((run) => {
+      left = pool.story.lines.includes(`1 ${mailLine}`);
+      return run;
+    }, proposes);
+    const { pool, it } = start([], { authentication, envelope });
+    assert.match(await it.mail(), /^250 /);
+    assert.equal(left, before);
+    it.transaction.reset('reset');
+    await assertOver({ pool, it });
+  }
+});
+
+test('no check begins for an upstream that vanished while MAIL was on its way', async () => {
+  const authentication = new ChangedAuthentication(() => assert.fail('a check has begun'));
+  const { pool, it } = start([], { authentication });
+  const reply = it.mail();
+  it.transaction.abort('upstream is gone');
+  await reply;
+  assert.deepEqual(it.failures, []);
+  await assertOver({ pool, it });
+});
+
 test('what a check refuses in the envelope never goes downstream, and the log says why', async () => {
   const refuse = (reason: string) => Promise.resolve({ kind: 'reject', reason, text: 'Not here' } as const);
   for (const envelope of envelopes) {
     const atMail = start([], {
       envelope,
-      authentication: new ChangedAuthentication(() => ({ mail: () => refuse('a sender of ill repute') })),
+      authentication: new ChangedAuthentication(
+        () => ({ mail: () => refuse('a sender of ill repute') }),
+        true,
+      ),
     });
     assert.equal(await atMail.it.mail(), '550 5.7.1 Not here');
     const { disposition, reason, replies } = atMail.it.record;
@@ -451,9 +483,12 @@ test('what a check refuses in the envelope never goes downstream, and the log sa
 
     const atRcpt = start([], {
       envelope,
-      authentication: new ChangedAuthentication((run) => ({
-        rcpt: (to) => (to.startsWith('two@') ? refuse('takes no mail from outside') : run.rcpt(to)),
-      })),
+      authentication: new ChangedAuthentication(
+        (run) => ({
+          rcpt: (to) => (to.startsWith('two@') ? refuse('takes no mail from outside') : run.rcpt(to)),
+        }),
+        true,
+      ),
     });
     await atRcpt.it.mail();
     const answers = [await atRcpt.it.rcpt('one'), await atRcpt.it.rcpt('two')];
