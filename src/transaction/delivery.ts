@@ -16,8 +16,8 @@ export type ReportFailure = (stage: string, error: unknown) => void;
 /**
  * One transaction's way downstream. It holds a session from MAIL on; `end` gives it back.
  *
- * A pooled connection may have died unnoticed, so until DATA is sent the envelope may be said again,
- * once, on a fresh connection. After DATA never: the downstream may hold the message already.
+ * A pooled connection may have died unnoticed, so until the message is on its way the envelope may be said again,
+ * once, on a fresh connection. Then never: the downstream may hold the message already.
  */
 export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   readonly #pool: DownstreamPool<Session>;
@@ -112,7 +112,9 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     if (this.#broken) return forAll(this.#broken);
     let session: Session;
     try {
-      const said = await (this.#data ?? this.#sayData());
+      let said = await (this.#data ?? this.#sayData());
+      // Lost since it was announced: no byte of the message has left.
+      if (this.#data && said.reply.code === 354 && !said.session.usable) said = await this.#sayData();
       this.#data = undefined;
       ({ session } = said);
       const { reply } = said;
@@ -199,7 +201,8 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   /** Takes a session and says MAIL; a pooled one that turns out dead is replaced by a fresh one. */
   async #open(mailLine: string, fresh: boolean, recipients: readonly string[]): Promise<Reply> {
     const session = await this.#pool.acquire({ fresh, signal: this.#abort.signal });
-    if (this.#abort.signal.aborted) {
+    // Ended meanwhile: nobody would give it back.
+    if (this.#abort.signal.aborted || this.#broken) {
       this.#pool.release(session);
       throw new DownstreamError('lost', 'the transaction has ended');
     }

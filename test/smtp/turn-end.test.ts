@@ -34,3 +34,23 @@ test('what nobody waits for comes after it, whenever it was asked for', async ()
   await nextTurn();
   assert.deepEqual(done, ['reply', 'log']);
 });
+
+test('a mistake of one is reported, and takes nothing of the others along', async () => {
+  const reported: unknown[] = [];
+  process.setUncaughtExceptionCaptureCallback((error) => reported.push(error));
+  const done: string[] = [];
+  const mistake = new RangeError('mistake');
+  try {
+    atTurnEnd(() => {
+      throw mistake;
+    });
+    atTurnEnd(() => done.push('reply'));
+    afterTurnEnd(() => done.push('log'));
+    await nextTurn();
+    await nextTurn();
+  } finally {
+    process.setUncaughtExceptionCaptureCallback(null);
+  }
+  assert.deepEqual(done, ['reply', 'log']);
+  assert.deepEqual(reported, [mistake]);
+});

@@ -201,6 +201,35 @@ test('a pooled connection that is dead when DATA is announced is replaced', asyn
   pool.assertAllBack();
 });
 
+test('a connection that is lost after the 354 to DATA that was announced is replaced: nothing of the message has left', async () => {
+  const { pool, delivery, failures, story } = start([{}, {}, {}]);
+  await delivery.mail(mail);
+  await delivery.rcpt(one);
+  delivery.announce();
+  await settled();
+  pool.sessions[0]?.drop();
+  assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), ['250 2.0.0 Queued']);
+  delivery.end();
+  assert.deepEqual(story.on(2), [mail, one, 'DATA', 'content', '.', 'released']);
+  assert.deepEqual(failures, []);
+  pool.assertAllBack();
+});
+
+test('a connection that comes when the transaction is over goes straight back', async () => {
+  const opened = Promise.withResolvers<void>();
+  const { pool, delivery, story } = start([{ used: true }, { opened: opened.promise }]);
+  await delivery.mail(mail);
+  await delivery.rcpt(one);
+  pool.sessions[0]?.drop();
+  delivery.announce();
+  await story.until('acquire fresh');
+  delivery.end();
+  opened.resolve();
+  await settled();
+  assert.deepEqual(story.on(2), ['released']);
+  pool.assertAllBack();
+});
+
 test('a connection that is lost after DATA was announced: the message can come again', async () => {
   const { pool, delivery, failures, story } = start([{ answers: { DATA: 'lost' } }]);
   await delivery.mail(mail);

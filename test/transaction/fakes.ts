@@ -17,6 +17,8 @@ export interface SessionPlan {
   /** Parameters of its XFORWARD offer. */
   readonly xforward?: string;
   readonly pipelining?: boolean;
+  /** It can be had when this resolves. */
+  readonly opened?: Promise<void>;
 }
 
 /** What `acquire` does: gives that session; fails; gives none until the caller gives up; gives one in spite of that. */
@@ -186,6 +188,7 @@ export class FakePool implements DownstreamPool<FakeSession> {
     });
     if (plan === 'refused') throw new DownstreamError('connect', 'no connection to fake');
     if (plan === 'hang' || plan === 'stubborn') await aborted;
+    if (typeof plan === 'object') await plan.opened;
     if (plan !== 'stubborn' && signal?.aborted) throw new DownstreamError('waiting', 'given up');
     const session = new FakeSession(
       this.sessions.length + 1,

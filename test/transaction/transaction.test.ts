@@ -344,6 +344,18 @@ test('a mistake of ours at MAIL is 451 4.3.0, and ends the transaction', async (
   await assertOver({ pool, it });
 });
 
+test('a mistake of ours while MAIL waits for a connection: it goes back when it comes', async () => {
+  const opened = Promise.withResolvers<void>();
+  const authentication = new ChangedAuthentication(() => {
+    throw new RangeError('mistake');
+  });
+  const { pool, it } = start([{ opened: opened.promise }], { authentication });
+  assert.equal(await it.mail(), internal);
+  opened.resolve();
+  await assertOver({ pool, it });
+  assert.ok(!pool.story.lines.includes(`1 ${mailLine}`));
+});
+
 test('what the policy refuses never goes downstream', async () => {
   const authentication = new ChangedAuthentication((run) => ({
     finish: async (signal) => ({
