@@ -13,7 +13,9 @@ const largeAtOnce = 50;
 const idleConnections = 10_000;
 const everySize: readonly Size[] = ['1KB', '10KB', '100KB', '1MB', '10MB', '25MB', '50MB'];
 const sampleMs = 50;
-const leadInSeconds = 0.3;
+/** Of the largest, a few pass in a second. */
+const longer = 4;
+const leadInSeconds = 0.5;
 /** Until garbage and timers have settled. */
 const settleMs = 2000;
 /** Between one class and the next: what noise makes of equal costs. */
@@ -92,7 +94,7 @@ export async function costOfSizes(
 ): Promise<{ readonly costs: readonly SizeCost[]; readonly goal: Goal }> {
   await using postern = await startWarm(site, { checks: 'all', warmUp, manners: [{ mode: 'after' }] });
   const way = wayThrough(postern);
-  const long = times({ seconds, warmUp }, leadInSeconds);
+  const long = times({ seconds: longer * seconds, warmUp }, leadInSeconds);
   const measured = new Map(everySize.map((size) => [size, { cpu: [] as number[], bare: [] as number[] }]));
   for (let round = 0; round < rounds; round++) {
     for (const [size, { cpu, bare }] of measured) {

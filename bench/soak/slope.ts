@@ -1,4 +1,4 @@
-// Whether a series grows: a line by least squares through what was measured, and how sure its slope is.
+// Whether a series grows: a line through what was measured, and how sure its slope is.
 import { median } from '../statistics.ts';
 
 export interface Point {
@@ -7,8 +7,6 @@ export interface Point {
   /** Hours. */
   readonly at: number;
   readonly value: number;
-  /** What else the value follows, such as how busy the machine was: its part is taken out. */
-  readonly beside?: number;
 }
 
 /** Per hour, with the ends of its 95 % interval. */
@@ -47,15 +45,11 @@ export function blocksOf(
     if (block) block.push(point);
     else blocks.set(key, [point]);
   }
-  return [...blocks.values()].map((block) => {
-    const beside = block.flatMap((point) => point.beside ?? []);
-    return {
-      group: block[0]?.group ?? '',
-      at: median(block.map(({ at }) => at)),
-      value: value(block.map((point) => point.value)),
-      ...(beside.length > 0 && { beside: median(beside) }),
-    };
-  });
+  return [...blocks.values()].map((block) => ({
+    group: block[0]?.group ?? '',
+    at: median(block.map(({ at }) => at)),
+    value: value(block.map((point) => point.value)),
+  }));
 }
 
 export function least(values: readonly number[]): number {
@@ -63,7 +57,7 @@ export function least(values: readonly number[]): number {
 }
 
 /**
- * The slope that all groups have in common.
+ * The slope that all groups have in common, by least squares.
  *
  * @param points in the order of time; of each group
  * @returns undefined when there are too few
@@ -78,25 +72,41 @@ export function slopeOf(points: readonly Point[]): Slope | undefined {
     points.map(({ value }) => value),
     groups,
   );
-  const beside = centred(
-    points.map((point) => point.beside ?? 0),
-    groups,
-  );
-  const explained = product(beside, beside) > 0;
-  const freedom = points.length - new Set(groups).size - (explained ? 2 : 1);
+  const freedom = points.length - new Set(groups).size - 1;
   if (freedom < leastFreedom) return undefined;
-  // Frisch and Waugh: what the other variable explains is taken out of both, and the slope is that of both together.
-  const t = explained ? without(times, beside) : times;
-  const v = explained ? without(values, beside) : values;
-  const spread = product(t, t);
+  const spread = product(times, times);
   if (spread === 0) return undefined;
-  const perHour = product(t, v) / spread;
-  const residuals = v.map((value, i) => value - perHour * (t[i] ?? 0));
+  const perHour = product(times, values) / spread;
+  const residuals = values.map((value, i) => value - perHour * (times[i] ?? 0));
   const correlation = correlationOf(residuals, groups);
   const variance =
     (product(residuals, residuals) / freedom / spread) * ((1 + correlation) / (1 - correlation));
   const margin = studentsT(freedom) * Math.sqrt(variance);
   return { perHour, low: perHour - margin, high: perHour + margin, blocks: points.length };
+}
+
+/**
+ * The slope of what a single disturbance can raise by any amount: the median of those between all pairs of points
+ * (Theil and Sen), which half of them would have to be disturbed to change much. The interval follows from Kendall's
+ * rank correlation (Hollander and Wolfe, Nonparametric Statistical Methods, §9.3).
+ *
+ * @param points all of one group
+ * @returns undefined when there are too few
+ */
+export function robustSlopeOf(points: readonly Point[]): Slope | undefined {
+  const count = points.length;
+  if (count < leastFreedom + 2) return undefined;
+  const slopes = points
+    .flatMap((one, i) => points.slice(i + 1).map((other) => (other.value - one.value) / (other.at - one.at)))
+    .sort((a, b) => a - b);
+  const within = z * Math.sqrt((count * (count - 1) * (2 * count + 5)) / 18);
+  const rank = (at: number) => slopes[Math.min(slopes.length - 1, Math.max(0, Math.floor(at)))] ?? Number.NaN;
+  return {
+    perHour: median(slopes),
+    low: rank((slopes.length - within) / 2),
+    high: rank((slopes.length + within) / 2),
+    blocks: count,
+  };
 }
 
 /** Of each group its mean is taken away. */
@@ -114,11 +124,6 @@ function centred(values: readonly number[], groups: readonly string[]): readonly
 
 function product(a: readonly number[], b: readonly number[]): number {
   return a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0);
-}
-
-function without(values: readonly number[], other: readonly number[]): readonly number[] {
-  const share = product(values, other) / product(other, other);
-  return values.map((value, i) => value - share * (other[i] ?? 0));
 }
 
 /** How much each residual is like the one before it, from 0: what is correlated is worth fewer points. */

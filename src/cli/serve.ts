@@ -25,11 +25,13 @@ async function serve(file: string | undefined): Promise<void> {
   const { dropGroups, logOf } = await import('../supervisor/privileges.ts');
   dropGroups();
   const log = new CurrentLog(logOf(configuration, findWorkersAccount(configuration)));
+  const { keepSmall } = await import('../supervisor/heap.ts');
   const { Supervisor: MailSupervisor } = await import('../supervisor/supervisor.ts');
   const { startFailure, startStatus } = await import('../supervisor/start-failure.ts');
   const { surviveMistakes } = await import('../supervisor/survive.ts');
   const { Systemd } = await import('../supervisor/systemd.ts');
   surviveMistakes(log);
+  keepSmall();
   const supervisor = new MailSupervisor({
     configuration,
     load: () => loadConfiguration({ ...(file !== undefined && { file }), environment: process.env }),

@@ -27,15 +27,18 @@ const nameless =
     ? 0o20000000 | constants.O_DIRECTORY
     : undefined;
 
-/** What is read from and written to the file at a time: each is a way to a thread and back, which has a cost too. */
-const pieceBytes = 256 * 1024;
+/**
+ * What is read from and written to the file at a time: each is a way to a thread and back, which has a cost too, but
+ * larger ones pile up before V8 collects them, for each of many messages.
+ */
+const pieceBytes = 64 * 1024;
 /** Small chunks are gathered into blocks of this size, so that each does not cost an object of its own. */
 const blockBytes = 16 * 1024;
 
 /**
  * Bytes of one message: appended while it arrives, then read as often as wanted.
  *
- * Memory held is at most `memoryBytes` and a constant (under 600 KiB), as long as the promise of each
+ * Memory held is at most `memoryBytes` and a constant (under 250 KiB), as long as the promise of each
  * `append` is awaited before the next one.
  *
  * @example

@@ -1,9 +1,12 @@
 // The process that serves HTTP: what strangers may ask is read by nobody who has more rights than this needs.
 import { type HttpServer, startHttp } from '../http/server.ts';
 import { createLog } from '../telemetry/log.ts';
+import { keepSmall } from './heap.ts';
 import type { BindFailure, FromHttp, ToHttp } from './http-messages.ts';
 import { RemoteObservatory } from './remote-observatory.ts';
 import { surviveMistakes } from './survive.ts';
+
+keepSmall();
 
 let server: HttpServer | undefined;
 const observatory = new RemoteObservatory((message) => tell(message));

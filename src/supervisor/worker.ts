@@ -1,7 +1,6 @@
 // A worker process: a proxy with its share of everything, that gets its connections from the primary.
 import cluster from 'node:cluster';
 import { Socket } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
 import type { Configuration } from '../config/configuration.ts';
 import { reloadCustomChecks } from '../config/custom-checks.ts';
 import type { Ending } from '../listener/listener.ts';
@@ -9,6 +8,7 @@ import { Proxy as MailProxy } from '../proxy.ts';
 import { createLog, type Log } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { version } from '../version.ts';
+import { keepCode } from './heap.ts';
 import { LocalObservatory } from './local-observatory.ts';
 import type { Answers, FromWorker, Question, ToWorker } from './messages.ts';
 import { shareOf } from './shares.ts';
@@ -16,12 +16,7 @@ import { warnAboutSpool } from './spool-warning.ts';
 import { surviveMistakes } from './survive.ts';
 import { withFields } from './worker-log.ts';
 
-/**
- * Optimised code depends on the shapes of the objects it handles. When a collection of garbage finds no object of a
- * shape, V8 forgets the shape and throws the code away, and most of our objects live for a part of a message only: some
- * dozen functions had to be compiled again every few seconds under load. So a shape is kept for so many collections.
- */
-setFlagsFromString('--retain-maps-for-n-gc=100');
+keepCode();
 
 /** Records that may be on their way to the primary; further ones are not told. */
 const mostRecords = 200;
