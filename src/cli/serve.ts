@@ -5,6 +5,7 @@ import type { Configuration } from '../config/configuration.ts';
 import { loadConfiguration } from '../config/load.ts';
 import { ConfigurationError } from '../config/mistakes.ts';
 import { exits } from '../exits.ts';
+import { keepSmall } from '../supervisor/heap.ts';
 import { CurrentLog } from '../telemetry/current-log.ts';
 import { endOfMistakes, load } from './load.ts';
 import { Signals } from './signals.ts';
@@ -21,17 +22,16 @@ export function addServe(program: Command): void {
 /** Runs the proxy; the process ends with it. */
 async function serve(file: string | undefined): Promise<void> {
   const signals = new Signals();
+  keepSmall();
   const configuration = load(file);
   const { dropGroups, logOf } = await import('../supervisor/privileges.ts');
   dropGroups();
   const log = new CurrentLog(logOf(configuration, findWorkersAccount(configuration)));
-  const { keepSmall } = await import('../supervisor/heap.ts');
   const { Supervisor: MailSupervisor } = await import('../supervisor/supervisor.ts');
   const { startFailure, startStatus } = await import('../supervisor/start-failure.ts');
   const { surviveMistakes } = await import('../supervisor/survive.ts');
   const { Systemd } = await import('../supervisor/systemd.ts');
   surviveMistakes(log);
-  keepSmall();
   const supervisor = new MailSupervisor({
     configuration,
     load: () => loadConfiguration({ ...(file !== undefined && { file }), environment: process.env }),
