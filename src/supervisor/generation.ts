@@ -23,7 +23,7 @@ export interface GenerationOptions {
   /** A worker can take a connection. */
   free(): void;
   /** A worker's transaction ended. */
-  record(record: Readonly<Record<string, unknown>>): void;
+  records(records: readonly string[]): void;
   /** A worker died, and will be replaced. */
   died(): void;
   /** What a worker that is gone had counted. */
@@ -92,13 +92,13 @@ export class Generation {
   }
 
   #fork(number: number): WorkerProcess {
-    const { addresses, account, free, record } = this.#options;
+    const { addresses, account, free, records } = this.#options;
     const worker = new WorkerProcess({
       worker: forkAs('worker', account),
       number,
       start: { kind: 'start', number, configuration: this.#sent, addresses },
       free,
-      record,
+      records,
     });
     this.#workers.add(worker);
     void worker.exited.then(() => {

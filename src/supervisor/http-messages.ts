@@ -32,7 +32,8 @@ export type ToHttp =
   | { readonly kind: 'answer'; readonly id: number; readonly answer: TotalAnswers[keyof TotalAnswers] }
   /** There is no answer. */
   | { readonly kind: 'unknown'; readonly id: number }
-  | { readonly kind: 'record'; readonly record: Readonly<Record<string, unknown>> }
+  /** Of transactions that ended: each is JSON, the fields of its line in the log. */
+  | { readonly kind: 'records'; readonly records: readonly string[] }
   | { readonly kind: 'end' };
 
 /** From the process that serves HTTP. */

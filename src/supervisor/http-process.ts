@@ -1,8 +1,8 @@
 // The process that serves HTTP as the primary sees it: what it is told, what it asks, and how it ends.
 import type { Worker } from 'node:cluster';
-import type { Observatory } from '../telemetry/status.ts';
 import { Child, type Exit } from './child.ts';
 import type { FromHttp, ToHttp, TotalAnswers, TotalQuestion } from './http-messages.ts';
+import type { TotalObservatory } from './total-observatory.ts';
 
 /** What it needs. */
 export interface HttpProcessOptions {
@@ -10,13 +10,13 @@ export interface HttpProcessOptions {
   /** What it is told first. */
   readonly start: Extract<ToHttp, { readonly kind: 'start' }>;
   /** Who knows what it asks. */
-  readonly observatory: Observatory;
+  readonly observatory: TotalObservatory;
 }
 
 /** Ending its connections takes it no time. */
 const endMs = 2000;
 /** Records that may be on their way to it; further ones are not told. */
-const mostRecords = 200;
+const mostRecords = 2000;
 
 /** It belongs to the monitor, which ends it. */
 export class HttpProcess {
@@ -124,11 +124,11 @@ export class HttpProcess {
     this.#following.abort();
     if (!on) return;
     this.#following = new AbortController();
-    this.#options.observatory.follow((record) => {
+    this.#options.observatory.follow((records) => {
       if (this.#records >= mostRecords) return;
-      this.#records += 1;
-      this.#send({ kind: 'record', record }, () => {
-        this.#records -= 1;
+      this.#records += records.length;
+      this.#send({ kind: 'records', records }, () => {
+        this.#records -= records.length;
       });
     }, this.#following.signal);
   }

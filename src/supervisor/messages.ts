@@ -57,6 +57,7 @@ export type FromWorker =
   /** The connection it was given last did not reach it. */
   | { readonly kind: 'missed' }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
-  | { readonly kind: 'record'; readonly record: Readonly<Record<string, unknown>> }
+  /** Of transactions that ended: each is JSON, the fields of its line in the log. */
+  | { readonly kind: 'records'; readonly records: readonly string[] }
   /** What it had counted before it ends. */
   | { readonly kind: 'last'; readonly metrics: MetricsSnapshot };

@@ -4,10 +4,10 @@ import type { Account } from '../config/accounts.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { LogOptions } from '../telemetry/log-options.ts';
-import type { Observatory } from '../telemetry/status.ts';
 import { Backoff } from './backoff.ts';
 import { forkAs } from './fork.ts';
 import { HttpProcess } from './http-process.ts';
+import type { TotalObservatory } from './total-observatory.ts';
 
 /** What is to be served, and by whom. */
 export interface MonitorOptions {
@@ -25,7 +25,7 @@ export interface MonitorChange {
 
 /** One process, or none. */
 export class Monitor {
-  readonly #observatory: Observatory;
+  readonly #observatory: TotalObservatory;
   readonly #log: Log;
   #options: MonitorOptions | undefined;
   #current: HttpProcess | undefined;
@@ -33,7 +33,7 @@ export class Monitor {
   #timer: NodeJS.Timeout | undefined;
   #told = false;
 
-  constructor(observatory: Observatory, log: Log) {
+  constructor(observatory: TotalObservatory, log: Log) {
     this.#observatory = observatory;
     this.#log = log;
   }

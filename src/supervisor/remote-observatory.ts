@@ -53,7 +53,7 @@ export class RemoteObservatory implements Observatory {
   }
 
   /** What the primary says. */
-  hear(message: Extract<ToHttp, { readonly kind: 'answer' | 'unknown' | 'record' }>): void {
+  hear(message: Extract<ToHttp, { readonly kind: 'answer' | 'unknown' | 'records' }>): void {
     switch (message.kind) {
       case 'answer':
         this.#questions.get(message.id)?.resolve(message.answer);
@@ -63,10 +63,15 @@ export class RemoteObservatory implements Observatory {
         this.#questions.get(message.id)?.reject(new Error('the primary process has no answer'));
         this.#questions.delete(message.id);
         break;
-      case 'record':
-        for (const { hear } of this.#hearers) hear(message.record);
+      case 'records':
+        for (const record of message.records) this.#tellHearers(record);
         break;
     }
+  }
+
+  #tellHearers(json: string): void {
+    const record = JSON.parse(json) as Readonly<Record<string, unknown>>;
+    for (const { hear } of this.#hearers) hear(record);
   }
 
   async #ask<What extends keyof TotalAnswers>(

@@ -5,7 +5,6 @@ import { ConfigurationError } from '../config/mistakes.ts';
 import { describeDoor } from '../proxy.ts';
 import type { CurrentLog } from '../telemetry/current-log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import type { Observatory } from '../telemetry/status.ts';
 import { version } from '../version.ts';
 import { Dispatch } from './dispatch.ts';
 import { Doors } from './doors.ts';
@@ -86,7 +85,7 @@ export class Supervisor {
     return this.#addresses;
   }
 
-  get observatory(): Observatory {
+  get observatory(): TotalObservatory {
     return this.#observatory;
   }
 
@@ -235,7 +234,7 @@ export class Supervisor {
       log: this.#log,
       following: () => this.#observatory.followed,
       free: () => this.#dispatch.serve(),
-      record: (record) => this.#observatory.tell(record),
+      records: (records) => this.#observatory.tell(records),
       died: () => {
         this.#metrics.workerRestarted();
         this.#countWorkers();

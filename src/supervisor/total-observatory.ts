@@ -17,11 +17,11 @@ export interface Asked {
   follow(on: boolean): void;
 }
 
-/** Hears what one worker says of a transaction. */
-type Hear = (record: Readonly<Record<string, unknown>>) => void;
+/** Hears what one worker says of transactions: JSON, which only passes through here. */
+type Hear = (records: readonly string[]) => void;
 
 /** The primary's. */
-export class TotalObservatory implements Observatory {
+export class TotalObservatory implements Omit<Observatory, 'follow'> {
   readonly #asked: Asked;
   readonly #metrics: Metrics;
   readonly #ended = new EndedProcesses();
@@ -71,6 +71,7 @@ export class TotalObservatory implements Observatory {
     return known(await Promise.all(found))[0];
   }
 
+  /** Hears of each transaction that ended, from now on until the signal is aborted. */
   follow(hear: Hear, signal: AbortSignal): void {
     if (signal.aborted) return;
     const hearer = { hear };
@@ -87,9 +88,9 @@ export class TotalObservatory implements Observatory {
     return this.#hearers.size > 0;
   }
 
-  /** A worker tells of a transaction. */
-  tell(record: Readonly<Record<string, unknown>>): void {
-    for (const { hear } of this.#hearers) hear(record);
+  /** A worker tells of transactions. */
+  tell(records: readonly string[]): void {
+    for (const { hear } of this.#hearers) hear(records);
   }
 
   /** A worker is gone, having counted this. */

@@ -14,7 +14,8 @@ export interface WorkerOptions {
   readonly start: Extract<ToWorker, { kind: 'start' }>;
   /** It can take a connection, or some of those it had have given up their places. */
   free(): void;
-  record(record: Readonly<Record<string, unknown>>): void;
+  /** Transactions have ended: JSON. */
+  records(records: readonly string[]): void;
 }
 
 /** How long a worker may take to answer. */
@@ -180,8 +181,8 @@ export class WorkerProcess {
       case 'answer':
         this.#questions.get(message.id)?.(message.answer);
         break;
-      case 'record':
-        this.#options.record(message.record);
+      case 'records':
+        this.#options.records(message.records);
         break;
       case 'last':
         this.#lastMetrics = message.metrics;

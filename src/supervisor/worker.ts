@@ -11,6 +11,7 @@ import { version } from '../version.ts';
 import { keepCode } from './heap.ts';
 import { LocalObservatory } from './local-observatory.ts';
 import type { Answers, FromWorker, Question, ToWorker } from './messages.ts';
+import { RecordBatch } from './record-batch.ts';
 import { shareOf } from './shares.ts';
 import { warnAboutSpool } from './spool-warning.ts';
 import { surviveMistakes } from './survive.ts';
@@ -18,8 +19,6 @@ import { withFields } from './worker-log.ts';
 
 keepCode();
 
-/** Records that may be on their way to the primary; further ones are not told. */
-const mostRecords = 200;
 /** What was counted is told within this time, or not at all. */
 const farewellMs = 1000;
 
@@ -31,7 +30,7 @@ class RunningWorker {
   readonly #proxy: MailProxy;
   readonly #observatory: LocalObservatory;
   #following = new AbortController();
-  #records = 0;
+  readonly #records = new RecordBatch((records, sent) => tell({ kind: 'records', records }, sent));
   /** Whether the connection that is spoken of has come. */
   #arrived = false;
   #left: string[] = [];
@@ -136,17 +135,12 @@ class RunningWorker {
     this.#following.abort();
     if (!on) return;
     this.#following = new AbortController();
-    this.#observatory.follow((record) => {
-      if (this.#records >= mostRecords) return;
-      this.#records += 1;
-      tell({ kind: 'record', record }, () => {
-        this.#records -= 1;
-      });
-    }, this.#following.signal);
+    this.#observatory.follow((record) => this.#records.add(record), this.#following.signal);
   }
 
   async #exit(): Promise<never> {
     setTimeout(() => process.exit(0), farewellMs);
+    this.#records.flush();
     const metrics = await this.#observatory.snapshot().catch(() => []);
     return new Promise<never>(() => tell({ kind: 'last', metrics }, () => process.exit(0)));
   }

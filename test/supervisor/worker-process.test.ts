@@ -31,7 +31,7 @@ function start(code: string): { worker: WorkerProcess; freed: () => Promise<void
       freed.resolve();
       freed = Promise.withResolvers();
     },
-    record: () => undefined,
+    records: () => undefined,
   });
   return { worker, freed: () => freed.promise };
 }
