@@ -1,6 +1,5 @@
 // Finds whole words of a transaction in a text and puts others in their place: without a regular expression of
 // its own for each transaction, which takes longer to compile than most texts to search.
-import { isAscii } from '../smtp/ascii.ts';
 
 /** What a text must not hold, in the spelling of {@link folded}, with what stands instead. */
 export type Words = ReadonlyMap<string, string>;
@@ -14,7 +13,7 @@ interface Found {
 
 /** One spelling for all cases of a text, as long as the text itself: places in one are places in the other. */
 export function folded(text: string): string {
-  return isAscii(text) ? text.toLowerCase() : Array.from(text, foldedCharacter).join('');
+  return isAscii.test(text) ? text.toLowerCase() : Array.from(text, foldedCharacter).join('');
 }
 
 /** Whole words only, of several that begin at the same place the longest, in any case. */
@@ -33,6 +32,8 @@ export function replaceWords(text: string, words: Words): string {
   return replaced + text.slice(done);
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII begins with them.
+const isAscii = /^[\x00-\x7f]*$/;
 const endsInWord = /[\p{L}\p{N}]$/u;
 const beginsInWord = /^[\p{L}\p{N}]/u;
 
