@@ -90,11 +90,12 @@ export interface SizeCost {
 /** Cost against size, 1 KB to 50 MB. */
 export async function costOfSizes(
   site: Site,
-  { seconds, rounds, warmUp }: Measuring,
+  options: Measuring,
 ): Promise<{ readonly costs: readonly SizeCost[]; readonly goal: Goal }> {
+  const { rounds, warmUp } = options;
   await using postern = await startWarm(site, { checks: 'all', warmUp, manners: [{ mode: 'after' }] });
   const way = wayThrough(postern);
-  const long = times({ seconds: longer * seconds, warmUp }, leadInSeconds);
+  const long = times(options, leadInSeconds, longer);
   const measured = new Map(everySize.map((size) => [size, { cpu: [] as number[], bare: [] as number[] }]));
   for (let round = 0; round < rounds; round++) {
     for (const [size, { cpu, bare }] of measured) {

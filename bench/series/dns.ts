@@ -3,7 +3,7 @@ import { Child } from '../site/child.ts';
 import type { Site } from '../site/site.ts';
 import { startWarm, wayThrough } from '../site/warm.ts';
 import { median, medianRatio } from '../statistics.ts';
-import { type Measuring, times } from './measuring.ts';
+import { inTurn, type Measuring, times } from './measuring.ts';
 
 export interface DnsCell {
   readonly names: 'zone file' | 'name server, warm' | 'name server, cold';
@@ -36,24 +36,25 @@ export async function runDns(
     ...plan,
     dns: { servers, cache: { maxAge: '1ms', failureAge: '1ms' } },
   });
-  const kinds = [
-    ['zone file', wayThrough(zone)],
-    ['name server, warm', wayThrough(warm)],
-    ['name server, cold', wayThrough(cold)],
-  ] as const;
+  const ways = {
+    'zone file': wayThrough(zone),
+    'name server, warm': wayThrough(warm),
+    'name server, cold': wayThrough(cold),
+  };
   const cells: DnsCell[] = [];
   const long = times(options, leadInSeconds);
   for (const connections of options.connections) {
-    const bare: number[] = [];
-    const measured = kinds.map(() => [] as Awaited<ReturnType<Site['measure']>>[]);
-    for (let round = 0; round < options.rounds; round++) {
-      bare.push((await site.bare(size, long)).cpuMs);
-      for (const [i, [, way]] of kinds.entries()) {
-        measured[i]?.push(await site.measure(way, { size, connections, mode, ...long }));
-      }
-    }
-    for (const [i, [names]] of kinds.entries()) {
-      const all = measured[i] ?? [];
+    const through = (names: DnsCell['names']) => () =>
+      site.measure(ways[names], { size, connections, mode, ...long });
+    const { bare, ...measured } = await inTurn(options.rounds, {
+      bare: () => site.bare(size, long),
+      'zone file': through('zone file'),
+      'name server, warm': through('name server, warm'),
+      'name server, cold': through('name server, cold'),
+    });
+    const bareCpu = bare.map(({ cpuMs }) => cpuMs);
+    for (const names of Object.keys(ways) as DnsCell['names'][]) {
+      const all = measured[names];
       const cpu = all.map((each) => each.cpuMsPerMessage);
       cells.push({
         names,
@@ -62,7 +63,7 @@ export async function runDns(
         p50: median(all.map((each) => each.latencyMs.p50)),
         p99: median(all.map((each) => each.latencyMs.p99)),
         cpuMs: median(cpu),
-        cpuToBare: medianRatio(cpu, bare),
+        cpuToBare: medianRatio(cpu, bareCpu),
       });
     }
   }

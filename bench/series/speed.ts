@@ -121,8 +121,8 @@ function passGoal(manner: string, pass: readonly Measured[], relay: readonly Mea
   );
 }
 
-function longTimes({ seconds, warmUp }: GoalOptions): Times {
-  return warmUp === 'short' ? { seconds } : times({ seconds: longer * seconds, warmUp }, longer * seconds);
+function longTimes(options: GoalOptions): Times {
+  return times(options, longer * options.seconds, longer);
 }
 
 const ms = (value: number) => `${value.toFixed(2)} ms`;

@@ -1,7 +1,7 @@
 // What has to be flat, and how flat: memory and descriptors of each kind of process, latency.
 import { median } from '../statistics.ts';
 import type { Sample } from './samples.ts';
-import { blocksOf, least, type Point, robustSlopeOf, type Slope, slopeOf } from './slope.ts';
+import { blocksOf, type Point, robustSlopeOf, type Slope, slopeOf } from './slope.ts';
 
 /** Of the run, and of each process's life: what is not counted, because everything grows at its beginning. */
 const warmUp = 0.15;
@@ -12,7 +12,7 @@ const blocks = 40;
 /** A shorter run is all beginning. */
 const leastSeconds = 600;
 const megabyte = 1e6;
-/** Of latency, in an hour. At 70 % of capacity it doubles when the machine has a tenth less to give, so that less cannot be told. */
+/** Of latency, in an hour. At 70 % of capacity it is that much longer when the machine has a tenth less to give (M/M/1). */
 const latencyGrowth = 0.5;
 const secondsPerHour = 3600;
 
@@ -53,7 +53,7 @@ export function judgeAll(samples: readonly Sample[], seconds: number): readonly 
     slopeThrough = slopeOf,
   ): Judged => {
     const middle = median(points.map((point) => point.value));
-    const slope = seconds < leastSeconds ? undefined : slopeThrough(blocksOf(points, hours, least));
+    const slope = seconds < leastSeconds ? undefined : slopeThrough(blocksOf(points, hours));
     const allowed = limit(middle);
     return {
       measure,

@@ -31,13 +31,9 @@ const mostCorrelation = 0.9;
  *
  * @param points in the order of time
  * @param hours a block's length
- * @param value of those in a block: the median, or for what only ever hides by being higher, `least`
+ * @returns for each the least: whatever disturbs raises memory, descriptors and latency
  */
-export function blocksOf(
-  points: readonly Point[],
-  hours: number,
-  value: typeof median = median,
-): readonly Point[] {
+export function blocksOf(points: readonly Point[], hours: number): readonly Point[] {
   const blocks = new Map<string, Point[]>();
   for (const point of points) {
     const key = `${point.group} ${Math.floor(point.at / hours)}`;
@@ -48,12 +44,8 @@ export function blocksOf(
   return [...blocks.values()].map((block) => ({
     group: block[0]?.group ?? '',
     at: median(block.map(({ at }) => at)),
-    value: value(block.map((point) => point.value)),
+    value: Math.min(...block.map((point) => point.value)),
   }));
-}
-
-export function least(values: readonly number[]): number {
-  return Math.min(...values);
 }
 
 /**

@@ -11,21 +11,19 @@ const identifying: ReadonlySet<string> = new Set(['iprev', 'spf', 'dkim', 'arc',
 
 /** DMARC and temporary errors. */
 export class ReadyMade {
+  /** Whether it has nothing against any message, whatever is found of it. */
+  readonly acceptsAll: boolean;
   readonly #options: Omit<PolicyOptions, 'rules' | 'rulesFile'>;
   readonly #networks: Networks;
   readonly #signers: DomainPatterns;
 
   constructor(options: Omit<PolicyOptions, 'rules' | 'rulesFile'>) {
+    const { dmarc, temperror } = options;
+    const wanted = typeof temperror === 'string' ? [temperror] : Object.values(temperror);
+    this.acceptsAll = dmarc === 'annotate' && !wanted.includes('tempfail');
     this.#options = options;
     this.#networks = new Networks(options.dmarcExempt.networks);
     this.#signers = new DomainPatterns(options.dmarcExempt.dkim);
-  }
-
-  /** Whether it has nothing against any message, whatever is found of it. */
-  get acceptsAll(): boolean {
-    const { dmarc, temperror } = this.#options;
-    const annotates = typeof temperror === 'string' ? [temperror] : Object.values(temperror);
-    return dmarc === 'annotate' && !annotates.includes('tempfail');
   }
 
   /** What is refused for good is not put off, and what is put off is not filed away. */

@@ -148,9 +148,8 @@ export class Transaction {
     this.#smtputf8 = path.parameters.some(({ keyword }) => keyword === 'SMTPUTF8');
     this.#reversePath = path.address;
     const passOn = () => this.#bounded(this.#delivery.mail(line, recipients.slice(0, this.#surelyPassed)));
-    const { authentication, envelope } = this.#settings;
     let passed: Promise<Reply> | undefined;
-    if (envelope === 'passthrough' && !authentication.proposes) {
+    if (this.#checksOnlyLook) {
       passed = passOn();
       // It leaves before this process is busy with the checks, none of which can refuse it.
       await new Promise<void>(afterTurnEnd);
@@ -159,7 +158,8 @@ export class Transaction {
     }
     const refused = await this.#begin();
     if (refused) return this.#refuseMail(refused);
-    if (envelope === 'deferred') return makeReply(250, '2.1.0', 'sender will be passed on after the message');
+    if (this.#settings.envelope === 'deferred')
+      return makeReply(250, '2.1.0', 'sender will be passed on after the message');
     const reply = await (passed ?? passOn());
     return isPositive(reply) ? reply : this.#refuseMail(reply);
   }
@@ -330,7 +330,7 @@ export class Transaction {
       return this.#forAll(makeReply(554, '5.4.6', `mail loop: more than ${maxReceived} Received fields`));
     }
     this.#record.phase('authenticate');
-    if (this.#surelyRelayed) {
+    if (this.#checksOnlyLook && this.#settings.policy.acceptsAll) {
       this.#delivery.announce();
       // It leaves before this process is busy with the message.
       await new Promise<void>(afterTurnEnd);
@@ -352,10 +352,10 @@ export class Transaction {
     return this.#relay(section, outcome, disposition);
   }
 
-  /** Nothing that is found of the message can keep it from being passed on. */
-  get #surelyRelayed(): boolean {
-    const { authentication, policy, envelope } = this.#settings;
-    return envelope === 'passthrough' && policy.acceptsAll && !authentication.proposes;
+  /** No check has a say in what goes downstream, and nothing of it waits for the whole message. */
+  get #checksOnlyLook(): boolean {
+    const { authentication, envelope } = this.#settings;
+    return envelope === 'passthrough' && !authentication.proposes;
   }
 
   async #relay(

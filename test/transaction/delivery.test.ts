@@ -148,12 +148,18 @@ test('a recipient that went out with MAIL and is not asked for never gets the me
   }
 });
 
+/** A delivery that has said DATA on a session as planned, before its message is there. */
+async function announced(plan: AcquirePlan) {
+  const started = start([plan]);
+  await started.delivery.mail(mail);
+  await started.delivery.rcpt(one);
+  started.delivery.announce();
+  await started.story.until('1 DATA');
+  return started;
+}
+
 test('DATA that was announced is not said again', async () => {
-  const { pool, delivery, story } = start([{}]);
-  await delivery.mail(mail);
-  await delivery.rcpt(one);
-  delivery.announce();
-  await story.until('1 DATA');
+  const { pool, delivery, story } = await announced({});
   assert.equal(pool.sessions[0]?.message, undefined);
   assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), ['250 2.0.0 Queued']);
   delivery.end();
@@ -163,11 +169,7 @@ test('DATA that was announced is not said again', async () => {
 
 test('a message that was announced and never comes costs the connection, and nothing is said inside DATA', async () => {
   for (const DATA of ['354 Go ahead', 'hang']) {
-    const { pool, delivery, failures, story } = start([{ answers: { DATA } }]);
-    await delivery.mail(mail);
-    await delivery.rcpt(one);
-    delivery.announce();
-    await story.until('1 DATA');
+    const { pool, delivery, failures, story } = await announced({ answers: { DATA } });
     delivery.end();
     assert.deepEqual(story.on(1), [mail, one, 'DATA', 'closed', 'released']);
     assert.deepEqual(failures, []);
@@ -176,11 +178,7 @@ test('a message that was announced and never comes costs the connection, and not
 });
 
 test('a refusal of DATA that was announced is the answer to the message', async () => {
-  const { pool, delivery, story } = start([{ answers: { DATA: '554 5.5.1 no valid recipients' } }]);
-  await delivery.mail(mail);
-  await delivery.rcpt(one);
-  delivery.announce();
-  await story.until('1 DATA');
+  const { pool, delivery, story } = await announced({ answers: { DATA: '554 5.5.1 no valid recipients' } });
   const answers = await delivery.send(message(), 1);
   assert.deepEqual(answers.map(describeReply), ['554 5.5.1 no valid recipients']);
   delivery.end();
@@ -202,10 +200,7 @@ test('a pooled connection that is dead when DATA is announced is replaced', asyn
 });
 
 test('a connection that is lost after the 354 to DATA that was announced is replaced: nothing of the message has left', async () => {
-  const { pool, delivery, failures, story } = start([{}, {}, {}]);
-  await delivery.mail(mail);
-  await delivery.rcpt(one);
-  delivery.announce();
+  const { pool, delivery, failures, story } = await announced({});
   await settled();
   pool.sessions[0]?.drop();
   assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), ['250 2.0.0 Queued']);
@@ -231,10 +226,7 @@ test('a connection that comes when the transaction is over goes straight back', 
 });
 
 test('a connection that is lost after DATA was announced: the message can come again', async () => {
-  const { pool, delivery, failures, story } = start([{ answers: { DATA: 'lost' } }]);
-  await delivery.mail(mail);
-  await delivery.rcpt(one);
-  delivery.announce();
+  const { pool, delivery, failures, story } = await announced({ answers: { DATA: 'lost' } });
   await story.until('1 closed');
   assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), [lost]);
   assert.equal(failures.length, 1);
