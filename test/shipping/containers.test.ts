@@ -64,7 +64,7 @@ function bytesOf(size: string | undefined): number {
 /** What two workers take under full load, and what all texts say that it is. */
 const fullLoad = (() => {
   const figures =
-    /Under full load \(20 messages at once\) (\d+) MB for the primary, (\d+) MB for each worker, .* and (\d+) MB for the HTTP process: with 2 workers (\d+ MB at rest, (\d+) MB under full load)\./u.exec(
+    /Under full load .* (\d+) MB for the primary, (\d+) MB for each worker, and (\d+) MB for the HTTP process: with 2 workers (\d+ MB at rest, (\d+) MB under full load)\./u.exec(
       textOf('docs/operations.md'),
     );
   assert.ok(figures, 'docs/operations.md has no figures of memory');
