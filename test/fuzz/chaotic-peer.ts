@@ -108,7 +108,9 @@ export class ChaoticPeer implements AsyncDisposable {
     let reply = polite;
     if (trouble?.kind === 'drop') return;
     if (trouble?.kind === 'close') return void socket.end();
-    if (trouble?.kind === 'reset') return void socket.resetAndDestroy();
+    // Node.js cannot reset what is being ended, and never tells that it is closed then.
+    if (trouble?.kind === 'reset')
+      return void (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy());
     if (trouble?.kind === 'replace') reply = trouble.bytes;
     if (trouble?.kind === 'append') reply += trouble.bytes;
     if (trouble?.kind === 'repeat') reply += polite;
