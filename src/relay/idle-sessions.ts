@@ -53,6 +53,12 @@ export class IdleSessions {
     return this.#takeAll((parked) => parked.rank > rank);
   }
 
+  /** All leave, and nobody comes any more: no timer is left behind. */
+  end(): void {
+    this.#deadline.end();
+    this.#leave(() => true);
+  }
+
   #take(at: number): DownstreamSession | undefined {
     return this.#parked.splice(at, at < 0 ? 0 : 1)[0]?.session;
   }

@@ -140,7 +140,7 @@ export class Pool {
   /** Refuses those who wait, says QUIT on unused connections, and closes the others: nobody is there who needs them. */
   async close(): Promise<void> {
     this.#ending.abort(new Error('the pool is closed'));
-    for (const session of this.#idle.takeWorseThan(-1)) this.#retire(session);
+    this.#idle.end();
     for (const session of this.#busy) session.destroy();
     while (this.#chores.size > 0) await Promise.all(this.#chores);
     await this.#learning?.catch(() => {});

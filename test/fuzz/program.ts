@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { flood } from './flood.ts';
+import { Growth } from './growth.ts';
 import type { Target } from './target.ts';
 import { targets } from './targets.ts';
 
@@ -73,12 +74,11 @@ async function work(plan: Plan, part: number): Promise<void> {
   let done = 0;
   for (const { target, inputs } of shared(plan, part)) {
     const before = performance.now();
-    let slowest = 0;
+    const growth = new Growth();
     for (let batch = 0; batch < batches; batch++) {
       const count = Math.floor(inputs / batches) + (batch < inputs % batches ? 1 : 0);
       if (count === 0) continue;
       const seed = (plan.seed + part * 1000 + batch) % 2 ** 31;
-      const from = performance.now();
       try {
         await target.fuzz({ seed, inputs: count });
       } catch (error) {
@@ -87,12 +87,13 @@ async function work(plan: Plan, part: number): Promise<void> {
         );
         throw error;
       }
-      slowest = Math.max(slowest, (performance.now() - from) / count);
+      growth.measure();
     }
     done += inputs;
     const took = (performance.now() - before) / 1000;
     const memory = Math.round(process.memoryUsage.rss() / 1024 / 1024);
     say(`${target.name}: ${inputs} inputs in ${took.toFixed(1)} s, ${done} so far, ${memory} MiB resident`);
+    await growth.none();
   }
 }
 

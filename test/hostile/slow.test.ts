@@ -3,15 +3,11 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as after } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { heldBytes } from '../support/garbage.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { RunningProxy } from '../support/running-proxy.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { CountingDownstream } from './counting-downstream.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
 
 const patienceMs = 20_000;
 /** An ordinary message passes within this, whatever others do. Usual are milliseconds, but not on a busy machine. */
@@ -74,13 +70,6 @@ async function ordinary(proxy: RunningProxy): Promise<number> {
   client.send('Subject: x\r\n\r\nHello.\r\n.\r\n');
   assert.equal((await client.reply())[0]?.slice(0, 3), '250');
   return performance.now() - begun;
-}
-
-/** What is still held when all garbage is gone: what is resident besides says how busy the machine is. */
-function heldBytes(): number {
-  collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
 
 /** Ordinary messages, one after the other, while `hostile` goes on; how long each took and how memory grew. */

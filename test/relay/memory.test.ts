@@ -1,14 +1,12 @@
-// What a session keeps of a message once it has been sent: nothing.
+// What is kept of a message once it has been sent, and of a pool once it is closed: nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseDestination } from '../../src/relay/destination.ts';
+import { Pool } from '../../src/relay/pool.ts';
 import { DownstreamSession } from '../../src/relay/session.ts';
+import { collectGarbage } from '../support/garbage.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
-
-setFlagsFromString('--expose-gc');
-const collectGarbage: () => void = runInNewContext('gc');
 
 test('a session that has sent a message holds on to none of its chunks', async () => {
   await using downstream = await ScriptedDownstream.start();
@@ -33,4 +31,34 @@ test('a session that has sent a message holds on to none of its chunks', async (
   // The last one or two may still be on somebody's stack.
   assert.ok(kept <= 2, `${kept} of ${chunks.length} chunks are kept`);
   session.destroy();
+});
+
+test('a pool that was closed is held by nothing, not even by the timer of a session that rested', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const destination = parseDestination(downstream.destination);
+  assert.ok(typeof destination !== 'string');
+  const used = async () => {
+    const pool = new Pool({
+      session: { helloName: 'test.example' },
+      destinations: [destination],
+      size: 1,
+      idleMs: 60_000,
+      ageMs: 60_000,
+      transactions: 100,
+      waitMs: 5_000,
+      waiting: 1,
+      backoffMs: 60_000,
+      backoffMaxMs: 60_000,
+      checkAfterMs: 60_000,
+    });
+    pool.release(await pool.acquire());
+    assert.equal(pool.counts.idle, 1);
+    await pool.close();
+    return new WeakRef(pool);
+  };
+  const pool = await used();
+  // What a job has looked at lives until the job is over.
+  await nextTurn();
+  collectGarbage();
+  assert.equal(pool.deref(), undefined);
 });
