@@ -17,7 +17,7 @@ export class Growth {
   }
 
   /** Rejects when the second half of the batches holds more than the first half; few batches only fill caches. */
-  async none(): Promise<void> {
+  async assertNone(): Promise<void> {
     if (this.#held.length < 4) return;
     if (this.#grown < mostBytes) return;
     await after(lingerMs);

@@ -93,7 +93,7 @@ async function work(plan: Plan, part: number): Promise<void> {
     const took = (performance.now() - before) / 1000;
     const memory = Math.round(process.memoryUsage.rss() / 1024 / 1024);
     say(`${target.name}: ${inputs} inputs in ${took.toFixed(1)} s, ${done} so far, ${memory} MiB resident`);
-    await growth.none();
+    await growth.assertNone();
   }
 }
 
