@@ -34,10 +34,15 @@ export type ToWorker =
       /** Where the listeners are bound, by name. */
       readonly addresses: ReadonlyMap<string, string>;
     }
-  /** Comes with a socket. `surplus`: one that has no place, and is refused. */
-  | { readonly kind: 'connection'; readonly listener: string; readonly surplus: boolean }
-  /** Follows each connection: one that has not come before it is lost, for want of a descriptor. */
-  | { readonly kind: 'handed' }
+  /** Comes with a socket; the first has number 1. `surplus`: one that has no place, and is refused. */
+  | {
+      readonly kind: 'connection';
+      readonly number: number;
+      readonly listener: string;
+      readonly surplus: boolean;
+    }
+  /** Nothing was heard of the connection for a while: if it has not come before this, it is lost for want of a descriptor. */
+  | { readonly kind: 'handed'; readonly number: number }
   | { readonly kind: 'end'; readonly patienceMs: number; readonly graceMs: number }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** Whether anybody wants to hear of transactions. */

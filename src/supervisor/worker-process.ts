@@ -26,6 +26,8 @@ const lateMs = 5000;
 const mostQuestions = 1000;
 /** A worker that has no descriptor left gets no connection for so long. */
 const restMs = 1000;
+/** Nothing is heard of a connection for so long: the worker is busy, or the connection was lost on its way. */
+const doubtMs = 50;
 
 /** A worker. It belongs to its generation, which waits for `exited`. */
 export class WorkerProcess {
@@ -38,6 +40,9 @@ export class WorkerProcess {
   #state: 'starting' | 'idle' | 'handing' | 'resting' | 'ending' | 'gone' = 'starting';
   /** What it is given. Ours too until it has it: what is on its way to a process that dies would stay open for ever. */
   #handed: { readonly listener: string; readonly socket: Socket; readonly surplus: boolean } | undefined;
+  #lastHanded = 0;
+  /** Runs while a connection is on its way. */
+  #doubtTimer: NodeJS.Timeout | undefined;
   /** Connections by listener, those on their way included. */
   #places = new Map<string, number>();
   #lastQuestion = 0;
@@ -101,8 +106,9 @@ export class WorkerProcess {
     this.#state = 'handing';
     this.#handed = { listener, socket, surplus };
     if (!surplus) this.#count(listener, 1);
-    this.#send({ kind: 'connection', listener, surplus }, socket);
-    this.#send({ kind: 'handed' });
+    const number = ++this.#lastHanded;
+    this.#send({ kind: 'connection', number, listener, surplus }, socket);
+    this.#doubtTimer = setTimeout(() => this.#send({ kind: 'handed', number }), doubtMs);
   }
 
   /** @returns undefined: it did not answer in time */
@@ -192,6 +198,7 @@ export class WorkerProcess {
 
   /** Closes the socket here; where the worker has it, it is open there. */
   #letGo(): void {
+    clearTimeout(this.#doubtTimer);
     this.#handed?.socket.destroy();
     this.#handed = undefined;
   }
