@@ -3,7 +3,8 @@
 //   node bench/load.ts '{"to": "127.0.0.1:10025", "messages": ["a.eml"], "connections": 8, "seconds": 5}'
 //
 // Without an argument every line on stdin is such a run, one after the other, until stdin ends. Each run's figures
-// are one line on stdout, `{"event":"result", …}`. While it runs, the lines `go` and `stop` are for it.
+// are one line on stdout, `{"event":"result", …}`. While it runs, the lines `go`, `stop` and `rate N`
+// are for it.
 import { heard, say } from './lines.ts';
 import { loadSchema } from './load/plan.ts';
 import { Run } from './load/run.ts';
@@ -21,6 +22,7 @@ async function listen(): Promise<void> {
   for await (const line of heard()) {
     if (line === 'go') run?.go();
     else if (line === 'stop') run?.stop();
+    else if (line.startsWith('rate ')) run?.pace(Number(line.slice(5)));
     else {
       await running;
       running = perform(line);

@@ -36,6 +36,9 @@ export class Run implements Owner {
   readonly #ended = Promise.withResolvers<void>();
   #wake: NodeJS.Timeout | undefined;
   #began: number | undefined;
+  #rate: number | null;
+  /** From when on messages are due at this rate, and how many had been sent then. */
+  #paced = { since: 0, sent: 0 };
   #sent = 0;
   #slots: number;
   #greeted = 0;
@@ -47,6 +50,7 @@ export class Run implements Owner {
   constructor(plan: LoadPlan, say: (value: unknown) => void) {
     this.#plan = plan;
     this.#say = say;
+    this.#rate = plan.rate;
     this.#slots = plan.connections;
     this.#messages = plan.messages.map(readMessage);
     this.#ledger = plan.ledger === undefined ? undefined : new LedgerFile(plan.ledger);
@@ -73,7 +77,18 @@ export class Run implements Owner {
   go(): void {
     if (this.#began !== undefined) return;
     this.#began = performance.now();
+    this.#paced = { since: this.#began, sent: 0 };
     this.#figures.begin();
+    this.#feed();
+  }
+
+  /** @param rate messages per second from now on; what was due before is due still */
+  pace(rate: number): void {
+    if (this.#rate === null || this.#began === undefined) return;
+    this.#paced = { since: this.#due(), sent: this.#sent };
+    this.#rate = rate;
+    clearTimeout(this.#wake);
+    this.#wake = undefined;
     this.#feed();
   }
 
@@ -151,14 +166,14 @@ export class Run implements Owner {
       }
       const connection = this.#resting.shift();
       if (over) connection?.quit();
-      else connection?.send(this.#job(this.#plan.rate === null ? now : due));
+      else connection?.send(this.#job(this.#rate === null ? now : due));
     }
   }
 
   /** When the next message is to be sent. */
   #due(): number {
-    const { rate } = this.#plan;
-    return rate === null ? 0 : (this.#began ?? 0) + (this.#sent * 1000) / rate;
+    const { since, sent } = this.#paced;
+    return this.#rate === null ? 0 : since + ((this.#sent - sent) * 1000) / this.#rate;
   }
 
   #sleep(ms: number): void {

@@ -33,6 +33,10 @@ const panels: readonly { readonly title: string; readonly lines: readonly Line[]
     ],
   },
   {
+    title: 'messages due per second',
+    lines: [{ label: '', colour: '#b3412c', value: ({ rate }) => rate }],
+  },
+  {
     title: 'latency, ms',
     lines: [
       { label: 'p50', colour: '#b3412c', value: ({ p50 }) => p50 },

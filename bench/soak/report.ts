@@ -1,5 +1,7 @@
 // What a soak has shown, in words, and whether Postern held.
+
 import type { Circumstances } from '../report/results.ts';
+import { median } from '../statistics.ts';
 import type { Judged } from './criteria.ts';
 import type { Course } from './soak.ts';
 
@@ -45,7 +47,8 @@ export function statusOf(results: SoakResults): 0 | 1 | 2 {
 
 /** For the terminal and for docs/performance.md. */
 export function toMarkdown(results: SoakResults): string {
-  const { circumstances, seconds, capacity, rate, comparison, deeds, judged } = results;
+  const { circumstances, seconds, capacity, capacityUse, share, samples, comparison, deeds, judged } =
+    results;
   const { date, commit, node, machine, load } = circumstances;
   const wrong = broken(results);
   const open = undecided(results);
@@ -53,7 +56,7 @@ export function toMarkdown(results: SoakResults): string {
   const rows = judged.map((each) => `| ${cells(each).join(' | ')} |`);
   return [
     `${(seconds / 60).toFixed(seconds < 600 ? 1 : 0)} minutes on ${date} UTC, commit ${commit}, Node.js ${node}, ${machine}; load average at the beginning ${load.toFixed(1)}.`,
-    `Capacity ${capacity.toFixed(0)} messages/s, sent at ${rate.toFixed(0)} messages/s (${Math.round((100 * rate) / capacity)} %). ${done.join(', ')}.`,
+    `Capacity at the beginning ${capacity.toFixed(0)} messages/s, with ${percent(capacityUse)} of the processors in use. Traffic at ${percent(share)} of what the machine could give at each time: ${rates(samples)}. ${done.join(', ')}.`,
     `Of ${comparison.sent} messages ${comparison.acknowledged} were acknowledged, ${comparison.stored} stored; lost ${comparison.lost.length}, doubled ${comparison.doubled.length}, altered ${comparison.altered.length}, stored though refused ${comparison.refusedButStored.length}. Stored without upstream's knowing, because client, worker or downstream was gone: ${comparison.unansweredButStored.length}.`,
     [
       '| series | median | growth per hour (95 %) | limit | finding |',
@@ -67,6 +70,16 @@ export function toMarkdown(results: SoakResults): string {
         : 'It held.',
     '',
   ].join('\n\n');
+}
+
+function percent(part: number): string {
+  return `${Math.round(100 * part)} %`;
+}
+
+function rates(samples: SoakResults['samples']): string {
+  const all = samples.map(({ rate }) => rate);
+  const [least, middle, most] = [Math.min(...all), median(all), Math.max(...all)].map(Math.round);
+  return `${least} to ${most} messages/s, median ${middle}`;
 }
 
 function cells({ measure, unit, median, slope, limit, finding }: Judged): readonly string[] {

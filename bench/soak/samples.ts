@@ -26,6 +26,8 @@ export interface Sample {
   /** Median latency of messages that do not pass Postern: how busy the machine is. */
   readonly beside: number;
   readonly cpuMsPerMessage: number;
+  /** Messages per second that were due. */
+  readonly rate: number;
 }
 
 /** @param primary its pid @returns all processes of a service that are there, without those that end just now */
@@ -46,7 +48,7 @@ export function processesOf(primary: number): readonly ProcessSample[] {
 
 /** Puts together what the load generators have said since the sample before. */
 export function sampleOf(
-  at: number,
+  { at, rate }: Pick<Sample, 'at' | 'rate'>,
   processes: readonly ProcessSample[],
   before: readonly ProcessSample[],
   traffic: readonly Summary[],
@@ -64,6 +66,7 @@ export function sampleOf(
   );
   return {
     at,
+    rate,
     processes,
     accepted: sum(traffic, ({ accepted }) => accepted),
     refused: sum(traffic, ({ refused }) => refused),

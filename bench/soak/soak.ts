@@ -5,6 +5,7 @@ import { Random } from '../../test/faults/random.ts';
 import { type Comparison, compareLedgers, type Entry, LedgerFile, readLedger } from '../ledger.ts';
 import { type Deeds, disturb } from './disturbances.ts';
 import type { Options } from './options.ts';
+import { busyMs, Pace, useOf } from './pace.ts';
 import { processesOf, type Sample, sampleOf } from './samples.ts';
 import type { Service } from './service.ts';
 import { type Stage, setStage } from './stage.ts';
@@ -17,8 +18,10 @@ export interface Course {
   readonly seconds: number;
   /** Messages per second of all streams together, as many as there could be. */
   readonly capacity: number;
-  /** Messages per second that were sent. */
-  readonly rate: number;
+  /** How much of the processors was in use meanwhile, 0 to 1. */
+  readonly capacityUse: number;
+  /** Of that capacity; traffic keeps this share of what the machine can give at the moment. */
+  readonly share: number;
   readonly samples: readonly Sample[];
   readonly deeds: Deeds;
   readonly comparison: Comparison;
@@ -45,46 +48,46 @@ const warmUpShare = 0.25;
 /** @param progress takes a line now and then */
 export async function soak(options: SoakOptions, progress: (line: string) => void): Promise<Course> {
   await using stage = await setStage();
-  const rates = (await capacityOf(stage, options)).map((perSecond) => ({
-    capacity: perSecond,
-    rate: perSecond * options.share,
-  }));
-  const capacity = total(rates.map((each) => each.capacity));
-  const rate = total(rates.map((each) => each.rate));
+  const { share } = options;
+  const { perStream, use: capacityUse } = await capacityOf(stage, options);
+  const rates = perStream.map((perSecond) => perSecond * share);
+  const capacity = total(perStream);
   progress(
-    `capacity ${capacity.toFixed(0)} messages/s; ${rate.toFixed(0)} messages/s for ${options.minutes} min`,
+    `capacity ${capacity.toFixed(0)} messages/s with ${(100 * capacityUse).toFixed(0)} % of the processors; ${(capacity * share).toFixed(0)} messages/s to begin with, for ${options.minutes} min`,
   );
   const seconds = options.minutes * 60;
-  const { samples, deeds, vanished } = await play(
-    stage,
-    rates.map((each) => each.rate),
-    seconds,
-    options,
-    (each) => progress(describe(each)),
+  const pace = new Pace(capacity * share, capacityUse * share);
+  const { samples, deeds, vanished } = await play(stage, rates, pace, seconds, options, (each) =>
+    progress(describe(each)),
   );
-  return { seconds, capacity, rate, samples, deeds, ...(await conclude(stage, vanished)) };
+  return { seconds, capacity, capacityUse, share, samples, deeds, ...(await conclude(stage, vanished)) };
 }
 
 /** What each stream reaches, in messages per second, when all run as fast as they can. */
 async function capacityOf(
   stage: Stage,
   { capacitySeconds, everySeconds }: SoakOptions,
-): Promise<readonly number[]> {
+): Promise<{ readonly perStream: readonly number[]; readonly use: number }> {
   const fast = (seconds: number) =>
     Promise.all(stage.streams.map((stream) => stage.run(stream, { seconds, rate: null, everySeconds })));
   await fast(capacitySeconds * warmUpShare);
+  const [begun, busy] = [performance.now(), busyMs()];
   const results = await fast(capacitySeconds);
+  const seconds = (performance.now() - begun) / 1000;
+  const use = useOf({ seconds, busyMs: busyMs() - busy });
   // What was reported of it belongs to no sample.
   for (const stream of stage.streams) stream.take();
-  return results.map(({ accepted, refused, seconds }) =>
-    seconds > 0 ? (accepted + refused) / seconds : leastPerSecond,
+  const perStream = results.map(({ accepted, refused, seconds }) =>
+    Math.max(leastPerSecond, seconds > 0 ? (accepted + refused) / seconds : 0),
   );
+  return { perStream, use };
 }
 
 /** Traffic and troubles, until the time is over. */
 async function play(
   stage: Stage,
   rates: readonly number[],
+  pace: Pace,
   seconds: number,
   { everySeconds, seed }: SoakOptions,
   told: (sample: Sample) => void,
@@ -106,7 +109,7 @@ async function play(
   );
   const background = Promise.all([
     ...vanishers,
-    sample(stage, everySeconds, over.signal, (each) => {
+    sample(stage, rates, pace, everySeconds, over.signal, (each) => {
       samples.push(each);
       told(each);
     }),
@@ -139,25 +142,39 @@ async function conclude({ service, smtp, lmtp, streams }: Stage, vanished: strin
   return { comparison, held, left, exitStatus, events, mistakes };
 }
 
-/** Looks every so many seconds, until the signal is aborted. */
+/** Looks every so many seconds, and keeps the pace, until the signal is aborted. */
 async function sample(
   { service, streams, control }: Stage,
+  rates: readonly number[],
+  pace: Pace,
   everySeconds: number,
   signal: AbortSignal,
   take: (sample: Sample) => void,
 ): Promise<void> {
   const begun = performance.now();
-  let before = processesOf(service.pid);
+  let before = { processes: processesOf(service.pid), busyMs: busyMs(), at: 0 };
+  let rate = total(rates);
   for (let i = 1; ; i++) {
     try {
       await wait(begun + i * everySeconds * 1000 - performance.now(), undefined, { signal });
     } catch {
       return;
     }
-    const now = processesOf(service.pid);
-    const at = (performance.now() - begun) / 1000;
+    const now = {
+      processes: processesOf(service.pid),
+      busyMs: busyMs(),
+      at: (performance.now() - begun) / 1000,
+    };
     const traffic = streams.flatMap((stream) => stream.take());
-    take(sampleOf(at, now, before, traffic, control.take()));
+    const each = sampleOf({ at: now.at, rate }, now.processes, before.processes, traffic, control.take());
+    take(each);
+    const factor = pace.after({
+      seconds: now.at - before.at,
+      busyMs: now.busyMs - before.busyMs,
+      messages: each.accepted + each.refused + each.unanswered,
+    });
+    for (const [s, stream] of streams.entries()) stream.pace((rates[s] ?? leastPerSecond) * factor);
+    rate = total(rates) * factor;
     before = now;
   }
 }
@@ -171,12 +188,13 @@ function describe({
   p50,
   p95,
   cpuMsPerMessage,
+  rate,
 }: Sample): string {
   const resident = total(processes.map(({ residentBytes }) => residentBytes)) / 1e6;
   const descriptors = total(processes.map((each) => each.descriptors));
   return [
     `${(at / 60).toFixed(1)} min`,
-    `${accepted} accepted, ${refused} refused, ${unanswered} unanswered`,
+    `${rate.toFixed(0)} due per second, ${accepted} accepted, ${refused} refused, ${unanswered} unanswered`,
     `p50 ${p50.toFixed(1)} ms, p95 ${p95.toFixed(0)} ms, CPU ${cpuMsPerMessage.toFixed(2)} ms`,
     `${resident.toFixed(0)} MB, ${descriptors} descriptors, ${processes.length} processes`,
   ].join('; ');

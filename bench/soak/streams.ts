@@ -128,6 +128,11 @@ export class Stream implements AsyncDisposable {
     }
   }
 
+  /** @param rate messages per second, from now on */
+  pace(rate: number): void {
+    this.#child.tell(`rate ${rate}`);
+  }
+
   /** What was reported since it was asked last. */
   take(): readonly Summary[] {
     const reports = this.#reports;

@@ -128,6 +128,7 @@ function samples(leak: {
       p95: 100 + milliseconds * at + 5 * noise,
       beside: 1 + 0.1 * noise,
       cpuMsPerMessage: 1,
+      rate: 100,
     };
   });
 }

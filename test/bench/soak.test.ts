@@ -32,7 +32,7 @@ test('a soak of a few seconds stages its troubles, and nothing is lost by them',
   assert.match(lines[0] ?? '', /^capacity \d+ messages\/s/);
   assert.match(toMarkdown(results), /\| memory, worker \| .* \| undecided \|/);
   const svg = plotSoak(samples) ?? '';
-  assert.equal(svg.match(/<polyline /g)?.length, 9);
+  assert.equal(svg.match(/<polyline /g)?.length, 10);
   assert.doesNotMatch(svg, /NaN|Infinity/);
 });
 
@@ -49,7 +49,8 @@ test('whatever is lost, left or grown breaks it, and says so', async () => {
     circumstances,
     seconds: 3600,
     capacity: 100,
-    rate: 70,
+    capacityUse: 0.9,
+    share: 0.7,
     samples: [],
     deeds: {
       'slow sink': 1,
