@@ -1,6 +1,7 @@
 // Which worker gets a connection: the one that has the fewest of its listener; while none is free, it waits, but not for long.
 import type { Socket } from 'node:net';
 import type { Door } from './doors.ts';
+import type { Place } from './messages.ts';
 import type { PutOffReason } from './put-off.ts';
 
 /** So many may wait at one door while workers are started or busy; whoever comes then is put off at once. */
@@ -18,8 +19,7 @@ export interface Recipient {
   readonly free: boolean;
   readonly connections: number;
   connectionsOf(listener: string): number;
-  /** @param surplus whether the connection has no place, and shall be refused */
-  hand(listener: string, socket: Socket, surplus: boolean): void;
+  hand(listener: string, socket: Socket, place: Place): void;
 }
 
 /** Whom a dispatch works for. */
@@ -28,7 +28,7 @@ export interface DispatchOptions {
   workers(): readonly Recipient[];
   readonly places: {
     mayConnect(door: Door, socket: Socket): boolean;
-    isRoom(door: Door): boolean;
+    room(door: Door): number;
   };
   putOff(listener: string, socket: Socket, reason: PutOffReason): void;
 }
@@ -128,11 +128,11 @@ export class Dispatch {
 
   /** @param impatient whether it is handed over also where there is no room, to be refused */
   #hand(door: Door, socket: Socket, stranger: boolean, impatient: boolean): Outcome {
-    const surplus = stranger || !this.#options.places.isRoom(door);
-    if (surplus && !stranger && !impatient) return 'no room';
+    const room = stranger ? 0 : this.#options.places.room(door);
+    if (room === 0 && !stranger && !impatient) return 'no room';
     const worker = this.#leastBusy(door.listener);
     if (!worker) return 'no worker';
-    worker.hand(door.listener, socket, surplus);
+    worker.hand(door.listener, socket, room === 0 ? 'none' : room === 1 ? 'last' : 'one');
     return 'handed';
   }
 

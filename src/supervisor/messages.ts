@@ -24,6 +24,9 @@ export type QuestionFor<Given> = {
 /** One of the things that a worker can be asked. */
 export type Question = QuestionFor<Answers>;
 
+/** Whether a connection has a place at its listener. `last`: who comes next waits for one; `none`: it is refused. */
+export type Place = 'one' | 'last' | 'none';
+
 /** From the primary. */
 export type ToWorker =
   | {
@@ -34,12 +37,12 @@ export type ToWorker =
       /** Where the listeners are bound, by name. */
       readonly addresses: ReadonlyMap<string, string>;
     }
-  /** Comes with a socket; the first has number 1. `surplus`: one that has no place, and is refused. */
+  /** Comes with a socket; the first has number 1. */
   | {
       readonly kind: 'connection';
       readonly number: number;
       readonly listener: string;
-      readonly surplus: boolean;
+      readonly place: Place;
     }
   /** Nothing was heard of the connection for a while: if it has not come before this, it is lost for want of a descriptor. */
   | { readonly kind: 'handed'; readonly number: number }
@@ -59,8 +62,8 @@ export type FromWorker =
    * given up their places, one entry for each.
    */
   | { readonly kind: 'connections'; readonly taken: boolean; readonly left: readonly string[] }
-  /** The connection it was given last did not reach it. */
-  | { readonly kind: 'missed' }
+  /** The connection of that number did not reach it. */
+  | { readonly kind: 'missed'; readonly number: number }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
   /** Of transactions that ended: each is JSON, the fields of its line in the log. */
   | { readonly kind: 'records'; readonly records: readonly string[] }

@@ -40,13 +40,13 @@ export class Places {
     return this.#isAdmitted(listener, socket.remoteAddress ?? '');
   }
 
-  /** Whether there is room for one more. */
-  isRoom(door: Door): boolean {
+  /** How many more there is room for. */
+  room(door: Door): number {
     const listener = this.#listener(door);
-    if (!listener) return true;
+    if (!listener) return Number.POSITIVE_INFINITY;
     let taken = 0;
     for (const worker of this.#options.workers()) taken += worker.connectionsOf(listener.name);
-    return taken < listener.limits.connections;
+    return Math.max(0, listener.limits.connections - taken);
   }
 
   #listener(door: Door): ListenerConfiguration | undefined {

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Ending } from '../listener/listener.ts';
 import type { MetricsSnapshot } from '../telemetry/metrics-total.ts';
 import { Child, type Exit } from './child.ts';
-import type { Answers, FromWorker, Question, ToWorker } from './messages.ts';
+import type { Answers, FromWorker, Place, Question, ToWorker } from './messages.ts';
 
 /** What a worker needs, and whom it tells. */
 export interface WorkerOptions {
@@ -39,7 +39,7 @@ export class WorkerProcess {
   #restTimer: NodeJS.Timeout | undefined;
   #state: 'starting' | 'idle' | 'handing' | 'resting' | 'ending' | 'gone' = 'starting';
   /** What it is given. Ours too until it has it: what is on its way to a process that dies would stay open for ever. */
-  #handed: { readonly listener: string; readonly socket: Socket; readonly surplus: boolean } | undefined;
+  #handed: { readonly listener: string; readonly socket: Socket; readonly place: Place } | undefined;
   #lastHanded = 0;
   /** Runs while a connection is on its way. */
   #doubtTimer: NodeJS.Timeout | undefined;
@@ -97,17 +97,13 @@ export class WorkerProcess {
     return this.#lastMetrics;
   }
 
-  /**
-   * Hands a connection over; should the worker die before it has it, the connection is closed.
-   *
-   * @param surplus whether it has no place, and shall be refused
-   */
-  hand(listener: string, socket: Socket, surplus: boolean): void {
+  /** Hands a connection over; should the worker die before it has it, the connection is closed. */
+  hand(listener: string, socket: Socket, place: Place): void {
     this.#state = 'handing';
-    this.#handed = { listener, socket, surplus };
-    if (!surplus) this.#count(listener, 1);
+    this.#handed = { listener, socket, place };
+    if (place !== 'none') this.#count(listener, 1);
     const number = ++this.#lastHanded;
-    this.#send({ kind: 'connection', number, listener, surplus }, socket);
+    this.#send({ kind: 'connection', number, listener, place }, socket);
     this.#doubtTimer = setTimeout(() => this.#send({ kind: 'handed', number }), doubtMs);
   }
 
@@ -182,7 +178,7 @@ export class WorkerProcess {
         this.#options.free();
         break;
       case 'missed':
-        this.#missed();
+        if (message.number === this.#lastHanded) this.#missed();
         break;
       case 'answer':
         this.#questions.get(message.id)?.(message.answer);
@@ -204,7 +200,7 @@ export class WorkerProcess {
   }
 
   #missed(): void {
-    if (this.#handed && !this.#handed.surplus) this.#count(this.#handed.listener, -1);
+    if (this.#handed && this.#handed.place !== 'none') this.#count(this.#handed.listener, -1);
     this.#letGo();
     if (this.#state !== 'handing') return;
     this.#state = 'resting';

@@ -21,7 +21,7 @@ keepCode();
 
 /** What was counted is told within this time, or not at all. */
 const farewellMs = 1000;
-/** Places that are free again are told of within this time: much less than whoever finds none waits for one. */
+/** Places that are free again are told of within this time, where there are others. */
 const gatherMs = 10;
 
 /** A worker that runs. */
@@ -35,6 +35,8 @@ class RunningWorker {
   readonly #records = new RecordBatch((records, sent) => tell({ kind: 'records', records }, sent));
   /** The number of the last connection that has come. */
   #arrived = 0;
+  /** Whether somebody may wait for a place. */
+  #scarce = false;
   #left: string[] = [];
   #leftTimer: NodeJS.Timeout | undefined;
   #ending: Promise<void> | undefined;
@@ -59,7 +61,7 @@ class RunningWorker {
         this.#accept(message, socket);
         break;
       case 'handed':
-        if (this.#arrived !== message.number) tell({ kind: 'missed' });
+        if (this.#arrived !== message.number) tell({ kind: 'missed', number: message.number });
         break;
       case 'end':
         this.end(message);
@@ -80,8 +82,9 @@ class RunningWorker {
     void this.#ending;
   }
 
-  #accept({ listener, surplus }: Extract<ToWorker, { kind: 'connection' }>, socket: unknown): void {
-    let hasPlace = !surplus;
+  #accept({ listener, place }: Extract<ToWorker, { kind: 'connection' }>, socket: unknown): void {
+    let hasPlace = place !== 'none';
+    this.#scarce = place !== 'one';
     const left = () => {
       if (hasPlace) this.#leave(listener);
       hasPlace = false;
@@ -91,13 +94,13 @@ class RunningWorker {
     this.#tellConnections(true);
     if (!(socket instanceof Socket)) return;
     socket.once('close', left);
-    this.#proxy.accept(listener, socket, { surplus, left });
+    this.#proxy.accept(listener, socket, { surplus: place === 'none', left });
   }
 
   /** What ends within a moment is told together, or with the next connection that comes: a message costs 20 µs at both ends. */
   #leave(listener: string): void {
     this.#left.push(listener);
-    this.#leftTimer ??= setTimeout(() => this.#tellConnections(false), gatherMs);
+    this.#leftTimer ??= setTimeout(() => this.#tellConnections(false), this.#scarce ? 0 : gatherMs);
   }
 
   #tellConnections(taken: boolean): void {

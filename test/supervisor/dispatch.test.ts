@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { Dispatch, type Recipient } from '../../src/supervisor/dispatch.ts';
 import type { Door } from '../../src/supervisor/doors.ts';
+import type { Place } from '../../src/supervisor/messages.ts';
 
 beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
 afterEach(() => mock.timers.reset());
@@ -11,7 +12,7 @@ afterEach(() => mock.timers.reset());
 /** A worker that takes what it is handed, and can do so again when it is told. */
 class FakeWorker implements Recipient {
   free = true;
-  readonly handed: { readonly listener: string; readonly socket: Socket; readonly surplus: boolean }[] = [];
+  readonly handed: { readonly listener: string; readonly socket: Socket; readonly place: Place }[] = [];
   readonly #before: Readonly<Record<string, number>>;
 
   /** @param before connections that it has, by listener */
@@ -24,13 +25,13 @@ class FakeWorker implements Recipient {
   }
 
   connectionsOf(listener: string): number {
-    const handed = this.handed.filter((each) => each.listener === listener && !each.surplus);
+    const handed = this.handed.filter((each) => each.listener === listener && each.place !== 'none');
     return handed.length + (this.#before[listener] ?? 0);
   }
 
-  hand(listener: string, socket: Socket, surplus: boolean): void {
+  hand(listener: string, socket: Socket, place: Place): void {
     this.free = false;
-    this.handed.push({ listener, socket, surplus });
+    this.handed.push({ listener, socket, place });
   }
 }
 
@@ -41,12 +42,12 @@ const doorOf = (listener: string, state: Door['state'] = 'open'): OpenDoor => ({
 /** A dispatch with what it has put off. */
 function dispatchTo(
   workers: readonly FakeWorker[],
-  { room = () => true, stranger = new Set<Socket>() }: { room?: () => boolean; stranger?: Set<Socket> } = {},
+  { room = () => 2, stranger = new Set<Socket>() }: { room?: () => number; stranger?: Set<Socket> } = {},
 ) {
   const putOff: { readonly socket: Socket; readonly reason: string }[] = [];
   const dispatch = new Dispatch({
     workers: () => workers,
-    places: { mayConnect: (_, socket) => !stranger.has(socket), isRoom: room },
+    places: { mayConnect: (_, socket) => !stranger.has(socket), room },
     putOff: (_, socket, reason) => putOff.push({ socket, reason }),
   });
   return { dispatch, putOff };
@@ -92,7 +93,7 @@ test('who waits for a worker gets the next one that is free, and is put off afte
   assert.deepEqual([worker.handed, putOff], [[], []]);
   worker.free = true;
   dispatch.serve();
-  assert.deepEqual(worker.handed, [{ listener: 'in', socket: first, surplus: false }]);
+  assert.deepEqual(worker.handed, [{ listener: 'in', socket: first, place: 'one' }]);
   mock.timers.tick(1);
   assert.deepEqual(putOff, [{ socket: second, reason: 'no_worker' }]);
   worker.free = true;
@@ -131,7 +132,7 @@ test('those who may not connect take none of the places, and are refused by a wo
   }
   // By turns: nobody who floods one queue holds up the other.
   assert.deepEqual(
-    worker.handed.map(({ surplus }) => surplus),
+    worker.handed.map(({ place }) => place === 'none'),
     [true, false, true, false],
   );
   dispatch.close();
@@ -155,20 +156,20 @@ test('a crowd at one door does not hold up another door', () => {
 });
 
 test('above the limit a connection waits a moment for a place, and is handed over to be refused then', () => {
-  let room = false;
+  let room = 0;
   const workers = [new FakeWorker(), new FakeWorker()];
   const { dispatch } = dispatchTo(workers, { room: () => room });
   const door = doorOf('in');
   const [early] = arrive(dispatch, door);
   mock.timers.tick(199);
   assert.equal(workers[0]?.handed.length, 0);
-  room = true;
+  room = 1;
   dispatch.serve();
-  assert.deepEqual(workers[0]?.handed, [{ listener: 'in', socket: early, surplus: false }]);
-  room = false;
+  assert.deepEqual(workers[0]?.handed, [{ listener: 'in', socket: early, place: 'last' }]);
+  room = 0;
   const [late] = arrive(dispatch, door);
   mock.timers.tick(200);
-  assert.deepEqual(workers[1]?.handed, [{ listener: 'in', socket: late, surplus: true }]);
+  assert.deepEqual(workers[1]?.handed, [{ listener: 'in', socket: late, place: 'none' }]);
 });
 
 test('at a door that is not open yet connections wait, at a closed one they are put off', () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
+import { setTimeout as after } from 'node:timers/promises';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { beginContent, finish, Load, missing } from './support/load.ts';
@@ -80,9 +81,32 @@ test('a connection on its way to a worker that is killed is closed, not kept for
   assert.equal(await client.line(), undefined);
 });
 
-test('a worker without descriptors gets its connections again when it has some', async () => {
+test('a worker that is busy when it is given the only place takes it later, and gives it up once', async () => {
   await using downstream = await ScriptedDownstream.start();
-  await using served = await Served.start([{ destinations: [downstream.destination] }], { workers: 1 });
+  const listener = { destinations: [downstream.destination], limits: { connections: 1 } };
+  await using served = await Served.start([listener], { workers: 1 });
+  const [worker = 0] = served.workers();
+  for (let i = 0; i < 2; i++) {
+    const before = served.descriptors();
+    process.kill(worker, 'SIGSTOP');
+    using client = await RawClient.connect(served.port());
+    await served.until(() => served.descriptors() > before);
+    // Longer than the primary waits before it asks what became of the connection.
+    await after(150);
+    process.kill(worker, 'SIGCONT');
+    assert.match((await client.line()) ?? '', /^220 /);
+    using surplus = await RawClient.connect(served.port());
+    assert.match((await surplus.line()) ?? '', /^421 4\.3\.2 too many connections/);
+    client.send('QUIT\r\n');
+    assert.match((await client.line()) ?? '', /^221 /);
+    assert.equal(await client.line(), undefined);
+  }
+});
+
+test('a worker without descriptors gets its connections again when it has some, and no place is lost', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const only = { destinations: [downstream.destination], limits: { connections: 1 } };
+  await using served = await Served.start([only], { workers: 1 });
   const [worker = 0] = served.workers();
   const limit = (descriptors: number) =>
     execFileSync('prlimit', ['--pid', String(worker), `--nofile=${descriptors}:`]);

@@ -43,7 +43,7 @@ test('places of a listener are counted over all workers, and each listener has i
     { connectionsOf: (name: string) => (name === one.name ? retiring : 0) },
   ];
   const places = new Places({ workers: () => workers, configuration: () => ({ listeners }) });
-  const isRoom = (listener: string) => places.isRoom({ listener, state: 'open' });
+  const isRoom = (listener: string) => 0 < places.room({ listener, state: 'open' });
   assert.deepEqual([isRoom(one.name), isRoom(other.name)], [true, true]);
   retiring = 1;
   assert.deepEqual([isRoom(one.name), isRoom(other.name)], [false, true]);

@@ -1,12 +1,14 @@
-// A worker that never gets ready, and one that does not end: neither is waited for for ever.
+// A worker that never gets ready, one that does not end, one that loses a connection: none is waited for for ever.
 import assert from 'node:assert/strict';
 import cluster from 'node:cluster';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, mock, test } from 'node:test';
 import { loadConfiguration } from '../../src/config/load.ts';
+import type { Place } from '../../src/supervisor/messages.ts';
 import { WorkerProcess } from '../../src/supervisor/worker-process.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-worker-'));
@@ -18,11 +20,16 @@ const { customChecks: _, ...configuration } = loadConfiguration({
 });
 
 /** A process that does what the code says, and stays; `freed` waits until it can take a connection again. */
-function start(code: string): { worker: WorkerProcess; freed: () => Promise<void> } {
+function start(code: string): {
+  worker: WorkerProcess;
+  freed: () => Promise<void>;
+  records: readonly string[];
+} {
   const exec = join(directory, 'worker.cjs');
   writeFileSync(exec, `process.on('message', (message) => { ${code} }); process.send({ kind: 'hello' });`);
   cluster.setupPrimary({ exec, args: [], serialization: 'advanced' });
   let freed = Promise.withResolvers<void>();
+  const heard: string[] = [];
   const worker = new WorkerProcess({
     worker: cluster.fork(),
     number: 1,
@@ -31,9 +38,9 @@ function start(code: string): { worker: WorkerProcess; freed: () => Promise<void
       freed.resolve();
       freed = Promise.withResolvers();
     },
-    records: () => undefined,
+    records: (records) => heard.push(...records),
   });
-  return { worker, freed: () => freed.promise };
+  return { worker, freed: () => freed.promise, records: heard };
 }
 
 const getReady = "if (message.kind === 'start') process.send({ kind: 'ready' });";
@@ -82,9 +89,9 @@ test('a worker has the places of its listeners until they are given up, or it di
     const left = message.listener === 'b' ? ['a', 'a'] : [];
     if (message.kind === 'connection') process.send({ kind: 'connections', taken: true, left });`);
   await worker.ready;
-  const hand = async (listener: string, surplus = false) => {
+  const hand = async (listener: string, place: Place = 'one') => {
     const taken = freed();
-    worker.hand(listener, new Socket(), surplus);
+    worker.hand(listener, new Socket(), place);
     assert.equal(worker.free, false, 'one at a time');
     await taken;
     assert.equal(worker.free, true);
@@ -92,11 +99,68 @@ test('a worker has the places of its listeners until they are given up, or it di
   await hand('a');
   await hand('a');
   await hand('a');
-  await hand('a', true);
+  await hand('a', 'none');
   assert.deepEqual([worker.connections, worker.connectionsOf('a')], [3, 3]);
   await hand('b');
   assert.deepEqual([worker.connections, worker.connectionsOf('a'), worker.connectionsOf('b')], [2, 1, 1]);
   worker.kill();
   await worker.exited;
   assert.deepEqual([worker.connections, worker.free], [0, false]);
+});
+
+test('a connection that was lost on its way gives up its place, and the worker rests for a second', async () => {
+  // A socket without a handle goes as a message alone; it is as if the descriptor had been lost.
+  const { worker, freed } = start(`${getReady}
+    if (message.kind === 'handed') process.send({ kind: 'missed', number: message.number });`);
+  await worker.ready;
+  for (const place of ['one', 'none'] as const) {
+    const before = performance.now();
+    const socket = new Socket();
+    const rested = freed();
+    worker.hand('a', socket, place);
+    assert.equal(worker.connections, place === 'one' ? 1 : 0);
+    await once(socket, 'close');
+    assert.deepEqual([worker.connections, worker.free], [0, false], place);
+    await rested;
+    assert.equal(worker.free, true);
+    assert.ok(performance.now() - before > 1000);
+  }
+  worker.kill();
+  await worker.exited;
+});
+
+test('what is said of another connection than the last one is not believed', async () => {
+  const { worker, freed } = start(`${getReady}
+    if (message.kind === 'handed') {
+      process.send({ kind: 'missed', number: message.number - 1 });
+      process.send({ kind: 'connections', taken: true, left: [] });
+    }`);
+  await worker.ready;
+  const taken = freed();
+  worker.hand('a', new Socket(), 'one');
+  await taken;
+  assert.deepEqual([worker.connections, worker.free], [1, true]);
+  worker.kill();
+  await worker.exited;
+});
+
+test('of a connection that is taken at once nothing more is said', async () => {
+  const { worker, freed, records } = start(`${getReady}
+    if (message.kind === 'connection') process.send({ kind: 'connections', taken: true, left: [] });
+    if (message.kind === 'connection' || message.kind === 'handed') process.send({ kind: 'records', records: [message.kind] });`);
+  await worker.ready;
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    for (let i = 0; i < 2; i++) {
+      const taken = freed();
+      worker.hand('a', new Socket(), 'one');
+      await taken;
+      mock.timers.tick(60_000);
+    }
+  } finally {
+    mock.timers.reset();
+  }
+  worker.kill();
+  await worker.exited;
+  assert.deepEqual(records, ['connection', 'connection']);
 });
