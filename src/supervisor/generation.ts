@@ -92,12 +92,13 @@ export class Generation {
   }
 
   #fork(number: number): WorkerProcess {
-    const { addresses, account, free, records } = this.#options;
-    const worker = new WorkerProcess({
+    const { addresses, account, free, records, log } = this.#options;
+    const worker: WorkerProcess = new WorkerProcess({
       worker: forkAs('worker', account),
       number,
       start: { kind: 'start', number, configuration: this.#sent, addresses },
       free,
+      stuck: (seconds) => log.error('worker stuck', { worker: number, pid: worker.pid, seconds }),
       records,
     });
     this.#workers.add(worker);

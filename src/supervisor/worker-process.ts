@@ -14,6 +14,8 @@ export interface WorkerOptions {
   readonly start: Extract<ToWorker, { kind: 'start' }>;
   /** It can take a connection, or some of those it had have given up their places. */
   free(): void;
+  /** It has not answered for so many seconds, and is killed. */
+  stuck(seconds: number): void;
   /** Transactions have ended: JSON. */
   records(records: readonly string[]): void;
 }
@@ -28,6 +30,8 @@ const mostQuestions = 1000;
 const restMs = 1000;
 /** Nothing is heard of a connection for so long: the worker is busy, or the connection was lost on its way. */
 const doubtMs = 50;
+/** A worker that takes no connection for so long does nothing else either. */
+const stuckMs = 60_000;
 
 /** A worker. It belongs to its generation, which waits for `exited`. */
 export class WorkerProcess {
@@ -104,7 +108,7 @@ export class WorkerProcess {
     if (place !== 'none') this.#count(listener, 1);
     const number = ++this.#lastHanded;
     this.#send({ kind: 'connection', number, listener, place }, socket);
-    this.#doubtTimer = setTimeout(() => this.#send({ kind: 'handed', number }), doubtMs);
+    this.#doubtTimer = setTimeout(() => this.#doubt(number), doubtMs);
   }
 
   /** @returns undefined: it did not answer in time */
@@ -190,6 +194,15 @@ export class WorkerProcess {
         this.#lastMetrics = message.metrics;
         break;
     }
+  }
+
+  /** Nothing was heard of a connection: it may be lost; whoever says nothing of that either will take no other one. */
+  #doubt(number: number): void {
+    this.#send({ kind: 'handed', number });
+    this.#doubtTimer = setTimeout(() => {
+      this.#options.stuck(stuckMs / 1000);
+      this.kill();
+    }, stuckMs);
   }
 
   /** Closes the socket here; where the worker has it, it is open there. */

@@ -38,6 +38,7 @@ function start(code: string): {
       freed.resolve();
       freed = Promise.withResolvers();
     },
+    stuck: (seconds) => heard.push(`stuck for ${seconds} s`),
     records: (records) => heard.push(...records),
   });
   return { worker, freed: () => freed.promise, records: heard };
@@ -163,4 +164,23 @@ test('of a connection that is taken at once nothing more is said', async () => {
   worker.kill();
   await worker.exited;
   assert.deepEqual(records, ['connection', 'connection']);
+});
+
+test('a worker that does not take the connection it was given is killed after a minute', async () => {
+  const { worker, records } = start(getReady);
+  await worker.ready;
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const socket = new Socket();
+    worker.hand('a', socket, 'one');
+    mock.timers.tick(50);
+    mock.timers.tick(59_999);
+    assert.deepEqual(records, []);
+    mock.timers.tick(1);
+    assert.deepEqual(records, ['stuck for 60 s']);
+    assert.deepEqual(await worker.exited, { code: null, signal: 'SIGKILL' });
+    assert.equal(socket.destroyed, true);
+  } finally {
+    mock.timers.reset();
+  }
 });
