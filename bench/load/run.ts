@@ -36,9 +36,8 @@ export class Run implements Owner {
   readonly #ended = Promise.withResolvers<void>();
   #wake: NodeJS.Timeout | undefined;
   #began: number | undefined;
-  #rate: number | null;
-  /** From when on messages are due at this rate, and how many had been sent then. */
-  #paced = { since: 0, sent: 0 };
+  /** Stretches of one rate each: the first message of it, and when that is due. The last one has no end. */
+  #paces: readonly { readonly first: number; readonly since: number; readonly rate: number }[] = [];
   #sent = 0;
   #slots: number;
   #greeted = 0;
@@ -50,7 +49,6 @@ export class Run implements Owner {
   constructor(plan: LoadPlan, say: (value: unknown) => void) {
     this.#plan = plan;
     this.#say = say;
-    this.#rate = plan.rate;
     this.#slots = plan.connections;
     this.#messages = plan.messages.map(readMessage);
     this.#ledger = plan.ledger === undefined ? undefined : new LedgerFile(plan.ledger);
@@ -77,16 +75,23 @@ export class Run implements Owner {
   go(): void {
     if (this.#began !== undefined) return;
     this.#began = performance.now();
-    this.#paced = { since: this.#began, sent: 0 };
+    const { rate } = this.#plan;
+    if (rate !== null) this.#paces = [{ first: 0, since: this.#began, rate }];
     this.#figures.begin();
     this.#feed();
   }
 
-  /** @param rate messages per second from now on; what was due before is due still */
+  /**
+   * Changes the pace of a run that has one; what is due already, or next, is due as before.
+   *
+   * @param rate messages per second, above 0
+   */
   pace(rate: number): void {
-    if (this.#rate === null || this.#began === undefined) return;
-    this.#paced = { since: this.#due(), sent: this.#sent };
-    this.#rate = rate;
+    const last = this.#paces.at(-1);
+    if (!last || !(rate > 0)) return;
+    const first = last.first + Math.max(0, Math.ceil(((performance.now() - last.since) * last.rate) / 1000));
+    const since = last.since + ((first - last.first) * 1000) / last.rate;
+    this.#paces = [...this.#paces, { first, since, rate }];
     clearTimeout(this.#wake);
     this.#wake = undefined;
     this.#feed();
@@ -123,7 +128,9 @@ export class Run implements Owner {
     this.#ledger?.add({ id: job.id, digest: job.message.digest, outcome });
   }
 
-  closed(_: LoadConnection, error: string | undefined): void {
+  closed(connection: LoadConnection, error: string | undefined): void {
+    const resting = this.#resting.indexOf(connection);
+    if (resting >= 0) this.#resting.splice(resting, 1);
     if (error !== undefined) {
       this.#connectionsFailed++;
       this.#note(error);
@@ -160,20 +167,24 @@ export class Run implements Owner {
       const now = performance.now();
       const over = this.#over();
       const due = this.#due();
-      if (!over && due > now) {
+      if (!over && due !== undefined && due > now) {
         this.#sleep(due - now);
         return;
       }
       const connection = this.#resting.shift();
       if (over) connection?.quit();
-      else connection?.send(this.#job(this.#rate === null ? now : due));
+      else connection?.send(this.#job(due ?? now));
     }
   }
 
-  /** When the next message is to be sent. */
-  #due(): number {
-    const { since, sent } = this.#paced;
-    return this.#rate === null ? 0 : since + ((this.#sent - sent) * 1000) / this.#rate;
+  /** When the next message is to be sent; undefined: as soon as it can be. */
+  #due(): number | undefined {
+    let [pace, next] = this.#paces;
+    while (next && this.#sent >= next.first) {
+      this.#paces = this.#paces.slice(1);
+      [pace, next] = this.#paces;
+    }
+    return pace && pace.since + ((this.#sent - pace.first) * 1000) / pace.rate;
   }
 
   #sleep(ms: number): void {

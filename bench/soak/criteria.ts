@@ -1,4 +1,4 @@
-// What has to be flat, and how flat: memory and descriptors of each kind of process, latency.
+// What has to be flat, and how flat: memory and descriptors of each kind of process, latency, CPU.
 import { median } from '../statistics.ts';
 import type { Sample } from './samples.ts';
 import { blocksOf, type Point, robustSlopeOf, type Slope, slopeOf } from './slope.ts';
@@ -12,8 +12,11 @@ const blocks = 40;
 /** A shorter run is all beginning. */
 const leastSeconds = 600;
 const megabyte = 1e6;
-/** Of latency, in an hour. At 70 % of capacity it is that much longer when the machine has a tenth less to give (M/M/1). */
-const latencyGrowth = 0.5;
+/**
+ * Of latency, and of CPU per message, in an hour. At 70 % of capacity latency is that much longer when the machine has
+ * a tenth less to give (M/M/1).
+ */
+const mostSlower = 0.5;
 const secondsPerHour = 3600;
 
 /**
@@ -67,14 +70,16 @@ export function judgeAll(samples: readonly Sample[], seconds: number): readonly 
   const later = samples.filter(
     ({ at, p50, beside }) => at >= seconds * warmUp && at <= seconds && p50 > 0 && beside > 0,
   );
-  // In proportion to that of messages straight into a sink: what else the machine has to do slows both.
+  // In proportion to the latency of messages straight into a sink: what else the machine has to do slows both.
   const usual = median(later.map(({ beside }) => beside));
-  const latency = (of: 'p50' | 'p95') =>
+  const relative = (of: 'p50' | 'p95' | 'cpuMsPerMessage') =>
     later.map((sample) => ({
       group: '',
       at: sample.at / secondsPerHour,
       value: (sample[of] * usual) / sample.beside,
     }));
+  const slower = (measure: string, of: 'p50' | 'p95' | 'cpuMsPerMessage') =>
+    series(measure, 'ms', (middle) => middle * mostSlower, relative(of), robustSlopeOf);
   return [
     // What garbage is not yet collected, what is open in passing, and what waits for a machine that has a bad moment, is
     // above what stays: the least of a block tells of that.
@@ -84,8 +89,10 @@ export function judgeAll(samples: readonly Sample[], seconds: number): readonly 
     ...kinds.map((kind) =>
       series(`descriptors, ${kind}`, '', () => 5, pointsOf(samples, seconds, kind, 'descriptors', 1)),
     ),
-    series('latency p50', 'ms', (middle) => middle * latencyGrowth, latency('p50'), robustSlopeOf),
-    series('latency p95', 'ms', (middle) => middle * latencyGrowth, latency('p95'), robustSlopeOf),
+    slower('latency p50', 'p50'),
+    slower('latency p95', 'p95'),
+    // Where a message costs more and more, traffic slows down, and latency may stay.
+    slower('CPU per message', 'cpuMsPerMessage'),
   ];
 }
 

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 
 /** So many measurements together say what a message costs: one by one they say what went wrong meanwhile. */
 const remembered = 6;
-/** Before so many are there, nothing is concluded: the first reports of messages come when others are over already. */
+/** Before so many are there, nothing is concluded. */
 const enough = 3;
 /** Of the pace at the beginning: the least and the most. */
 const slowest = 0.2;
@@ -19,15 +19,18 @@ export function busyMs(): number {
 
 /** What happened between two samples. */
 export interface Stretch {
-  readonly seconds: number;
   /** Milliseconds of processors. */
   readonly busyMs: number;
   readonly messages: number;
 }
 
-/** How much of the processors a stretch has used: 1 is all of them. */
-export function useOf({ seconds, busyMs }: Omit<Stretch, 'messages'>): number {
-  return busyMs / (1000 * seconds * availableParallelism());
+/**
+ * How much of the processors was in use: 1 is all of them.
+ *
+ * @param ms milliseconds of processors, in so many seconds
+ */
+export function useOf(ms: number, seconds: number): number {
+  return ms / (1000 * seconds * availableParallelism());
 }
 
 /** Keeps the use of the processors at a share of what it is when traffic is as fast as it can be. */
@@ -47,6 +50,8 @@ export class Pace {
 
   /** @returns how fast it shall be from now on, of the pace at the beginning */
   after(stretch: Stretch): number {
+    // Reports of messages come a stretch later than the messages: the first has none.
+    if (this.#stretches.length === 0 && stretch.messages === 0) return 1;
     this.#stretches = [...this.#stretches, stretch].slice(-remembered);
     if (this.#stretches.length < enough) return 1;
     const sum = (of: (each: Stretch) => number) =>

@@ -34,9 +34,16 @@ export function broken({
   ];
 }
 
+/** A leak for each message is told by many of them: so much of the traffic that was planned must have been sent. */
+const leastTraffic = 0.5;
+
 /** What more time, or a quieter machine, would tell. */
-export function undecided({ judged }: SoakResults): readonly string[] {
-  return judged.flatMap(({ measure, finding }) => (finding === 'undecided' ? [measure] : []));
+export function undecided({ judged, samples, capacity, share }: SoakResults): readonly string[] {
+  const slow = samples.length > 0 && median(ratesOf(samples)) < leastTraffic * capacity * share;
+  return [
+    ...judged.flatMap(({ measure, finding }) => (finding === 'undecided' ? [measure] : [])),
+    ...(slow ? ['anything: the machine could take less than half of the traffic that was planned'] : []),
+  ];
 }
 
 /** 0 it held, 1 it did not, 2 nobody knows. */
@@ -56,7 +63,7 @@ export function toMarkdown(results: SoakResults): string {
   const rows = judged.map((each) => `| ${cells(each).join(' | ')} |`);
   return [
     `${(seconds / 60).toFixed(seconds < 600 ? 1 : 0)} minutes on ${date} UTC, commit ${commit}, Node.js ${node}, ${machine}; load average at the beginning ${load.toFixed(1)}.`,
-    `Capacity at the beginning ${capacity.toFixed(0)} messages/s, with ${percent(capacityUse)} of the processors in use. Traffic at ${percent(share)} of what the machine could give at each time: ${rates(samples)}. ${done.join(', ')}.`,
+    `Capacity ${capacity.toFixed(0)} messages/s, with ${percent(capacityUse)} of the processors in use. Then ${percent(share)} of that use was aimed at${pace(samples)}. ${done.join(', ')}.`,
     `Of ${comparison.sent} messages ${comparison.acknowledged} were acknowledged, ${comparison.stored} stored; lost ${comparison.lost.length}, doubled ${comparison.doubled.length}, altered ${comparison.altered.length}, stored though refused ${comparison.refusedButStored.length}. Stored without upstream's knowing, because client, worker or downstream was gone: ${comparison.unansweredButStored.length}.`,
     [
       '| series | median | growth per hour (95 %) | limit | finding |',
@@ -76,10 +83,17 @@ function percent(part: number): string {
   return `${Math.round(100 * part)} %`;
 }
 
-function rates(samples: SoakResults['samples']): string {
-  const all = samples.map(({ rate }) => rate);
-  const [least, middle, most] = [Math.min(...all), median(all), Math.max(...all)].map(Math.round);
-  return `${least} to ${most} messages/s, median ${middle}`;
+function pace(samples: SoakResults['samples']): string {
+  if (samples.length === 0) return '';
+  const rates = ratesOf(samples);
+  const used = samples.map(({ use }) => use).toSorted((a, b) => a - b);
+  const [low = 0, middle = 0, high = 0] = [0.1, 0.5, 0.9].map((part) => used[Math.floor(part * used.length)]);
+  const [least, usual, most] = [Math.min(...rates), median(rates), Math.max(...rates)].map(Math.round);
+  return ` and ${percent(middle)} of the processors used (${percent(low)} to ${percent(high)} in eight samples of ten), by ${least} to ${most} messages/s, ${usual} in the median`;
+}
+
+function ratesOf(samples: SoakResults['samples']): readonly number[] {
+  return samples.map(({ rate }) => rate);
 }
 
 function cells({ measure, unit, median, slope, limit, finding }: Judged): readonly string[] {

@@ -28,6 +28,8 @@ export interface Sample {
   readonly cpuMsPerMessage: number;
   /** Messages per second that were due. */
   readonly rate: number;
+  /** How much of all processors was in use, by whatever it was: 0 to 1. */
+  readonly use: number;
 }
 
 /** @param primary its pid @returns all processes of a service that are there, without those that end just now */
@@ -48,7 +50,7 @@ export function processesOf(primary: number): readonly ProcessSample[] {
 
 /** Puts together what the load generators have said since the sample before. */
 export function sampleOf(
-  { at, rate }: Pick<Sample, 'at' | 'rate'>,
+  { at, rate, use }: Pick<Sample, 'at' | 'rate' | 'use'>,
   processes: readonly ProcessSample[],
   before: readonly ProcessSample[],
   traffic: readonly Summary[],
@@ -67,6 +69,7 @@ export function sampleOf(
   return {
     at,
     rate,
+    use,
     processes,
     accepted: sum(traffic, ({ accepted }) => accepted),
     refused: sum(traffic, ({ refused }) => refused),

@@ -74,7 +74,7 @@ async function capacityOf(
   const [begun, busy] = [performance.now(), busyMs()];
   const results = await fast(capacitySeconds);
   const seconds = (performance.now() - begun) / 1000;
-  const use = useOf({ seconds, busyMs: busyMs() - busy });
+  const use = useOf(busyMs() - busy, seconds);
   // What was reported of it belongs to no sample.
   for (const stream of stage.streams) stream.take();
   const perStream = results.map(({ accepted, refused, seconds }) =>
@@ -166,11 +166,18 @@ async function sample(
       at: (performance.now() - begun) / 1000,
     };
     const traffic = streams.flatMap((stream) => stream.take());
-    const each = sampleOf({ at: now.at, rate }, now.processes, before.processes, traffic, control.take());
+    const busy = now.busyMs - before.busyMs;
+    const use = useOf(busy, now.at - before.at);
+    const each = sampleOf(
+      { at: now.at, rate, use },
+      now.processes,
+      before.processes,
+      traffic,
+      control.take(),
+    );
     take(each);
     const factor = pace.after({
-      seconds: now.at - before.at,
-      busyMs: now.busyMs - before.busyMs,
+      busyMs: busy,
       messages: each.accepted + each.refused + each.unanswered,
     });
     for (const [s, stream] of streams.entries()) stream.pace((rates[s] ?? leastPerSecond) * factor);
@@ -189,12 +196,14 @@ function describe({
   p95,
   cpuMsPerMessage,
   rate,
+  use,
 }: Sample): string {
   const resident = total(processes.map(({ residentBytes }) => residentBytes)) / 1e6;
   const descriptors = total(processes.map((each) => each.descriptors));
   return [
     `${(at / 60).toFixed(1)} min`,
-    `${rate.toFixed(0)} due per second, ${accepted} accepted, ${refused} refused, ${unanswered} unanswered`,
+    `${rate.toFixed(0)} due per second, ${(100 * use).toFixed(0)} % of the processors in use`,
+    `${accepted} accepted, ${refused} refused, ${unanswered} unanswered`,
     `p50 ${p50.toFixed(1)} ms, p95 ${p95.toFixed(0)} ms, CPU ${cpuMsPerMessage.toFixed(2)} ms`,
     `${resident.toFixed(0)} MB, ${descriptors} descriptors, ${processes.length} processes`,
   ].join('; ');

@@ -129,6 +129,7 @@ function samples(leak: {
       beside: 1 + 0.1 * noise,
       cpuMsPerMessage: 1,
       rate: 100,
+      use: 0.7,
     };
   });
 }
