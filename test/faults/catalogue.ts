@@ -27,6 +27,8 @@ export interface InProcess {
   readonly clock: boolean;
   /** Downstream goes away and comes back. */
   readonly restarts: boolean;
+  /** No message may be refused for it. */
+  readonly harmless: boolean;
 }
 
 /** What is done to a `postern serve`. */
@@ -47,11 +49,16 @@ const calm = {
   spool: undefined,
   clock: false,
   restarts: false,
+  harmless: false,
 } as const;
 
 /** Of what makes Postern wait there is less. */
 const slowFaults: ReadonlySet<string> = new Set(['stall', 'endless', 'missing', 'crawl', 'partial']);
 const rateOf = (fault: string) => (slowFaults.has(fault) ? 0.06 : 0.2);
+
+/** What takes little time, or comes where nothing is at stake. */
+const isHarmless = ({ step, fault }: { readonly step: string; readonly fault: string }) =>
+  fault === 'slow' || step === 'RSET' || step === 'QUIT';
 
 const everyDownstream = downstreamSteps.flatMap((step) => downstreamFaults.map((fault) => ({ step, fault })));
 const everyUpstream = upstreamSteps.flatMap((step) =>
@@ -60,6 +67,9 @@ const everyUpstream = upstreamSteps.flatMap((step) =>
 
 /** What means something at that step. */
 function isOf(step: UpstreamStep, fault: UpstreamFault): boolean {
+  // Nothing is said at CONNECT; without DATA the envelope stands alone, as before RSET, and without QUIT it is a close.
+  if (step === 'CONNECT' && fault === 'slow') return false;
+  if (fault === 'missing' && (step === 'CONNECT' || step === 'DATA' || step === 'QUIT')) return false;
   if (step === 'CONTENT') return ['close', 'half', 'reset', 'stall', 'slow'].includes(fault);
   if (step === 'DOT')
     return ['close', 'half', 'reset', 'stall', 'slow', 'partial', 'garbage'].includes(fault);
@@ -81,6 +91,7 @@ export const catalogue: readonly Entry[] = [
       ...calm,
       title: `downstream: ${each.fault} at ${each.step}`,
       downstream: { faults: [each], rate: rateOf(each.fault) },
+      harmless: isHarmless(each),
     }),
   ),
   ...everyUpstream.map(
@@ -88,14 +99,15 @@ export const catalogue: readonly Entry[] = [
       ...calm,
       title: `upstream: ${each.fault} at ${each.step}`,
       upstream: { faults: [each], rate: rateOf(each.fault) },
+      harmless: each.fault === 'slow' && each.step !== 'RSET',
     }),
   ),
   ...Array.from({ length: 30 }, (): Entry => mixed),
   ...Array.from({ length: 8 }, (): Entry => ({ ...calm, title: 'downstream restarts', restarts: true })),
-  ...Array.from({ length: 4 }, (): Entry => ({ ...calm, title: 'clock steps', clock: true })),
+  ...Array.from({ length: 4 }, (): Entry => ({ ...calm, title: 'clock steps', clock: true, harmless: true })),
   ...Array.from({ length: 2 }, (): Entry => ({ ...mixed, title: 'clock steps and all else', clock: true })),
   ...nameFaults.flatMap((fault): Entry[] =>
-    Array.from({ length: 2 }, () => ({ ...calm, title: `names: ${fault}`, names: [fault] })),
+    Array.from({ length: 2 }, () => ({ ...calm, title: `names: ${fault}`, names: [fault], harmless: true })),
   ),
   ...Array.from(
     { length: 4 },
@@ -133,6 +145,8 @@ export interface Setting {
   /** Each connection downstream offers something else. */
   readonly changing: boolean;
   readonly destinations: 1 | 2;
+  /** How many a connection downstream carries. */
+  readonly transactions: number;
   /** Whether each connection is asked whether it lives before it is used again. */
   readonly checkAlive: boolean;
 }
@@ -153,6 +167,7 @@ export function settingOf(entry: Entry, random: Random): Setting {
     startTlsOut: (text.startsWith('downstream') && text.includes('STARTTLS')) || random.chance(0.1),
     changing: random.chance(0.25),
     destinations: random.chance(0.3) ? 2 : 1,
+    transactions: text.includes('QUIT') ? 2 : 7,
     checkAlive: text.includes('RSET') || random.chance(0.3),
   };
 }

@@ -32,6 +32,7 @@ export class DownstreamConversation {
   #timers = new Set<NodeJS.Timeout>();
   /** Replies leave in order, however slowly each is said. */
   #outgoing: { text: string; octetMs: number }[] = [];
+  #whenSaid: (() => void) | undefined;
   #received = 0;
   readonly #extensions: readonly string[];
 
@@ -105,7 +106,7 @@ export class DownstreamConversation {
         return;
       }
       case 'STARTTLS':
-        if (this.#reply('STARTTLS', '220 2.0.0 Ready')) this.#secure();
+        if (this.#reply('STARTTLS', '220 2.0.0 Ready')) this.#onceSaid(() => this.#secure());
         return;
       case 'XFORWARD':
         this.#reply('XFORWARD', '250 2.0.0 Ok');
@@ -133,7 +134,7 @@ export class DownstreamConversation {
         return;
       case 'QUIT':
         this.#reply('QUIT', '221 2.0.0 Bye');
-        if (!this.disturbed && !this.#dead) this.#after(0, () => this.#socket.end());
+        if (!this.disturbed && !this.#dead) this.#onceSaid(() => this.#socket.end());
         return;
       default:
         this.#reply('EHLO', '250 2.0.0 Ok');
@@ -175,6 +176,7 @@ export class DownstreamConversation {
 
   /** Before the final dot: a refusal that comes early, an end, or silence. */
   #spoil(fault: DownstreamFault): void {
+    this.#downstream.struck();
     if (fault === '4xx' || fault === '5xx' || fault === '421') {
       this.#refused = true;
       this.#fault(fault, '');
@@ -252,6 +254,8 @@ export class DownstreamConversation {
     // Who hangs where nothing is at stake hangs for ever: it is Postern that has to end it.
     const forEver = fault === 'stall' && (step === 'RSET' || step === 'QUIT');
     if (!harmless && !forEver) this.disturbed = true;
+    // A reply too many may come to nothing.
+    if (fault !== 'extra') this.#downstream.struck();
     switch (fault) {
       case 'close':
         this.#stop();
@@ -309,6 +313,7 @@ export class DownstreamConversation {
       '421 4.0.0 bye',
     ]);
     if (this.#random.chance(0.5)) {
+      this.#downstream.struck();
       this.#say(extra);
       return;
     }
@@ -316,7 +321,9 @@ export class DownstreamConversation {
     const late = step === 'DATA' ? '451 4.0.0 again' : extra;
     const received = this.#received;
     this.#after(this.#random.whole(1, 5), () => {
-      if (this.#received === received && !this.#content?.length) this.#say(late);
+      if (this.#received !== received || this.#content?.length) return;
+      this.#downstream.struck();
+      this.#say(late);
     });
   }
 
@@ -329,9 +336,19 @@ export class DownstreamConversation {
     if (this.#outgoing.length === 1) this.#sayNext();
   }
 
+  /** When all replies have left. */
+  #onceSaid(act: () => void): void {
+    if (this.#outgoing.length === 0) act();
+    else this.#whenSaid = act;
+  }
+
   #sayNext(): void {
     const [next] = this.#outgoing;
-    if (!next) return;
+    if (!next) {
+      this.#whenSaid?.();
+      this.#whenSaid = undefined;
+      return;
+    }
     if (next.octetMs === 0) {
       this.#write(next.text);
       this.#outgoing.shift();

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { testCertificate } from '../support/scripted-downstream.ts';
 import type { Dialogue } from './dialogue.ts';
 import { DownstreamConversation } from './downstream-conversation.ts';
-import { type DownstreamFault, type DownstreamStep, type FaultPlan, faultAt } from './faults.ts';
+import type { DownstreamFault, DownstreamStep, Faults } from './faults.ts';
 import type { Stored } from './ledger.ts';
 import type { Random } from './random.ts';
 
@@ -14,7 +14,8 @@ export interface FaultyDownstreamOptions {
   readonly starttls: boolean;
   /** Whether each connection offers something else. */
   readonly changing: boolean;
-  readonly plan: FaultPlan<DownstreamStep, DownstreamFault>;
+  /** Shared by all downstreams of a run. */
+  readonly faults: Faults<DownstreamStep, DownstreamFault>;
   readonly random: Random;
   readonly dialogue: Dialogue;
 }
@@ -54,7 +55,12 @@ export class FaultyDownstream implements AsyncDisposable {
 
   /** For conversations: what goes wrong here. */
   fault(step: DownstreamStep, random: Random): DownstreamFault | undefined {
-    return this.#faulty ? faultAt(this.options.plan, step, random) : undefined;
+    return this.#faulty ? this.options.faults.at(step, random) : undefined;
+  }
+
+  /** For conversations: it has gone wrong. */
+  struck(): void {
+    this.options.faults.struck();
   }
 
   /** Refuses connections for a while, and drops those that there are. */

@@ -62,6 +62,7 @@ export type UpstreamStep = (typeof upstreamSteps)[number];
  * - `partial`: half of a command, then the end of the connection
  * - `endless`: a line of a megabyte in place of the command
  * - `extra`: a command too many; `missing`: one too few
+ * - `slow`: the command byte by byte
  * - `deaf`: replies are not read for a while
  * - `quit`: QUIT in place of the command
  */
@@ -81,7 +82,7 @@ export const upstreamFaults = [
 ] as const;
 export type UpstreamFault = (typeof upstreamFaults)[number];
 
-/** Decides at each step whether something goes wrong there. */
+/** What goes wrong on one side in a run. */
 export interface FaultPlan<Step extends string, Fault extends string> {
   /** What goes wrong; several entries for one step share its chance. */
   readonly faults: readonly { readonly step: Step; readonly fault: Fault }[];
@@ -89,14 +90,49 @@ export interface FaultPlan<Step extends string, Fault extends string> {
   readonly rate: number;
 }
 
-/** @returns undefined: all goes well */
-export function faultAt<Step extends string, Fault extends string>(
-  plan: FaultPlan<Step, Fault>,
-  step: Step,
-  random: Random,
-): Fault | undefined {
-  const [first, ...others] = plan.faults.filter((each) => each.step === step);
-  return first && random.chance(plan.rate) ? random.pick([first, ...others]).fault : undefined;
+/** Carries a plan out for all of one side, and knows whether anything has gone wrong. */
+export class Faults<Step extends string, Fault extends string> {
+  readonly #plan: FaultPlan<Step, Fault>;
+  /** A fault that is alone strikes surely at one of the first visits of its step, since some steps are rare. */
+  #visitsUntilSure: number;
+  #struck = false;
+
+  constructor(plan: FaultPlan<Step, Fault>, random: Random) {
+    this.#plan = plan;
+    this.#visitsUntilSure = random.whole(1, 3);
+  }
+
+  /** Whether anything goes wrong at that step. */
+  names(step: Step): boolean {
+    return this.#plan.faults.some((each) => each.step === step);
+  }
+
+  /**
+   * What is to go wrong now; whoever carries it out says so with `struck`.
+   *
+   * @returns undefined: all goes well
+   */
+  at(step: Step, random: Random): Fault | undefined {
+    const [first, ...others] = this.#plan.faults.filter((each) => each.step === step);
+    if (!first) return undefined;
+    this.#visitsUntilSure -= 1;
+    const sure = this.#alone && !this.#struck && this.#visitsUntilSure <= 0;
+    return sure || random.chance(this.#plan.rate) ? random.pick([first, ...others]).fault : undefined;
+  }
+
+  /** A fault was carried out. */
+  struck(): void {
+    this.#struck = true;
+  }
+
+  /** Whether a fault that is alone was never carried out: nothing was tried. */
+  get missed(): boolean {
+    return this.#alone && !this.#struck;
+  }
+
+  get #alone(): boolean {
+    return this.#plan.faults.length === 1;
+  }
 }
 
 /** What is no reply. */

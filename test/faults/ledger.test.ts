@@ -10,6 +10,7 @@ const sent = (final: string | undefined, changes: Partial<Sent> = {}): Sent => (
   digest: 'right',
   recipients: [{ address: 'r1', final }],
   left: false,
+  ended: true,
   connection: 'up',
   ...changes,
 });

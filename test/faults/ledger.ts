@@ -17,8 +17,15 @@ export interface Sent {
   readonly recipients: SentRecipient[];
   /** Whether upstream itself went away, so that no reply could reach it. */
   left: boolean;
+  /** Whether its final dot was written. */
+  ended: boolean;
   /** Name of its connection in the dialogue. */
   readonly connection: string;
+}
+
+/** Whether upstream was told that the message is stored, for each recipient. */
+export function acknowledged({ recipients }: Sent): boolean {
+  return recipients.length > 0 && recipients.every(({ final }) => final?.startsWith('2'));
 }
 
 /** What became of the reply to a message for one recipient. */
@@ -39,6 +46,8 @@ export interface Stored {
 
 export interface Figures {
   messages: number;
+  /** Those whose final dot was written. */
+  ended: number;
   /** Recipients of whom upstream was told that the message is stored. */
   acknowledged: number;
   refused: number;
@@ -51,6 +60,7 @@ export interface Figures {
 
 export const noFigures = (): Figures => ({
   messages: 0,
+  ended: 0,
   acknowledged: 0,
   refused: 0,
   unanswered: 0,
@@ -89,6 +99,7 @@ export function judge(sent: readonly Sent[], stored: readonly Stored[], killed =
   }
   for (const message of sent) {
     figures.messages += 1;
+    if (message.ended) figures.ended += 1;
     const copies = byId.get(message.id) ?? [];
     const connections = [message.connection, ...copies.map(({ connection }) => connection)];
     const broken = (claim: string) => violations.push({ claim: `${message.id}: ${claim}`, connections });

@@ -4,9 +4,6 @@ import { connect as connectTls, TLSSocket } from 'node:tls';
 import type { ClientAddress } from '../support/running-proxy.ts';
 import type { Dialogue } from './dialogue.ts';
 
-/** Longer than Postern may take for any answer in these runs: then nobody knows whether it ever comes. */
-const patienceMs = 30_000;
-
 /** Postern neither answered nor ended the connection. */
 export class HangError extends Error {
   override readonly name = 'HangError';
@@ -15,26 +12,36 @@ export class HangError extends Error {
 export class UpstreamConnection {
   readonly name: string;
   readonly #dialogue: Dialogue;
+  readonly #answerMs: number;
   #socket: Socket;
   #input = '';
   #ended = false;
   #queued = '';
   #wake: (() => void) | undefined;
 
-  private constructor(socket: Socket, name: string, dialogue: Dialogue) {
+  private constructor(socket: Socket, name: string, dialogue: Dialogue, answerMs: number) {
     this.#socket = socket;
     this.name = name;
     this.#dialogue = dialogue;
+    this.#answerMs = answerMs;
     this.#listen(socket);
   }
 
-  /** @throws {Error} of node:net when nobody listens */
-  static async open(address: ClientAddress, name: string, dialogue: Dialogue): Promise<UpstreamConnection> {
+  /**
+   * @param answerMs how long any answer is waited for
+   * @throws {Error} of node:net when nobody listens
+   */
+  static async open(
+    address: ClientAddress,
+    name: string,
+    dialogue: Dialogue,
+    answerMs: number,
+  ): Promise<UpstreamConnection> {
     const socket = connect({ ...address, noDelay: true, allowHalfOpen: true });
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve).once('error', reject);
     });
-    return new UpstreamConnection(socket, name, dialogue);
+    return new UpstreamConnection(socket, name, dialogue, answerMs);
   }
 
   /** Whether nothing more can be said. */
@@ -55,6 +62,13 @@ export class UpstreamConnection {
 
   write(bytes: string | Buffer): void {
     if (!this.over) this.#socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+  }
+
+  /** Says a line byte by byte, after what is queued. */
+  async saySlowly(line: string): Promise<void> {
+    this.flush();
+    this.#dialogue.say(this.name, `> (slowly) ${line}`);
+    await this.writeSlowly(Buffer.from(`${line}\r\n`, 'latin1'), 1);
   }
 
   /** Says it in pieces, one for each turn of a timer. */
@@ -146,7 +160,8 @@ export class UpstreamConnection {
       }
       if (this.#ended) return undefined;
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const timer = setTimeout(() => reject(new HangError(`no answer in ${patienceMs} ms`)), patienceMs);
+      const claim = `no answer in ${this.#answerMs} ms`;
+      const timer = setTimeout(() => reject(new HangError(claim)), this.#answerMs);
       this.#wake = resolve;
       try {
         await promise;

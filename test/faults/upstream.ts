@@ -1,8 +1,8 @@
 // An upstream that goes wrong as a plan says, and keeps a ledger of what it was told.
 import type { ClientAddress } from '../support/running-proxy.ts';
 import type { Dialogue } from './dialogue.ts';
-import { type FaultPlan, faultAt, garbage, type UpstreamFault, type UpstreamStep } from './faults.ts';
-import type { Sent, Violation } from './ledger.ts';
+import { type Faults, garbage, type UpstreamFault, type UpstreamStep } from './faults.ts';
+import type { Sent, SentRecipient, Violation } from './ledger.ts';
 import type { Mail } from './mail.ts';
 import type { Random } from './random.ts';
 import { HangError, UpstreamConnection } from './upstream-connection.ts';
@@ -19,7 +19,10 @@ export interface FaultyUpstreamOptions {
   readonly mostRecipients: number;
   /** How many messages a connection carries. */
   readonly perConnection: number;
-  readonly plan: FaultPlan<UpstreamStep, UpstreamFault>;
+  /** Longer than Postern may take for any answer: then nobody knows whether it ever comes. */
+  readonly answerMs: number;
+  /** Shared by all upstreams of a run. */
+  readonly faults: Faults<UpstreamStep, UpstreamFault>;
   readonly random: Random;
   readonly dialogue: Dialogue;
 }
@@ -30,10 +33,14 @@ class Abandoned extends Error {}
 /** How long whoever finds nobody there waits before it connects again, and how long it tries. */
 const pauseMs = 20;
 const patienceMs = 60_000;
+/** How many transactions end with RSET, where RSET is what a run is about. */
+const resetRate = 0.3;
 
 export class FaultyUpstream {
   readonly sent: Sent[] = [];
   readonly violations: Violation[] = [];
+  /** Replies that refused something. */
+  readonly refusals: Violation[] = [];
   readonly #options: FaultyUpstreamOptions;
   #connections = 0;
   #faulty = true;
@@ -45,6 +52,14 @@ export class FaultyUpstream {
   /** From now on all is well. */
   heal(): void {
     this.#faulty = false;
+  }
+
+  /** @returns the transaction for it, where there was one */
+  async sendOne(mail: Mail): Promise<Sent | undefined> {
+    const before = this.sent.length;
+    const mails = [mail];
+    await this.send(() => mails.shift());
+    return this.sent[before];
   }
 
   /** Sends messages until there are none, one transaction for each. */
@@ -61,8 +76,9 @@ export class FaultyUpstream {
       try {
         if (!(await this.#introduce(connection, chance))) continue;
         since = performance.now();
+        let open: readonly SentRecipient[] = [];
         for (let i = 0; mail && i < perConnection && !connection.over; i += 1) {
-          await this.#transaction(connection, mail, chance);
+          open = await this.#transaction(connection, mail, open, chance);
           mail = next();
         }
         if (!connection.over) await this.#goodbye(connection, chance);
@@ -80,8 +96,8 @@ export class FaultyUpstream {
 
   async #connect(): Promise<UpstreamConnection | undefined> {
     this.#connections += 1;
-    const { name, address, dialogue } = this.#options;
-    return UpstreamConnection.open(address(), `${name}#${this.#connections}`, dialogue).catch(
+    const { name, address, dialogue, answerMs } = this.#options;
+    return UpstreamConnection.open(address(), `${name}#${this.#connections}`, dialogue, answerMs).catch(
       () => undefined,
     );
   }
@@ -92,12 +108,9 @@ export class FaultyUpstream {
     const hello = `${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} upstream.example`;
     await this.#disturb(connection, 'CONNECT', '', random);
     if (!(await connection.reply())?.startsWith('220')) return false;
-    await this.#disturb(connection, 'EHLO', hello, random);
-    connection.queue(hello);
-    if (!(await connection.reply())?.startsWith('250')) return false;
-    if (!starttls) return true;
-    await this.#disturb(connection, 'STARTTLS', 'STARTTLS', random);
-    connection.queue('STARTTLS');
+    const greeted = await this.#say(connection, 'EHLO', hello, random);
+    if (greeted && !(await connection.reply())?.startsWith('250')) return false;
+    if (!starttls || !(await this.#say(connection, 'STARTTLS', 'STARTTLS', random))) return true;
     if (!(await connection.reply())?.startsWith('220')) return false;
     await connection.secure();
     if (connection.over) return false;
@@ -105,35 +118,47 @@ export class FaultyUpstream {
     return (await connection.reply())?.startsWith('250') ?? false;
   }
 
-  async #transaction(connection: UpstreamConnection, mail: Mail, random: Random): Promise<void> {
+  /**
+   * @param open recipients of a transaction before it that was not ended: they are this one's too, until MAIL begins it
+   * @returns recipients of this one, where it is not ended
+   */
+  async #transaction(
+    connection: UpstreamConnection,
+    mail: Mail,
+    open: readonly SentRecipient[],
+    random: Random,
+  ): Promise<readonly SentRecipient[]> {
     const { id, digest } = mail;
-    const sent: Sent = { id, digest, recipients: [], left: false, connection: connection.name };
+    const recipients = open.map(({ address }): SentRecipient => ({ address, final: undefined }));
+    const sent: Sent = { id, digest, recipients, left: false, ended: false, connection: connection.name };
     this.sent.push(sent);
     try {
       if (await this.#envelope(connection, sent, random)) await this.#content(connection, mail, sent, random);
-      else await this.#reset(connection, random);
+      else if (!(await this.#reset(connection, random))) return sent.recipients;
     } catch (error) {
       if (!(error instanceof Abandoned)) throw error;
     }
+    return [];
   }
 
   /** @returns whether the content may follow */
   async #envelope(connection: UpstreamConnection, sent: Sent, random: Random): Promise<boolean> {
-    const { pipelined, xforward, mostRecipients } = this.#options;
+    const { pipelined, xforward, mostRecipients, faults } = this.#options;
     const lines: (readonly [UpstreamStep, string])[] = [['MAIL', 'MAIL FROM:<sender@known.example>']];
     if (xforward) {
       const attributes = `NAME=mail.known.example ADDR=192.0.2.${random.whole(1, 254)} HELO=mail.known.example`;
       lines.unshift(['XFORWARD', `XFORWARD ${attributes}`]);
     }
     for (let i = random.whole(1, mostRecipients); i > 0; i -= 1) {
-      lines.push(['RCPT', `RCPT TO:<r${i}@destination.example>`]);
+      lines.push(['RCPT', `RCPT TO:<r${i}.${sent.id}@destination.example>`]);
     }
-    lines.push(['DATA', 'DATA']);
+    // Without failing, a transaction is reset only where its envelope is all there is of it.
+    const alone = this.#faulty && faults.names('RSET') && random.chance(resetRate);
+    if (!alone) lines.push(['DATA', 'DATA']);
     const said: (readonly [UpstreamStep, string])[] = [];
     for (const command of lines) {
       const [step, line] = command;
-      if ((await this.#disturb(connection, step, line, random)) === 'skip' && step !== 'DATA') continue;
-      connection.queue(line);
+      if (!(await this.#say(connection, step, line, random))) continue;
       if (pipelined) {
         said.push(command);
       } else if (!(await this.#hear(connection, sent, command)) && step !== 'RCPT') {
@@ -142,7 +167,7 @@ export class FaultyUpstream {
     }
     let last = true;
     for (const command of said) last = await this.#hear(connection, sent, command);
-    return last;
+    return last && !alone;
   }
 
   /** @returns whether the command was carried out */
@@ -153,27 +178,33 @@ export class FaultyUpstream {
   ): Promise<boolean> {
     const reply = await connection.reply();
     if (reply === undefined) throw new Abandoned();
+    if (step === 'MAIL' && reply.startsWith('2')) sent.recipients.length = 0;
+    const carriedOut = reply.startsWith(step === 'DATA' ? '354' : '2');
+    // One reply cannot stand for several recipients: they come one by one from SMTP to LMTP.
+    if (!carriedOut && !reply.startsWith('452 4.5.3'))
+      this.refusals.push({ claim: `${line} was answered ${reply}`, connections: [connection.name] });
     if (step === 'RCPT' && reply.startsWith('2')) {
       sent.recipients.push({ address: /<([^>]*)>/.exec(line)?.[1] ?? '', final: undefined });
     }
-    return reply.startsWith(step === 'DATA' ? '354' : '2');
+    return carriedOut;
   }
 
   async #content(connection: UpstreamConnection, { wire }: Mail, sent: Sent, random: Random): Promise<void> {
     const { protocol } = this.#options;
-    const fault = this.#fault('CONTENT', random);
+    const fault = this.#fault(connection, 'CONTENT', random);
     if (fault === 'slow') await connection.writeSlowly(wire, Math.max(1, wire.length >> 5));
-    else if (fault && fault !== 'deaf') {
+    else if (fault) {
       connection.write(wire.subarray(0, random.whole(0, wire.length - 1)));
       await this.#leave(connection, fault);
     } else connection.write(wire);
-    const atDot = this.#fault('DOT', random);
+    const atDot = this.#fault(connection, 'DOT', random);
     if (atDot === 'slow') await connection.writeSlowly(Buffer.from('.\r\n'), 1);
-    else if (atDot && atDot !== 'deaf') {
+    else if (atDot) {
       connection.write(atDot === 'partial' ? '.\r' : atDot === 'garbage' ? '.\n' : '');
       await this.#leave(connection, atDot);
     } else connection.write('.\r\n');
-    const after = this.#fault('END', random);
+    sent.ended = !connection.over;
+    const after = this.#fault(connection, 'END', random);
     if (after === 'deaf') await connection.deaf(random.whole(10, 300));
     if (after === 'close' || after === 'reset' || after === 'half') {
       if (random.chance(0.5)) await connection.deaf(random.whole(0, 4));
@@ -193,27 +224,48 @@ export class FaultyUpstream {
     if (after === 'quit' || after === 'extra') await connection.reply();
   }
 
-  async #reset(connection: UpstreamConnection, random: Random): Promise<void> {
-    if (connection.over) return;
-    await this.#disturb(connection, 'RSET', 'RSET', random);
-    connection.queue('RSET');
+  /** @returns whether the transaction is over */
+  async #reset(connection: UpstreamConnection, random: Random): Promise<boolean> {
+    if (connection.over) return true;
+    if (!(await this.#say(connection, 'RSET', 'RSET', random))) return false;
     await connection.reply();
+    return true;
   }
 
   async #goodbye(connection: UpstreamConnection, random: Random): Promise<void> {
-    await this.#disturb(connection, 'QUIT', 'QUIT', random);
-    connection.queue('QUIT');
-    await connection.reply();
+    if (await this.#say(connection, 'QUIT', 'QUIT', random)) await connection.reply();
   }
 
-  #fault(step: UpstreamStep, random: Random): UpstreamFault | undefined {
-    return this.#faulty ? faultAt(this.#options.plan, step, random) : undefined;
+  /** What goes wrong now; where nobody listens any more nothing can. */
+  #fault(connection: UpstreamConnection, step: UpstreamStep, random: Random): UpstreamFault | undefined {
+    if (!this.#faulty || connection.over) return undefined;
+    const fault = this.#options.faults.at(step, random);
+    if (fault) this.#options.faults.struck();
+    return fault;
+  }
+
+  /**
+   * A command, and what goes wrong with it.
+   *
+   * @returns whether it was said, so that a reply is due
+   * @throws {Abandoned} the connection, or the transaction, is over
+   */
+  async #say(
+    connection: UpstreamConnection,
+    step: UpstreamStep,
+    line: string,
+    random: Random,
+  ): Promise<boolean> {
+    const instead = await this.#disturb(connection, step, line, random);
+    if (instead === 'slow') await connection.saySlowly(line);
+    else if (instead !== 'missing') connection.queue(line);
+    return instead !== 'missing';
   }
 
   /**
    * What goes wrong before a command.
    *
-   * @returns `skip`: the command is not said
+   * @returns what goes wrong with the command itself
    * @throws {Abandoned} the connection, or the transaction, is over
    */
   async #disturb(
@@ -221,12 +273,12 @@ export class FaultyUpstream {
     step: UpstreamStep,
     line: string,
     random: Random,
-  ): Promise<'skip' | undefined> {
-    const fault = this.#fault(step, random);
+  ): Promise<'missing' | 'slow' | undefined> {
+    const fault = this.#fault(connection, step, random);
     if (!fault) return undefined;
     // Half of the time what is pipelined before it is on its way.
     if (random.chance(0.5)) connection.flush();
-    if (fault === 'missing') return 'skip';
+    if (fault === 'missing' || fault === 'slow') return fault;
     if (fault === 'deaf') {
       await connection.deaf(random.whole(10, 300));
       return undefined;
@@ -236,8 +288,7 @@ export class FaultyUpstream {
       if (fault === 'partial') connection.write(line.slice(0, line.length >> 1));
       await this.#leave(connection, fault);
     }
-    if (fault === 'slow') await connection.writeSlowly(Buffer.from(`${odd.join('\r\n')}\r\n`), 1);
-    else for (const each of odd) connection.queue(each);
+    for (const each of odd) connection.queue(each);
     if (this.#options.pipelined || step === 'CONNECT') {
       // Whose reply is whose is hard to tell now: read what there is, and begin anew.
       connection.queue('QUIT');
@@ -252,7 +303,6 @@ export class FaultyUpstream {
   /** Lines that do not belong here. */
   #oddLines(fault: UpstreamFault, random: Random): readonly string[] {
     const hello = this.#options.protocol === 'lmtp' ? 'LHLO' : 'EHLO';
-    if (fault === 'slow') return ['NOOP'];
     if (fault === 'endless') return ['x'.repeat(1_000_000)];
     if (fault === 'extra')
       return [random.pick(['NOOP', 'RSET', `${hello} again.example`, 'DATA x', 'VRFY a'])];
