@@ -37,7 +37,7 @@ for (const title of titles) {
     const seed = catalogue.findIndex((_, i) => entryOf(i).title === title);
     const { figures, failures } = await run(seed, messages);
     const told = failures.map(({ claim, dialogue }) => `${claim}\n${dialogue}`).join('\n');
-    assert.deepEqual(failures, [], `seed ${seed}: ${told}`);
+    assert.deepEqual(failures, [], `seed ${seed}, --messages ${messages}: ${told}`);
     assert.ok(figures.messages >= messages && figures.acknowledged > 0, JSON.stringify(figures));
   });
 }

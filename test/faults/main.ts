@@ -4,40 +4,62 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { catalogue } from './catalogue.ts';
 import { type Figures, noFigures } from './ledger.ts';
-import { type Report, run } from './run.ts';
+import { entryOf, type Report, run } from './run.ts';
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     first: { type: 'string', default: '1' },
-    runs: { type: 'string', default: String(2 * catalogue.length) },
-    messages: { type: 'string', default: '75' },
+    runs: { type: 'string' },
+    messages: { type: 'string' },
     jobs: { type: 'string', default: String(availableParallelism()) },
   },
 });
+/** Where nothing else is said: every entry twice, with so many messages. */
+const usualRuns = 2 * catalogue.length;
+const usualMessages = 90;
+/** What all runs come to at least: where less was tried, nothing is proved. */
+const leastRuns = 500;
+const leastMessages = 50_000;
 /** What a process may hold more after many runs than after the first ones. */
 const mostGrowthBytes = 24 * 1024 * 1024;
 const warmUpRuns = 15;
+/** A run that takes longer hangs. */
+const longestRunMs = 5 * 60_000;
 
-const messages = Number(values.messages);
+const messages = Number(values.messages ?? usualMessages);
+const all = values.seed === undefined && values.runs === undefined && values.messages === undefined;
 const total = noFigures();
-const failed: Report[] = [];
+const failed: { readonly seed: number; readonly title: string; readonly claim: string }[] = [];
 let done = 0;
 let slowest: Report | undefined;
 
+/** What a process has to say of a run. */
+interface Answer {
+  readonly report: Report;
+  readonly heldBytes: number;
+}
+
 if (process.send) obey();
-else if (values.seed !== undefined) tell(await run(Number(values.seed), messages), 1);
-else await runAll(Number(values.first), Number(values.runs), Number(values.jobs));
-if (!process.send) conclude();
+else {
+  try {
+    if (values.seed !== undefined) await runAll(Number(values.seed), 1, 1);
+    else await runAll(Number(values.first), Number(values.runs ?? usualRuns), Number(values.jobs));
+  } finally {
+    conclude();
+  }
+}
 
 /** A process that runs what it is told, and says how much it holds. */
 function obey(): void {
   process.on('message', async (seed: number) => {
     const report = await run(seed, messages);
     globalThis.gc?.();
-    process.send?.({ report, heapBytes: process.memoryUsage().heapUsed });
+    const { heapUsed, external } = process.memoryUsage();
+    process.send?.({ report, heldBytes: heapUsed + external } satisfies Answer);
   });
-  process.on('disconnect', () => process.exit());
+  // Whoever asked may be gone in the middle of a run: what that has started goes too.
+  process.on('disconnect', () => process.kill(-process.pid, 'SIGKILL'));
 }
 
 async function runAll(first: number, runs: number, jobs: number): Promise<void> {
@@ -46,28 +68,74 @@ async function runAll(first: number, runs: number, jobs: number): Promise<void> 
   await Promise.all(Array.from({ length: jobs }, () => work(next, runs)));
 }
 
-/** One process, until there are no more seeds. */
+/** One process, and another where it is lost, until there are no more seeds. */
 async function work(next: () => number | undefined, runs: number): Promise<void> {
-  const child: ChildProcess = fork(import.meta.filename, ['--messages', String(messages)], {
-    execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
-  });
-  let heapBytes: number | undefined;
-  for (let seed = next(), count = 1; seed !== undefined; seed = next(), count += 1) {
-    const { promise, resolve, reject } = Promise.withResolvers<{ report: Report; heapBytes: number }>();
-    const died = () => reject(new Error(`the process died in the run of seed ${seed}`));
-    child.once('message', resolve).once('exit', died);
-    child.send(seed);
-    const answer = await promise;
-    child.off('exit', died);
+  let child: ChildProcess | undefined;
+  let warmBytes: number | undefined;
+  let count = 0;
+  for (let seed = next(); seed !== undefined; seed = next()) {
+    if (!child) {
+      child = begin();
+      warmBytes = undefined;
+      count = 0;
+    }
+    const answer = await ask(child, seed);
+    if (typeof answer === 'string') {
+      done += 1;
+      const { title } = entryOf(seed);
+      console.log(`${done}/${runs} seed ${seed} ${title}\n  BROKEN ${answer}`);
+      failed.push({ seed, title, claim: answer });
+      end(child);
+      child = undefined;
+      continue;
+    }
+    count += 1;
     tell(answer.report, runs);
-    if (count === warmUpRuns) heapBytes = answer.heapBytes;
-    if (heapBytes !== undefined && answer.heapBytes - heapBytes > mostGrowthBytes) {
-      const claim = `the heap has grown from ${heapBytes} to ${answer.heapBytes} bytes in ${count} runs`;
-      failed.push({ ...answer.report, failures: [{ claim, dialogue: '' }] });
-      heapBytes = answer.heapBytes;
+    if (count === warmUpRuns) warmBytes = answer.heldBytes;
+    if (warmBytes !== undefined && answer.heldBytes - warmBytes > mostGrowthBytes) {
+      const claim = `a process has grown from ${warmBytes} to ${answer.heldBytes} bytes in ${count} runs`;
+      failed.push({ seed, title: answer.report.title, claim });
+      warmBytes = answer.heldBytes;
     }
   }
-  child.disconnect();
+  child?.disconnect();
+}
+
+/** A process of a group of its own: so does whatever a run starts belong to it. */
+function begin(): ChildProcess {
+  const child = fork(import.meta.filename, ['--messages', String(messages)], {
+    detached: true,
+    execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
+  });
+  // That it could not be started is seen when it is asked.
+  return child.on('error', () => undefined);
+}
+
+/** Ends it with all that it has started. */
+function end({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It is gone, and so are all others.
+  }
+}
+
+/** @returns in place of an answer, why there is none */
+async function ask(child: ChildProcess, seed: number): Promise<Answer | string> {
+  const { promise, resolve } = Promise.withResolvers<Answer | string>();
+  const died = (code: number | null, signal: NodeJS.Signals | null) =>
+    resolve(`the process died in the run (${signal ?? code})`);
+  const timer = setTimeout(() => resolve(`the run was not over in ${longestRunMs / 1000} s`), longestRunMs);
+  child.once('message', resolve).once('exit', died);
+  child.send(seed, (error) => {
+    if (error) resolve(`the process could not be asked: ${error.message}`);
+  });
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    child.off('message', resolve).off('exit', died);
+  }
 }
 
 function tell(report: Report, runs: number): void {
@@ -78,19 +146,20 @@ function tell(report: Report, runs: number): void {
   if (ambiguous.length > 0 || failures.length > 0 || done % 20 === 0 || runs === 1) {
     const time = `${(milliseconds / 1000).toFixed(1)} s`;
     console.log(
-      `${done}/${runs} seed ${seed} ${title}: ${figures.messages} messages, ${ambiguous.length} ambiguous, ${time}`,
+      `${done}/${runs} seed ${seed} ${title}: ${figures.ended} messages, ${ambiguous.length} ambiguous, ${time}`,
     );
   }
   for (const each of ambiguous) console.log(`  stored without upstream's knowing: ${each}`);
-  if (failures.length === 0) return;
-  failed.push(report);
+  const [first] = failures;
+  if (first) failed.push({ seed, title, claim: first.claim });
   for (const { claim, dialogue } of failures)
     console.log(`  BROKEN ${claim}\n${dialogue.replace(/^/gm, '    ')}`);
 }
 
 function conclude(): void {
   const {
-    messages: count,
+    messages: begun,
+    ended,
     acknowledged,
     refused,
     unanswered,
@@ -98,17 +167,21 @@ function conclude(): void {
     ambiguousUpstream,
   } = total;
   console.log(
-    `${done} runs, ${count} messages in ${(performance.now() / 1000).toFixed(0)} s; recipients: ${acknowledged} acknowledged, ${refused} refused, ${unanswered} unanswered;` +
+    `${done} runs, ${ended} messages (${begun - ended} given up before their end) in ${(performance.now() / 1000).toFixed(0)} s; recipients: ${acknowledged} acknowledged, ${refused} refused, ${unanswered} unanswered;` +
       ` stored without upstream's knowing: ${ambiguousDownstream} because downstream's reply was lost, ${ambiguousUpstream} because upstream or Postern was gone`,
   );
   if (slowest)
     console.log(
       `slowest: seed ${slowest.seed} ${slowest.title}, ${(slowest.milliseconds / 1000).toFixed(1)} s`,
     );
-  for (const { seed, title, failures } of failed) {
+  const how = messages === usualMessages ? '' : ` --messages ${messages}`;
+  for (const { seed, title, claim } of failed) {
     console.log(
-      `failed: seed ${seed} ${title}: ${failures[0]?.claim}; repeat: npm run test:faults -- --seed ${seed}`,
+      `failed: seed ${seed} ${title}: ${claim}; repeat: npm run test:faults -- --seed ${seed}${how}`,
     );
   }
-  process.exitCode = failed.length > 0 ? 1 : 0;
+  const enough = !all || (done >= leastRuns && ended >= leastMessages);
+  if (!enough)
+    console.log(`failed: there must be ${leastRuns} runs and ${leastMessages} messages, less proves nothing`);
+  process.exitCode = failed.length > 0 || !enough ? 1 : 0;
 }
