@@ -9,6 +9,7 @@ const messages = 24;
 
 const titles = [
   'downstream: reset at GREETING',
+  'downstream: slow at STARTTLS',
   'downstream: 421 at MAIL',
   'downstream: extra at RCPT',
   'downstream: garbage at DATA',
@@ -19,7 +20,9 @@ const titles = [
   'downstream: stall at QUIT',
   'upstream: half at CONTENT',
   'upstream: close at END',
+  'upstream: slow at MAIL',
   'upstream: stall at RCPT',
+  'upstream: missing at RSET',
   'everything on both sides',
   'downstream restarts',
   'clock steps',

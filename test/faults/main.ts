@@ -17,7 +17,7 @@ const { values } = parseArgs({
 });
 /** Where nothing else is said: every entry twice, with so many messages. */
 const usualRuns = 2 * catalogue.length;
-const usualMessages = 90;
+const usualMessages = 75;
 /** What all runs come to at least: where less was tried, nothing is proved. */
 const leastRuns = 500;
 const leastMessages = 50_000;
