@@ -2,10 +2,17 @@
 import { loadavg } from 'node:os';
 import { type Options, readOptions, usage } from './options.ts';
 import { chosenOptions, writeResults } from './program.ts';
-import { writeDocument } from './report/document.ts';
-import { toMarkdown } from './report/markdown.ts';
+import { writeSeries } from './report/document.ts';
+import { sectionOf, toMarkdown } from './report/markdown.ts';
 import { plot } from './report/plot.ts';
-import { circumstances, type Results } from './report/results.ts';
+import {
+  circumstances,
+  type Found,
+  type Results,
+  readResults,
+  type SeriesName,
+  seriesNames,
+} from './report/results.ts';
 import { costOfSizes, manyIdle, manyLarge } from './series/burden.ts';
 import { runDns } from './series/dns.ts';
 import { runMatrix } from './series/matrix.ts';
@@ -13,37 +20,43 @@ import { speedGoals } from './series/speed.ts';
 import { Site } from './site/site.ts';
 import { warmYardsticks } from './site/warm.ts';
 
-/** @param report is told of all that has been found so far, after each series */
-async function run(options: Options, report: (results: Results) => void): Promise<Results> {
+/** @param report is told what each series has found as soon as it is over */
+async function run(options: Options, report: (results: Results) => void): Promise<void> {
   const [load = 0] = loadavg();
+  const on = circumstances(load);
   const { series, seconds, rounds, warmUp } = options;
+  const measuring = { seconds, rounds, warmUp };
   const progress = (text: string) => process.stderr.write(`${text}\n`);
   await using site = await Site.start();
   if (warmUp === 'settled' && series.some((each) => each !== 'memory')) await warmYardsticks(site);
-  let results: Results = { circumstances: circumstances(load), goals: [], matrix: [], dns: [], sizes: [] };
-  const found = (more: Partial<Results>) => {
-    results = { ...results, ...more };
-    report(results);
+  const perform: { readonly [Name in SeriesName]: () => Promise<Found[Name]> } = {
+    goals: () => speedGoals(site, { ...measuring, progress }),
+    memory: async () => [...(await manyLarge(site)), await manyIdle(site)],
+    sizes: () => costOfSizes(site, measuring),
+    dns: () => runDns(site, { ...measuring, connections: [1, 32] }),
+    matrix: () => runMatrix(site, { ...options, progress }),
   };
-  if (series.includes('goals'))
-    found({ goals: await speedGoals(site, { seconds, rounds, warmUp, progress }) });
-  if (series.includes('memory'))
-    found({ goals: [...results.goals, ...(await manyLarge(site)), await manyIdle(site)] });
-  if (series.includes('sizes')) {
-    const { costs, goal } = await costOfSizes(site, { seconds, rounds, warmUp });
-    found({ goals: [...results.goals, goal], sizes: costs });
+  for (const name of seriesNames) {
+    if (series.includes(name)) report({ [name]: { circumstances: on, found: await perform[name]() } });
   }
-  if (series.includes('dns'))
-    found({ dns: await runDns(site, { connections: [1, 32], seconds, rounds, warmUp }) });
-  if (series.includes('matrix')) found({ matrix: await runMatrix(site, { ...options, progress }) });
-  return results;
 }
 
 const chosen = chosenOptions(readOptions, usage);
 if (chosen) {
-  const results = await run(chosen, (soFar) => {
-    writeResults(chosen.output, soFar);
-    if (chosen.write) writeDocument(toMarkdown(soFar), plot(soFar.matrix));
+  const earlier = readResults(chosen.output);
+  let results: Results = {};
+  await run(chosen, (more) => {
+    results = { ...results, ...more };
+    writeResults(chosen.output, { ...earlier, ...results });
+    if (chosen.write) writeSections(more);
   });
   console.log(toMarkdown(results));
+}
+
+function writeSections(results: Results): void {
+  for (const name of seriesNames) {
+    const section = sectionOf(results, name);
+    if (section === undefined) continue;
+    writeSeries(name, section, name === 'matrix' ? plot(results.matrix?.found ?? []) : undefined);
+  }
 }

@@ -1,10 +1,9 @@
 // The command line of the benchmark.
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { type SeriesName, seriesNames } from './report/results.ts';
 import { type Size, sizes } from './site/material.ts';
 import type { WarmUp } from './site/warm.ts';
-
-export const seriesNames = ['goals', 'matrix', 'dns', 'sizes', 'memory'] as const;
-export type SeriesName = (typeof seriesNames)[number];
 
 export interface Options {
   readonly series: readonly SeriesName[];
@@ -25,8 +24,9 @@ export const usage = `npm run bench -- [options]
   --connections 1,32   its concurrencies; default: 1,8,32,256
   --seconds 1          of each single measurement
   --rounds 3           how often each is repeated, in turn with the others
-  --output FILE        where the results go as JSON; default: bench/results/latest.json
-  --write              put tables and plot into docs/performance.md`;
+  --output FILE        where the results go as JSON; default: bench/results/latest.json, or quick.json
+  --write              put tables and plot into docs/performance.md
+Series that are not run keep what the file and the document have of them.`;
 
 /** @throws {TypeError} for what is not an option or not possible */
 export function readOptions(args: readonly string[]): Options {
@@ -39,7 +39,7 @@ export function readOptions(args: readonly string[]): Options {
       connections: { type: 'string' },
       seconds: { type: 'string' },
       rounds: { type: 'string' },
-      output: { type: 'string', default: new URL('results/latest.json', import.meta.url).pathname },
+      output: { type: 'string' },
       write: { type: 'boolean', default: false },
     },
   });
@@ -56,7 +56,8 @@ export function readOptions(args: readonly string[]): Options {
     rounds: positive(values.rounds ?? (quick ? '1' : '3')),
     warmUp: quick ? 'short' : 'settled',
     write: values.write,
-    output: values.output,
+    output:
+      values.output ?? fileURLToPath(new URL(`results/${quick ? 'quick' : 'latest'}.json`, import.meta.url)),
   };
 }
 

@@ -1,6 +1,9 @@
 // The results as Markdown tables, for the terminal and for docs/performance.md.
+import type { SizeCost } from '../series/burden.ts';
+import type { DnsCell } from '../series/dns.ts';
+import type { Goal } from '../series/goal.ts';
 import type { Cell } from '../series/matrix.ts';
-import type { Results } from './results.ts';
+import { type Found, type Results, type SeriesName, seriesNames } from './results.ts';
 
 type Column<Row> = readonly [title: string, text: (row: Row) => string];
 
@@ -27,44 +30,60 @@ const wayNames: Readonly<Record<Cell['way'], string>> = {
 };
 const measuredAlone = (cell: Cell, value: number) => (cell.way === 'straight' ? '' : short(value));
 
+const sections: { readonly [Name in SeriesName]: (found: Found[Name]) => string } = {
+  goals: (goals) => `### Goals\n\n${goalTable(goals)}`,
+  memory: (goals) => `### Memory\n\n${goalTable(goals)}`,
+  sizes: ({ costs, goal }) => `### Cost against size\n\n${goalTable([goal])}\n${sizeTable(costs)}`,
+  dns: (cells) => `### Names\n\n${nameTable(cells)}`,
+  matrix: (cells) => `### Size × concurrency\n\n${matrixTable(cells)}`,
+};
+
 /** @returns a section for each series that was run */
-export function toMarkdown({ circumstances, goals, matrix, dns, sizes }: Results): string {
-  const { date, commit, node, machine, load } = circumstances;
-  const parts = [
-    `Measured on ${date} UTC, commit ${commit}, Node.js ${node}, ${machine}; load average at the beginning ${load.toFixed(1)}.\n`,
-  ];
-  if (goals.length > 0) {
-    const columns: Column<(typeof goals)[number]>[] = [
-      ['measure', ({ measure }) => measure],
-      ['goal', ({ goal }) => goal],
-      ['measured', ({ measured }) => measured],
-      ['met', ({ met }) => (met ? 'yes' : 'no')],
-    ];
-    parts.push('### Goals\n', table(goals, columns));
-  }
-  if (matrix.length > 0) parts.push('### Size × concurrency\n', matrixTable(matrix));
-  if (dns.length > 0) {
-    const columns: Column<(typeof dns)[number]>[] = [
-      ['names from', ({ names }) => names],
-      ['connections', ({ connections }) => String(connections)],
-      ['messages/s', ({ perSecond }) => short(perSecond)],
-      ['p50 ms', ({ p50 }) => short(p50)],
-      ['p99 ms', ({ p99 }) => short(p99)],
-      ['CPU ms', ({ cpuMs }) => short(cpuMs)],
-      ['CPU ÷ bare', ({ cpuToBare }) => short(cpuToBare)],
-    ];
-    parts.push('### Names\n', table(dns, columns));
-  }
-  if (sizes.length > 0) {
-    const columns: Column<(typeof sizes)[number]>[] = [
-      ['size', ({ size }) => size],
-      ['CPU ms per message', ({ cpuMs }) => short(cpuMs)],
-      ['CPU ns per byte', ({ nsPerByte }) => short(nsPerByte)],
-      ['of a bare call', ({ bareNsPerByte }) => short(bareNsPerByte)],
-    ];
-    parts.push('### Cost against size\n', table(sizes, columns));
-  }
-  return parts.join('\n');
+export function toMarkdown(results: Results): string {
+  return seriesNames
+    .map((name) => sectionOf(results, name))
+    .filter((section) => section !== undefined)
+    .join('\n');
+}
+
+/** @returns undefined: this series was not run */
+export function sectionOf<Name extends SeriesName>(results: Results, name: Name): string | undefined {
+  const part = results[name];
+  if (!part) return undefined;
+  const { date, commit, node, machine, load } = part.circumstances;
+  return `${sections[name](part.found)}
+Measured on ${date} UTC, commit ${commit}, Node.js ${node}, ${machine}; load average at the beginning ${load.toFixed(1)}.
+`;
+}
+
+function goalTable(goals: readonly Goal[]): string {
+  return table(goals, [
+    ['measure', ({ measure }) => measure],
+    ['goal', ({ goal }) => goal],
+    ['measured', ({ measured }) => measured],
+    ['met', ({ met }) => (met ? 'yes' : 'no')],
+  ]);
+}
+
+function sizeTable(costs: readonly SizeCost[]): string {
+  return table(costs, [
+    ['size', ({ size }) => size],
+    ['CPU ms per message', ({ cpuMs }) => short(cpuMs)],
+    ['CPU ns per byte', ({ nsPerByte }) => short(nsPerByte)],
+    ['of a bare call', ({ bareNsPerByte }) => short(bareNsPerByte)],
+  ]);
+}
+
+function nameTable(cells: readonly DnsCell[]): string {
+  return table(cells, [
+    ['names from', ({ names }) => names],
+    ['connections', ({ connections }) => String(connections)],
+    ['messages/s', ({ perSecond }) => short(perSecond)],
+    ['p50 ms', ({ p50 }) => short(p50)],
+    ['p99 ms', ({ p99 }) => short(p99)],
+    ['CPU ms', ({ cpuMs }) => short(cpuMs)],
+    ['CPU ÷ bare', ({ cpuToBare }) => short(cpuToBare)],
+  ]);
 }
 
 function matrixTable(matrix: readonly Cell[]): string {

@@ -1,7 +1,8 @@
-// Everything that a run of the benchmark has found, and on what.
+// Everything that runs of the benchmark have found, and on what.
 import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
-import type { SizeCost } from '../series/burden.ts';
+import type { Sizes } from '../series/burden.ts';
 import type { DnsCell } from '../series/dns.ts';
 import type { Goal } from '../series/goal.ts';
 import type { Cell } from '../series/matrix.ts';
@@ -16,12 +17,29 @@ export interface Circumstances {
   readonly load: number;
 }
 
-export interface Results {
-  readonly circumstances: Circumstances;
+/** What each series finds. */
+export interface Found {
   readonly goals: readonly Goal[];
-  readonly matrix: readonly Cell[];
+  readonly memory: readonly Goal[];
+  readonly sizes: Sizes;
   readonly dns: readonly DnsCell[];
-  readonly sizes: readonly SizeCost[];
+  readonly matrix: readonly Cell[];
+}
+export type SeriesName = keyof Found;
+/** In the order of the document. */
+export const seriesNames = ['goals', 'memory', 'sizes', 'dns', 'matrix'] as const satisfies SeriesName[];
+
+/** Of the series that were run, each with what it was run on: not all of them need be of the same day. */
+export type Results = {
+  readonly [Name in SeriesName]?: { readonly circumstances: Circumstances; readonly found: Found[Name] };
+};
+
+/** @returns what a file has of earlier runs; nothing when there is none, or none like this */
+export function readResults(file: string): Results {
+  if (!existsSync(file)) return {};
+  const all: Record<string, unknown> = JSON.parse(readFileSync(file, 'utf8'));
+  const isPart = (part: unknown) => part instanceof Object && 'circumstances' in part && 'found' in part;
+  return Object.fromEntries(Object.entries(all).filter(([, part]) => isPart(part)));
 }
 
 /** @param load the load average at the beginning */

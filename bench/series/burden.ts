@@ -87,11 +87,13 @@ export interface SizeCost {
   readonly bareNsPerByte: number;
 }
 
+export interface Sizes {
+  readonly costs: readonly SizeCost[];
+  readonly goal: Goal;
+}
+
 /** Cost against size, 1 KB to 50 MB. */
-export async function costOfSizes(
-  site: Site,
-  options: Measuring,
-): Promise<{ readonly costs: readonly SizeCost[]; readonly goal: Goal }> {
+export async function costOfSizes(site: Site, options: Measuring): Promise<Sizes> {
   const { rounds, warmUp } = options;
   await using postern = await startWarm(site, { checks: 'all', warmUp, manners: [{ mode: 'after' }] });
   const way = wayThrough(postern);
