@@ -24,7 +24,19 @@ export interface Owner {
 /** Of all connections: what is read into it is taken out at once. A buffer for each read would be garbage of 64 KiB. */
 const replies = Buffer.allocUnsafeSlow(64 * 1024);
 
-type Expected = 'greeting' | 'ehlo' | 'XFORWARD' | 'MAIL' | 'RCPT' | 'DATA' | 'content' | 'RSET' | 'QUIT';
+/** The reply that is hoped for. */
+const success = {
+  greeting: '220',
+  ehlo: '250',
+  XFORWARD: '250',
+  MAIL: '250',
+  RCPT: '250',
+  DATA: '354',
+  content: '250',
+  RSET: '250',
+  QUIT: '221',
+} as const;
+type Expected = keyof typeof success;
 
 export class LoadConnection {
   readonly #plan: LoadPlan;
@@ -139,20 +151,22 @@ export class LoadConnection {
   #judge(expected: Expected, code: string, lines: readonly string[]): boolean {
     const text = lines.join(' / ');
     if (!/^[2-5][0-9][0-9]$/.test(code)) return false;
+    const good = code === success[expected];
+    if (!good && this.#plan.refusals === 'errors') return false;
     switch (expected) {
       case 'greeting':
         this.#expected.push('ehlo');
         this.#socket.write(`${this.#plan.protocol === 'lmtp' ? 'LHLO' : 'EHLO'} load.example\r\n`);
-        return code === '220';
+        return good;
       case 'ehlo':
-        return code === '250' && this.#introduced(lines);
+        return good && this.#introduced(lines);
       case 'XFORWARD':
       case 'MAIL':
-        if (code !== '250') this.#refusal ||= text;
+        if (!good) this.#refusal ||= text;
         this.#proceed();
         return true;
       case 'RCPT':
-        if (code === '250') this.#accepted++;
+        if (good) this.#accepted++;
         this.#proceed(text);
         return true;
       case 'DATA':
@@ -162,10 +176,10 @@ export class LoadConnection {
         this.#contentAnswered(code, text);
         return true;
       case 'RSET':
-        if (code === '250') this.#owner.idle(this);
-        return code === '250';
+        if (good) this.#owner.idle(this);
+        return good;
       case 'QUIT':
-        return code === '221';
+        return good;
     }
   }
 
@@ -196,7 +210,7 @@ export class LoadConnection {
 
   #dataAnswered(code: string, text: string): void {
     const job = this.#job;
-    if (code !== '354' || !job) {
+    if (code !== success.DATA || !job) {
       const refusal = this.#refusal || text;
       this.#finish(refusal.slice(0, 3), refusal, true);
       return;

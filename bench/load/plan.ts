@@ -29,6 +29,8 @@ export const loadSchema = z
     xforward: attributes.nullable().default(null),
     mailFrom: z.string().default('<alice@example.com>'),
     rcptTo: z.array(z.string()).min(1).default(['<bob@example.net>']),
+    /** Whether a refusal is counted and the connection goes on, or any reply but the one that is hoped for ends it. */
+    refusals: z.enum(['counted', 'errors']).default('counted'),
     /** A file that gets a line for every message that was begun. */
     ledger: z.string().optional(),
     /** Begins every id of the run. */

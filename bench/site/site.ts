@@ -134,6 +134,7 @@ export class Site implements AsyncDisposable {
       messagesPerConnection: mode === 'before' ? 1 : null,
       pipelining,
       xforward,
+      refusals: 'errors',
       patience: 300,
       waitForGo: true,
     };
@@ -142,7 +143,7 @@ export class Site implements AsyncDisposable {
   /**
    * Sends and measures.
    *
-   * @throws {Error} when a reply was missing, or the ledgers differ: then its speed says nothing
+   * @throws {Error} when a reply was missing or another than it should be, or the ledgers differ: then its speed says nothing
    */
   async measure(way: Way, { leadInSeconds = 0, ...traffic }: Traffic): Promise<Measured> {
     if (leadInSeconds > 0) await this.measure(way, { ...traffic, seconds: leadInSeconds });
@@ -172,8 +173,9 @@ export class Site implements AsyncDisposable {
 
   async #compare(sent: string, stored: string, result: RunResult): Promise<void> {
     const comparison = await compareLedgers(readLedger(sent), readLedger(stored));
-    if (!agrees(comparison) || result.unanswered > 0 || result.refused > 0 || result.accepted === 0) {
-      const seen = JSON.stringify({ ...comparison, refused: result.refused, errors: result.errors });
+    const { refused, unanswered, connectionsFailed, accepted, errors } = result;
+    if (!agrees(comparison) || refused + unanswered + connectionsFailed > 0 || accepted === 0) {
+      const seen = JSON.stringify({ errors, refused, unanswered, connectionsFailed, ...comparison });
       throw new Error(`not every message arrived whole and once: ${seen.slice(0, 2000)}`);
     }
     rmSync(sent);

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { after, before, test } from 'node:test';
+import type { RunResult } from '../../bench/load/run.ts';
 import { Child } from '../../bench/site/child.ts';
 import { Postern } from '../../bench/site/postern.ts';
-import { Site, type Way } from '../../bench/site/site.ts';
+import { Site } from '../../bench/site/site.ts';
 import { wayThrough } from '../../bench/site/warm.ts';
 
 const traffic = { size: '10KB', connections: 3, mode: 'after', count: 10 } as const;
@@ -69,8 +70,8 @@ test('a bare call of authenticate() passes the same message', async () => {
   assert.ok(calls > 0 && wallMs > 0);
 });
 
-/** A hop that takes every message and hands none on. */
-function liar(): Server {
+/** A hop that takes every message and hands none on. @param refuses what it says no to all the same */
+function liar(refuses = /^$/): Server {
   return createServer((socket) => {
     let content = false;
     socket.on('error', () => socket.destroy());
@@ -78,7 +79,10 @@ function liar(): Server {
     socket.on('data', (chunk) => {
       const text = chunk.toString('latin1');
       if (content && !text.endsWith('\r\n.\r\n')) return;
-      const replies: string[] = content ? ['250 taken'] : text.trim().split('\r\n').map(reply);
+      const commands = text.trim().split('\r\n');
+      const replies = content
+        ? ['250 taken']
+        : commands.map((command) => (refuses.test(command) ? '450 no' : reply(command)));
       content = replies.at(-1)?.startsWith('354') ?? false;
       socket.write(`${replies.join('\r\n')}\r\n`);
     });
@@ -91,20 +95,41 @@ function reply(command: string): string {
   return command === 'QUIT' ? '221 bye' : '250 ok';
 }
 
-test('a benchmark of a hop that loses messages fails', async () => {
-  const server = liar().listen(0, '127.0.0.1');
+async function listening(server: Server, then: (port: number) => Promise<unknown>): Promise<void> {
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const way: Way = {
-    address: () => `127.0.0.1:${port}`,
-    usage: () => ({ cpuMs: 0, residentBytes: 0 }),
-  };
   try {
-    await assert.rejects(
-      site.measure(way, traffic),
-      /not every message arrived whole and once: .*"lost":\["s/,
-    );
+    await then((server.address() as AddressInfo).port);
   } finally {
     server.close();
   }
-});
+}
+
+const measureAt = (port: number) =>
+  site.measure(
+    { address: () => `127.0.0.1:${port}`, usage: () => ({ cpuMs: 0, residentBytes: 0 }) },
+    traffic,
+  );
+
+test('a benchmark of a hop that loses messages fails', () =>
+  listening(liar(), (port) =>
+    assert.rejects(measureAt(port), /not every message arrived whole and once: .*"lost":\["s/),
+  ));
+
+for (const command of ['XFORWARD', 'MAIL', 'RCPT', 'QUIT']) {
+  test(`a benchmark of a hop that says no to ${command}, pipelined, fails`, () =>
+    listening(liar(new RegExp(`^(${command})`)), (port) =>
+      assert.rejects(measureAt(port), new RegExp(`450 no in answer to (${command})`)),
+    ));
+}
+
+test('refusals that are to be counted end nothing', () =>
+  listening(liar(/^RCPT TO:<b>/), async (port) => {
+    await using load = new Child('load.ts');
+    const messages = [await site.material.message('1KB')];
+    load.tell({ to: `127.0.0.1:${port}`, messages, rcptTo: ['<a>', '<b>'], count: 3 });
+    const { accepted, connectionsFailed } = await load.hear<RunResult>();
+    assert.deepEqual({ accepted, connectionsFailed }, { accepted: 3, connectionsFailed: 0 });
+    load.tell({ to: `127.0.0.1:${port}`, messages, rcptTo: ['<a>', '<b>'], count: 3, refusals: 'errors' });
+    assert.match((await load.hear<RunResult>()).errors.join(), /450 no in answer to RCPT/);
+  }));
