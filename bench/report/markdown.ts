@@ -18,6 +18,7 @@ function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): stri
 /** Three digits are all that is worth showing. */
 function short(value: number): string {
   if (!Number.isFinite(value)) return '';
+  if (value === 0) return '0';
   if (value >= 100) return String(Math.round(value));
   return value.toFixed(value >= 10 ? 1 : value >= 1 ? 2 : 3);
 }
@@ -78,6 +79,7 @@ function nameTable(cells: readonly DnsCell[]): string {
   return table(cells, [
     ['names from', ({ names }) => names],
     ['connections', ({ connections }) => String(connections)],
+    ['questions per message', ({ questions }) => short(questions)],
     ['messages/s', ({ perSecond }) => short(perSecond)],
     ['p50 ms', ({ p50 }) => short(p50)],
     ['p99 ms', ({ p99 }) => short(p99)],

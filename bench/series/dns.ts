@@ -1,13 +1,17 @@
 // Names from a real name server on loopback: with everything cached, and with nothing ever cached.
 import { Child } from '../site/child.ts';
-import type { Site } from '../site/site.ts';
+import type { Measured, Site, Times, Way } from '../site/site.ts';
 import { startWarm, wayThrough } from '../site/warm.ts';
 import { median, medianRatio } from '../statistics.ts';
 import { inTurn, type Measuring, times } from './measuring.ts';
 
+type Names = 'zone file' | 'name server, warm' | 'name server, cold';
+
 export interface DnsCell {
-  readonly names: 'zone file' | 'name server, warm' | 'name server, cold';
+  readonly names: Names;
   readonly connections: number;
+  /** That the name server was asked, for each message. */
+  readonly questions: number;
   readonly perSecond: number;
   readonly p50: number;
   readonly p99: number;
@@ -19,6 +23,47 @@ export interface DnsCell {
 const size = '10KB';
 const mode = 'after';
 const leadInSeconds = 0.5;
+/** So that nothing is asked for again while it is measured, not even what does not exist. */
+const warmCache = { maxAge: '1h', failureAge: '1h' };
+export const noCache = { maxAge: '0s', failureAge: '0s' };
+
+/** What the name server was asked in one measurement. */
+export interface Asked {
+  readonly names: Names;
+  readonly connections: number;
+  readonly messages: number;
+  readonly questions: number;
+}
+
+/** @throws {Error} when names came from elsewhere than it is said: then the figures are those of something else */
+export function proveNames({ names, connections, messages, questions }: Asked): void {
+  const seen = `${names}, ${connections} connections: ${questions} questions for ${messages} messages`;
+  // Messages at the same time share the answer to a question that is open.
+  const least = connections === 1 ? messages : 1;
+  if (names === 'name server, cold' ? questions < least : questions > 0) throw new Error(seen);
+}
+
+/**
+ * One measurement, and what the name server was asked meanwhile.
+ *
+ * @throws {Error} as {@link proveNames}
+ */
+export async function measureAsked(
+  site: Site,
+  server: Child,
+  way: Way,
+  { names, connections }: Pick<Asked, 'names' | 'connections'>,
+  { seconds, leadInSeconds }: Times,
+): Promise<Measured & Asked> {
+  const traffic = { size, connections, mode } as const;
+  if (leadInSeconds !== undefined) await site.measure(way, { ...traffic, seconds: leadInSeconds });
+  await server.ask('questions');
+  const measured = await site.measure(way, { ...traffic, seconds });
+  const { questions } = await server.ask<{ questions: number }>('questions');
+  const asked = { ...measured, names, connections, questions };
+  proveNames(asked);
+  return asked;
+}
 
 /** @returns a row for each kind of names and each concurrency */
 export async function runDns(
@@ -30,12 +75,8 @@ export async function runDns(
   const servers = [address];
   const plan = { checks: 'all', warmUp: options.warmUp, manners: [{ mode }] } as const;
   await using zone = await startWarm(site, plan);
-  await using warm = await startWarm(site, { ...plan, dns: { servers } });
-  // An answer that is kept for no longer than it takes to read it is asked for by every message.
-  await using cold = await startWarm(site, {
-    ...plan,
-    dns: { servers, cache: { maxAge: '1ms', failureAge: '1ms' } },
-  });
+  await using warm = await startWarm(site, { ...plan, dns: { servers, cache: warmCache } });
+  await using cold = await startWarm(site, { ...plan, dns: { servers, cache: noCache } });
   const ways = {
     'zone file': wayThrough(zone),
     'name server, warm': wayThrough(warm),
@@ -44,8 +85,8 @@ export async function runDns(
   const cells: DnsCell[] = [];
   const long = times(options, leadInSeconds);
   for (const connections of options.connections) {
-    const through = (names: DnsCell['names']) => () =>
-      site.measure(ways[names], { size, connections, mode, ...long });
+    const through = (names: Names) => () =>
+      measureAsked(site, server, ways[names], { names, connections }, long);
     const { bare, ...measured } = await inTurn(options.rounds, {
       bare: () => site.bare(size, long),
       'zone file': through('zone file'),
@@ -53,12 +94,13 @@ export async function runDns(
       'name server, cold': through('name server, cold'),
     });
     const bareCpu = bare.map(({ cpuMs }) => cpuMs);
-    for (const names of Object.keys(ways) as DnsCell['names'][]) {
+    for (const names of Object.keys(ways) as Names[]) {
       const all = measured[names];
       const cpu = all.map((each) => each.cpuMsPerMessage);
       cells.push({
         names,
         connections,
+        questions: median(all.map((each) => each.questions / each.messages)),
         perSecond: median(all.map((each) => each.perSecond)),
         p50: median(all.map((each) => each.latencyMs.p50)),
         p99: median(all.map((each) => each.latencyMs.p99)),
