@@ -21,7 +21,15 @@ let ledger = path === undefined ? undefined : new LedgerFile(path);
 const sockets = new Set<Socket>();
 
 function zero() {
-  return { messages: 0, bytes: 0, refused: 0, connections: 0, mostAtOnce: sockets.size, above: '' };
+  return {
+    messages: 0,
+    bytes: 0,
+    refused: 0,
+    connections: 0,
+    mostAtOnce: sockets.size,
+    above: '',
+    lacking: 0,
+  };
 }
 let totals = zero();
 
@@ -45,6 +53,7 @@ const house: House = {
     totals.messages++;
     totals.bytes += bytes;
     totals.above = above;
+    if (!behaviour.above.every((words) => above.includes(words))) totals.lacking++;
     ledger?.add({ id, digest, outcome: `${bytes},${accepted}` });
   },
 };

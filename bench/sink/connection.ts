@@ -41,7 +41,6 @@ class SinkConnection {
   }
 
   #read(chunk: Buffer): void {
-    this.#throttle(chunk.length);
     let rest: Buffer | undefined = chunk;
     while (rest && rest.length > 0) rest = this.#content ? this.#readContent(rest) : this.#readCommands(rest);
     this.#flush();
@@ -146,12 +145,5 @@ class SinkConnection {
     this.#socket.write(this.#replies, 'latin1');
     this.#replies = '';
     if (this.#over) this.#socket.end();
-  }
-
-  #throttle(bytes: number): void {
-    const { bytesPerSecond } = this.#house.behaviour.slow;
-    if (bytesPerSecond === 0) return;
-    this.#socket.pause();
-    void wait((bytes / bytesPerSecond) * 1000).then(() => this.#socket.resume());
   }
 }

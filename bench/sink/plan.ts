@@ -28,10 +28,10 @@ const behaviour = {
     .strictObject({
       /** Milliseconds before the replies to the end of data. */
       contentMs: z.number().min(0).default(0),
-      /** Bytes of content that are read per second and connection; 0 for no limit. */
-      bytesPerSecond: z.number().min(0).default(0),
     })
     .prefault({}),
+  /** What has to stand above each message's id; a message that lacks any of it is counted as lacking it. */
+  above: z.array(z.string()).default([]),
 };
 
 /** May be changed while the sink runs. */

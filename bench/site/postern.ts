@@ -36,13 +36,20 @@ const nothing = Object.fromEntries(
 
 export class Postern implements AsyncDisposable {
   readonly directory: string;
+  readonly checks: PosternPlan['checks'];
   readonly #process: ChildProcess;
   readonly #addresses: Readonly<Record<Mode, string>>;
   /** The primary and its workers, which stay the same. */
   readonly #pids: readonly number[];
 
-  private constructor(directory: string, started: ChildProcess, addresses: Record<Mode, string>) {
+  private constructor(
+    directory: string,
+    checks: PosternPlan['checks'],
+    started: ChildProcess,
+    addresses: Record<Mode, string>,
+  ) {
     this.directory = directory;
+    this.checks = checks;
     this.#process = started;
     this.#addresses = addresses;
     this.#pids = family(started.pid ?? 0);
@@ -64,7 +71,7 @@ export class Postern implements AsyncDisposable {
       if (after === undefined || before === undefined) continue;
       clearTimeout(timer);
       started.stdout.resume();
-      return new Postern(directory, started, { after, before });
+      return new Postern(directory, plan.checks, started, { after, before });
     }
     clearTimeout(timer);
     throw new Error('Postern did not start');

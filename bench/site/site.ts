@@ -12,6 +12,8 @@ import { cpuMs, residentBytes } from './processes.ts';
 /** Something that mail can be sent through, and what it has used so far; the sink itself uses nothing that counts. */
 export interface Way {
   readonly address: (mode: Mode) => string;
+  /** The results that are added to each message. */
+  readonly results: readonly string[];
   readonly usage: () => { readonly cpuMs: number; readonly residentBytes: number };
 }
 
@@ -58,7 +60,10 @@ export interface Bare {
 
 export interface SinkTotals {
   readonly messages: number;
+  /** What was added to the last one. */
   readonly above: string;
+  /** Messages that were not given all the results that they should have. */
+  readonly lacking: number;
 }
 
 export class Site implements AsyncDisposable {
@@ -92,10 +97,12 @@ export class Site implements AsyncDisposable {
     const { listening: relayPort } = await relay.hear<{ listening: number }>();
     this.#straight = {
       address: () => `127.0.0.1:${listening}`,
+      results: [],
       usage: () => ({ cpuMs: 0, residentBytes: 0 }),
     };
     this.#relay = {
       address: () => `127.0.0.1:${relayPort}`,
+      results: [],
       usage: () => ({ cpuMs: cpuMs(relay.pid), residentBytes: residentBytes(relay.pid) }),
     };
   }
@@ -143,7 +150,7 @@ export class Site implements AsyncDisposable {
   /**
    * Sends and measures.
    *
-   * @throws {Error} when a reply was missing or another than it should be, or the ledgers differ: then its speed says nothing
+   * @throws {Error} when a reply was missing or another than it should be, or the ledgers differ, or a message was not given its results: then its speed says nothing
    */
   async measure(way: Way, { leadInSeconds = 0, ...traffic }: Traffic): Promise<Measured> {
     if (leadInSeconds > 0) await this.measure(way, { ...traffic, seconds: leadInSeconds });
@@ -151,14 +158,18 @@ export class Site implements AsyncDisposable {
     const sent = join(this.directory, `${name}.sent`);
     const stored = join(this.directory, `${name}.stored`);
     await this.sink.ask(`ledger ${stored}`);
+    await this.sink.ask({ above: way.results });
+    await this.sink.ask('reset');
     const { count = null, seconds = null } = traffic;
     this.load.tell({ ...(await this.plan(way, traffic)), idPrefix: name, ledger: sent, count, seconds });
     await this.load.hear();
     const before = way.usage();
     const result = await this.load.ask<RunResult>('go');
     const after = way.usage();
-    await this.sink.ask('totals');
+    const { lacking, above } = await this.sink.ask<SinkTotals>('totals');
     await this.#compare(sent, stored, result);
+    if (lacking > 0)
+      throw new Error(`${lacking} messages lack some of ${way.results}; the last has: ${above}`);
     const messages = result.accepted + result.refused;
     return {
       perSecond: result.perSecond,
