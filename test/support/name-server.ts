@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 const typeNumbers: Readonly<Record<string, number>> = { A: 1, CNAME: 5, PTR: 12, MX: 15, TXT: 16, AAAA: 28 };
 
 /**
- * What is answered for `TYPE name` (lower case): values as in a zone file, with a TTL in seconds; or
+ * What is answered for `TYPE name` (lower case): values as in a zone file, a latin1 character for each byte, with a TTL in seconds; or
  * the name that it is an alias of, and nothing about that one; or a response code; or nothing at all
  * (`silent`).
  */
@@ -128,7 +128,7 @@ function encodeValue(type: string, value: string): Buffer {
   if (type === 'TXT') {
     const strings = value.match(/.{1,255}/gs) ?? [''];
     return Buffer.concat(
-      strings.map((text) => Buffer.concat([Buffer.from([text.length]), Buffer.from(text)])),
+      strings.map((text) => Buffer.concat([Buffer.from([text.length]), Buffer.from(text, 'latin1')])),
     );
   }
   if (type === 'MX') {
@@ -145,6 +145,6 @@ function encodeValue(type: string, value: string): Buffer {
 function encodeName(name: string): Buffer {
   const labels = name
     .split('.')
-    .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)]));
+    .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, 'latin1')]));
   return Buffer.concat([...labels, Buffer.from([0])]);
 }
