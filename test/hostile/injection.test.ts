@@ -178,6 +178,16 @@ for (const [what, poison] of Object.entries(poisons)) {
   });
 }
 
+/** Holds a transaction; the downstream is told whose it is. */
+async function forwardedBy(client: RawClient, downstream: ScriptedDownstream): Promise<string> {
+  for (const command of [usual.mail, usual.rcpt, 'DATA']) {
+    assert.match((await client.ask(command)).join(), /^[23]5/, command);
+  }
+  client.send(`${body}.\r\n`);
+  assert.match((await client.reply()).join(), /^250 /);
+  return downstream.messages.at(-1)?.xforward.join('\n') ?? '';
+}
+
 test('who is not believed can neither forward nor pretend to be a proxy', async () => {
   await using downstream = await ScriptedDownstream.start();
   await using proxy = await RunningProxy.start({
@@ -187,14 +197,14 @@ test('who is not believed can neither forward nor pretend to be a proxy', async 
       proxyProtocol: ['127.0.0.1'],
     },
   });
-  const headers = [
-    'PROXY TCP4 198.51.100.7 127.0.0.1 5000 25',
-    'PROXY TCP6 2001:db8::7 ::1 5000 25',
-    'PROXY UNKNOWN',
-    'PROXY TCP4 198.51.100.7 127.0.0.1 5000 25\r\nPROXY TCP4 192.0.2.1 127.0.0.1 5000 25',
-    'proxy TCP4 198.51.100.7 127.0.0.1 5000 25 192.0.2.1',
-  ];
-  for (const header of headers) {
+  const headers = {
+    'PROXY TCP4 198.51.100.7 127.0.0.1 5000 25': '198.51.100.7',
+    'PROXY TCP6 2001:db8::7 ::1 5000 25': 'IPV6:2001:db8::7',
+    'PROXY UNKNOWN': '127.0.0.1',
+    'PROXY TCP4 198.51.100.7 127.0.0.1 5000 25\r\nPROXY TCP4 192.0.2.1 127.0.0.1 5000 25': '198.51.100.7',
+    'proxy TCP4 198.51.100.7 127.0.0.1 5000 25 192.0.2.1': '198.51.100.7',
+  };
+  for (const [header, address] of Object.entries(headers)) {
     using client = await RawClient.connect(proxy.address);
     client.send(`${header}\r\n`);
     const [greeting = ''] = await client.reply();
@@ -203,6 +213,8 @@ test('who is not believed can neither forward nor pretend to be a proxy', async 
     assert.doesNotMatch((await client.ask('EHLO x')).join(), /XFORWARD/);
     assert.match((await client.ask('XFORWARD ADDR=192.0.2.1')).join(), /^550 5\.7\.1 /);
     assert.match((await client.ask('PROXY TCP4 192.0.2.1 127.0.0.1 5000 25')).join(), /^500 /);
+    const forwarded = await forwardedBy(client, downstream);
+    assert.ok(`${forwarded} `.includes(` ADDR=${address} `), `${header}: ${forwarded}`);
   }
   const broken = [
     'PROXY TCP4 192.0.2.1\0X-Injected 1 2 25',
@@ -219,4 +231,27 @@ test('who is not believed can neither forward nor pretend to be a proxy', async 
   }
   assertSafeLog(proxy, 'PROXY');
   assert.ok(downstream.commands.every((command) => !command.includes('192.0.2.1')));
+  // What the same header and command do for those who are believed.
+  using client = await RawClient.connect(proxy.address);
+  client.send('PROXY TCP4 192.0.2.1 127.0.0.1 5000 25\r\n');
+  await client.reply();
+  assert.match((await client.ask('EHLO x')).join(), /XFORWARD/);
+  assert.match((await client.ask('XFORWARD ADDR=192.0.2.99')).join(), /^250 /);
+  assert.match(await forwardedBy(client, downstream), / ADDR=192\.0\.2\.99(?: |$)/);
+});
+
+test('a PROXY header from outside of proxyProtocol is a command that nobody knows', async () => {
+  for (const proxyProtocol of [[], ['192.0.2.0/24']]) {
+    await using downstream = await ScriptedDownstream.start();
+    await using proxy = await RunningProxy.start({
+      listener: { destinations: [downstream.destination], proxyProtocol },
+    });
+    using client = await RawClient.connect(proxy.address);
+    client.send('PROXY TCP4 192.0.2.1 127.0.0.1 5000 25\r\n');
+    assert.match((await client.reply()).join(), /^220 /);
+    assert.match((await client.reply()).join(), /^500 5\.5\.2 unknown command$/);
+    await client.ask('EHLO x');
+    assert.match(await forwardedBy(client, downstream), / ADDR=127\.0\.0\.1(?: |$)/);
+    assertSafeLog(proxy, 'PROXY');
+  }
 });
