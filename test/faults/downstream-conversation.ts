@@ -53,6 +53,11 @@ export class DownstreamConversation {
     this.#extensions = changing ? all.filter(() => this.#random.chance(0.5)) : all;
   }
 
+  /** Whether it will never say anything again. */
+  get silent(): boolean {
+    return this.#dead;
+  }
+
   begin(): void {
     this.#listen(this.#socket);
     this.#reply('GREETING', '220 faulty.example ESMTP');

@@ -73,10 +73,10 @@ export class FaultyDownstream implements AsyncDisposable {
     await this.#listen();
   }
 
-  /** From now on all is well; connections that a fault has broken end. */
+  /** From now on all is well. What a fault has confused ends; what it has silenced is for Postern to end. */
   heal(): void {
     this.#faulty = false;
-    for (const [conversation, socket] of this.#open) if (conversation.disturbed) socket.destroy();
+    for (const [{ disturbed, silent }, socket] of this.#open) if (disturbed && !silent) socket.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 // A run whose Postern is in this process: faults, an end of the faults, and what must then be so again.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RunningProxy } from '../support/running-proxy.ts';
@@ -13,7 +13,7 @@ import { acknowledged, judge, type Verdict, type Violation } from './ledger.ts';
 import { authservId, type Mail, makeMail } from './mail.ts';
 import { FaultyNameServer } from './name-server.ts';
 import type { Random } from './random.ts';
-import { leftBehind, resources } from './resources.ts';
+import { openFiles, spoolFiles, Watch } from './resources.ts';
 import { makeSpool, SpoolTrouble } from './spool-trouble.ts';
 import { FaultyUpstream } from './upstream.ts';
 
@@ -23,6 +23,8 @@ const graceMs = 2500;
 const stopMs = 2000;
 /** Longer than any limit below. */
 const answerMs = 8000;
+/** How long a final reply is waited for, the longest that a downstream can keep anybody waiting. */
+const finalMs = 2000;
 const clients = 4;
 /** What the spool keeps of a message without a file. */
 const memoryBytes = 4096;
@@ -37,12 +39,13 @@ export async function runDialogue(
   dialogue: Dialogue,
   messages: number,
 ): Promise<Verdict> {
-  const before = resources();
+  using watch = new Watch();
   const directory = mkdtempSync(join(tmpdir(), 'postern-faults-'));
   try {
     const verdict = await play(entry, setting, random, dialogue, messages, directory);
-    const left = await leftBehind(before);
-    const violations = left.map((what) => ({ claim: `left behind: ${what}`, connections: [] }));
+    const left = await watch.leftBehind();
+    const claims = [...left.map((what) => `left behind: ${what}`), ...watch.warnings];
+    const violations = claims.map((claim) => ({ claim, connections: [] }));
     return { ...verdict, violations: [...verdict.violations, ...violations] };
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -89,6 +92,8 @@ async function play(
   const clock = entry.clock ? stack.use(new ShiftedClock()) : undefined;
   const spool = makeSpool(join(directory, 'spool'));
   const trouble = entry.spool && stack.use(new SpoolTrouble(spool, entry.spool));
+  // Postern has its listening socket besides.
+  const descriptors = openFiles().length + 1;
   const proxy = stack.use(
     await RunningProxy.start({
       listener: listenerOf(setting, downstreams, entry.harmless ? '2s' : '500ms'),
@@ -142,15 +147,13 @@ async function play(
   dialogue.say('run', '(the fault has ended)');
   // What a spool in trouble is kept from is larger than what needs no file.
   await recover(upstreams, (id) => makeMail(id, random.fork(id), trouble ? 4 * memoryBytes : 0), broken);
-  await settle(proxy, broken);
+  await settle(() => atWork(proxy, downstreams, spool, descriptors), broken);
   const begun = performance.now();
   await proxy[Symbol.asyncDispose]();
   const stoppedMs = performance.now() - begun;
   if (stoppedMs > stopMs + graceMs) broken(`stopping took ${Math.round(stoppedMs)} ms`);
-  if (trouble === undefined || entry.spool !== 'full') {
-    const files = trouble?.left() ?? [];
-    if (files.length > 0) broken(`spool files left behind: ${files.join(' ')}`);
-  }
+  const files = readdirSync(spool);
+  if (files.length > 0) broken(`spool files left behind: ${files.join(' ')}`);
   for (const event of proxy.events) {
     if (/internal error|unhandled|uncaught/.test(event.event)) broken(`log: ${JSON.stringify(event)}`);
   }
@@ -226,22 +229,46 @@ function harmDone({ refusals, sent }: FaultyUpstream): readonly Violation[] {
   ];
 }
 
-/** Nothing is open, nobody waits, nothing is kept. */
-async function settle(proxy: RunningProxy, broken: (claim: string) => void): Promise<void> {
-  const deadline = performance.now() + graceMs;
-  for (;;) {
-    const { listeners, spool } = proxy.status;
-    const busy = listeners.some(
-      ({ connections, pool }) =>
-        connections > 0 || pool.busy > 0 || pool.waiting > 0 || pool.idle > pool.size,
-    );
-    if (!busy && spool.messages === 0 && spool.memoryBytes === 0 && spool.diskBytes === 0) return;
+/** Nothing is open, nobody waits, nothing is kept: Postern itself has to end what will never answer. */
+async function settle(left: () => readonly string[], broken: (claim: string) => void): Promise<void> {
+  const deadline = performance.now() + finalMs + graceMs;
+  for (let still = left(); still.length > 0; still = left()) {
     if (performance.now() > deadline) {
-      broken(`still at work: ${JSON.stringify({ listeners, spool })}`);
+      broken(`still at work: ${still.join(', ')}`);
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/**
+ * What Postern holds besides idle connections; of these, both ends are in this process.
+ *
+ * @param descriptors how many there are without any connection
+ */
+function atWork(
+  proxy: RunningProxy,
+  downstreams: readonly FaultyDownstream[],
+  spool: string,
+  descriptors: number,
+): readonly string[] {
+  const { listeners, spool: kept } = proxy.status;
+  const busy = listeners.some(
+    ({ connections, pool }) => connections > 0 || pool.busy > 0 || pool.waiting > 0 || pool.idle > pool.size,
+  );
+  const idle = listeners.reduce((sum, { pool }) => sum + pool.idle, 0);
+  const downstream = downstreams.reduce((sum, { open }) => sum + open, 0);
+  const open = openFiles();
+  return [
+    ...(busy || kept.messages > 0 || kept.memoryBytes > 0 || kept.diskBytes > 0
+      ? [JSON.stringify({ listeners, spool: kept })]
+      : []),
+    ...(downstream > idle ? [`${downstream} connections downstream, ${idle} of them in the pool`] : []),
+    ...(open.length > descriptors + 2 * idle
+      ? [`${open.length} descriptors with ${idle} idle connections, at the beginning ${descriptors}`]
+      : []),
+    ...spoolFiles(spool),
+  ];
 }
 
 const zone = {
@@ -288,7 +315,7 @@ function listenerOf(setting: Setting, downstreams: readonly FaultyDownstream[], 
       rcpt: patience,
       data: patience,
       content: patience,
-      final: '2s',
+      final: `${finalMs}ms`,
     },
     limits: { idle: '700ms', transaction: '5s', answer: '4s' },
   };

@@ -1,6 +1,6 @@
 // A spool directory that cannot be written to: gone, no directory, full, or not ours.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
 /**
  * - `full`: a file system of 128 KiB; where none can be mounted, as `limited`
@@ -51,11 +51,6 @@ export class SpoolTrouble implements Disposable {
     }
     if (this.#kind === 'limited') limitFiles('unlimited');
     if (this.#mounted) run('mount', '-o', 'remount,size=64m', directory);
-  }
-
-  /** Names of files in the directory. */
-  left(): readonly string[] {
-    return readdirSync(this.#directory);
   }
 
   [Symbol.dispose](): void {
