@@ -7,6 +7,12 @@ export function median(values: readonly number[]): number {
   return (lower + (sorted[Math.floor(sorted.length / 2)] ?? Number.NaN)) / 2;
 }
 
+/** @returns the least value that so many percent of them do not exceed; NaN of none */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN;
+}
+
 /** The median of the quotients of what was measured side by side. */
 export function medianRatio(ours: readonly number[], theirs: readonly number[]): number {
   return median(ours.map((value, i) => value / (theirs[i] ?? Number.NaN)));

@@ -16,8 +16,8 @@ function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): stri
 }
 
 /** Three digits are all that is worth showing. */
-function short(value: number): string {
-  if (!Number.isFinite(value)) return '';
+function short(value: number | undefined): string {
+  if (value === undefined || !Number.isFinite(value)) return '';
   if (value === 0) return '0';
   if (value >= 100) return String(Math.round(value));
   return value.toFixed(value >= 10 ? 1 : value >= 1 ? 2 : 3);
@@ -28,8 +28,8 @@ const wayNames: Readonly<Record<Cell['way'], string>> = {
   relay: 'fewest-lines relay',
   pass: 'Postern, no checks',
   all: 'Postern, all checks',
+  bare: 'bare call',
 };
-const measuredAlone = (cell: Cell, value: number) => (cell.way === 'straight' ? '' : short(value));
 
 const sections: { readonly [Name in SeriesName]: (found: Found[Name]) => string } = {
   goals: (goals) => `### Goals\n\n${goalTable(goals)}`,
@@ -92,16 +92,18 @@ function matrixTable(matrix: readonly Cell[]): string {
   return table(matrix, [
     ['size', ({ size }) => size],
     ['connections', ({ connections }) => String(connections)],
-    ['queue', ({ mode }) => mode],
+    ['queue', ({ mode }) => mode ?? ''],
     ['through', ({ way }) => wayNames[way]],
+    ['n', ({ messages }) => String(messages)],
     ['messages/s', ({ perSecond }) => short(perSecond)],
+    ['of straight', ({ throughputToStraight }) => short(throughputToStraight)],
     ['MB/s', ({ megabytesPerSecond }) => short(megabytesPerSecond)],
     ['p50 ms', ({ p50 }) => short(p50)],
     ['p95 ms', ({ p95 }) => short(p95)],
     ['p99 ms', ({ p99 }) => short(p99)],
-    ['CPU ms', (cell) => measuredAlone(cell, cell.cpuMs)],
-    ['÷ relay', (cell) => measuredAlone(cell, cell.cpuToRelay)],
-    ['÷ bare call', (cell) => measuredAlone(cell, cell.cpuToBare)],
-    ['resident MB', (cell) => measuredAlone(cell, cell.residentMB)],
+    ['CPU ms', ({ cpuMs }) => short(cpuMs)],
+    ['÷ relay', ({ cpuToRelay }) => short(cpuToRelay)],
+    ['÷ bare call', ({ cpuToBare }) => short(cpuToBare)],
+    ['resident MB', ({ residentMB }) => short(residentMB)],
   ]);
 }

@@ -13,9 +13,8 @@ const lines: readonly { way: Cell['way']; label: string; colour: string }[] = [
 
 /** @returns the SVG, or undefined when there are fewer than two sizes to connect */
 export function plot(matrix: readonly Cell[], connections = 32): string | undefined {
-  const cells = matrix.filter(
-    (cell) => cell.connections === connections && cell.mode === 'after' && cell.cpuMs > 0,
-  );
+  const shown = matrix.filter((cell) => cell.connections === connections && cell.mode === 'after');
+  const cells = shown.flatMap(({ size, way, cpuMs = 0 }) => (cpuMs > 0 ? [{ size, way, cpuMs }] : []));
   const present = [...new Set(cells.map(({ size }) => size))];
   if (present.length < 2) return undefined;
   const exponents = cells.map(({ cpuMs }) => Math.log10(cpuMs));

@@ -16,31 +16,39 @@ export interface MatrixOptions extends Measuring {
 export interface Cell {
   readonly size: Size;
   readonly connections: number;
-  readonly mode: Mode;
-  readonly way: 'straight' | 'relay' | 'pass' | 'all';
+  /** Undefined: a bare call, which knows no queue. */
+  readonly mode: Mode | undefined;
+  readonly way: (typeof ways)[number] | 'bare';
+  /** Of all rounds together. */
+  readonly messages: number;
   readonly perSecond: number;
   readonly megabytesPerSecond: number;
   readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  /** Of Postern or the relay alone. */
-  readonly cpuMs: number;
-  readonly residentMB: number;
+  /** Undefined: a round had too few messages to have one. */
+  readonly p95: number | undefined;
+  readonly p99: number | undefined;
+  /** Of Postern, the relay or the bare call alone; undefined where there is nothing but the load generator and the sink. */
+  readonly cpuMs: number | undefined;
+  /** At the end of a measurement, all processes together. */
+  readonly residentMB: number | undefined;
   /** CPU per message against the relay's, and against a bare call of authenticate(). */
-  readonly cpuToRelay: number;
-  readonly cpuToBare: number;
+  readonly cpuToRelay: number | undefined;
+  readonly cpuToBare: number | undefined;
   /** Messages per second against straight into the sink. */
-  readonly throughputToStraight: number;
+  readonly throughputToStraight: number | undefined;
 }
 
 const ways = ['straight', 'relay', 'pass', 'all'] as const;
 const modes = ['after', 'before'] as const;
 /** More than this at work at the same time is measured once. */
 const heavyBytes = 200e6;
+/** With fewer messages a percentile is but the worst of them. */
+const leastForP95 = 20;
+const leastForP99 = 100;
 /** Before each measurement, of all but the heaviest. */
 const leadInSeconds = 0.3;
 
-type Slice = Readonly<Record<(typeof ways)[number], Measured>>;
+export type Slice = Readonly<Record<(typeof ways)[number], Measured>>;
 
 /** @returns the cells, in the order of the table */
 export async function runMatrix(site: Site, options: MatrixOptions): Promise<readonly Cell[]> {
@@ -71,6 +79,7 @@ export async function runMatrix(site: Site, options: MatrixOptions): Promise<rea
           slices[mode].push(slice as Slice);
         }
       }
+      cells.push(summarizeBare({ size, connections }, bare));
       for (const mode of modes) {
         for (const way of ways) cells.push(summarize({ size, connections, mode, way }, slices[mode], bare));
       }
@@ -80,32 +89,68 @@ export async function runMatrix(site: Site, options: MatrixOptions): Promise<rea
   return cells;
 }
 
-function summarize(
-  key: Pick<Cell, 'size' | 'connections' | 'mode' | 'way'>,
+type Place = Pick<Cell, 'size' | 'connections'>;
+
+/** @param slices of each round */
+export function summarize(
+  key: Place & { readonly mode: Mode; readonly way: (typeof ways)[number] },
   slices: readonly Slice[],
   bare: readonly Bare[],
 ): Cell {
-  const of = (way: Cell['way'], value: (measured: Measured) => number) =>
+  const of = (way: (typeof ways)[number], value: (measured: Measured) => number) =>
     slices.map((slice) => value(slice[way]));
   const ours = (value: (measured: Measured) => number) => of(key.way, value);
   const cpu = (measured: Measured) => measured.cpuMsPerMessage;
+  const perSecond = (measured: Measured) => measured.perSecond;
+  const messages = ours((each) => each.messages);
+  const alone = key.way !== 'straight';
   return {
     ...key,
-    perSecond: median(ours((each) => each.perSecond)),
+    messages: sum(messages),
+    perSecond: median(ours(perSecond)),
     megabytesPerSecond: median(ours((each) => each.bytesPerSecond)) / 1e6,
     p50: median(ours((each) => each.latencyMs.p50)),
-    p95: median(ours((each) => each.latencyMs.p95)),
-    p99: median(ours((each) => each.latencyMs.p99)),
-    cpuMs: median(ours(cpu)),
-    residentMB: median(ours((each) => each.residentBytes)) / 1e6,
-    cpuToRelay: medianRatio(ours(cpu), of('relay', cpu)),
-    cpuToBare: medianRatio(
-      ours(cpu),
-      bare.map(({ cpuMs }) => cpuMs),
-    ),
-    throughputToStraight: medianRatio(
-      ours((each) => each.perSecond),
-      of('straight', (each) => each.perSecond),
-    ),
+    p95: enough(messages, leastForP95) ? median(ours((each) => each.latencyMs.p95)) : undefined,
+    p99: enough(messages, leastForP99) ? median(ours((each) => each.latencyMs.p99)) : undefined,
+    cpuMs: alone ? median(ours(cpu)) : undefined,
+    residentMB: alone ? median(ours((each) => each.residentBytes)) / 1e6 : undefined,
+    cpuToRelay: alone ? medianRatio(ours(cpu), of('relay', cpu)) : undefined,
+    cpuToBare: alone
+      ? medianRatio(
+          ours(cpu),
+          bare.map(({ cpuMs }) => cpuMs),
+        )
+      : undefined,
+    throughputToStraight: medianRatio(ours(perSecond), of('straight', perSecond)),
   };
+}
+
+export function summarizeBare(key: Place, bare: readonly Bare[]): Cell {
+  const calls = bare.map((each) => each.calls);
+  const perSecond = median(bare.map(({ wallMs }) => 1000 / wallMs));
+  return {
+    ...key,
+    mode: undefined,
+    way: 'bare',
+    messages: sum(calls),
+    perSecond,
+    megabytesPerSecond: (perSecond * sizes[key.size]) / 1e6,
+    p50: median(bare.map(({ p50Ms }) => p50Ms)),
+    p95: enough(calls, leastForP95) ? median(bare.map(({ p95Ms }) => p95Ms)) : undefined,
+    p99: enough(calls, leastForP99) ? median(bare.map(({ p99Ms }) => p99Ms)) : undefined,
+    cpuMs: median(bare.map(({ cpuMs }) => cpuMs)),
+    residentMB: undefined,
+    cpuToRelay: undefined,
+    cpuToBare: 1,
+    throughputToStraight: undefined,
+  };
+}
+
+/** Whether each round had so many messages. */
+function enough(messages: readonly number[], least: number): boolean {
+  return Math.min(...messages) >= least;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }

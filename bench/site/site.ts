@@ -55,6 +55,8 @@ export interface Bare {
   readonly calls: number;
   readonly wallMs: number;
   readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly p99Ms: number;
   readonly cpuMs: number;
 }
 

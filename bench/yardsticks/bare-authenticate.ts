@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { idField } from '../ledger.ts';
 import { heard, say } from '../lines.ts';
 import { envelope } from '../site/material.ts';
-import { median } from '../statistics.ts';
+import { median, percentile } from '../statistics.ts';
 import { zoneResolver } from './zone-resolver.ts';
 
 const { resolve } = zoneResolver(process.argv[2] ?? '');
@@ -50,5 +50,12 @@ for await (const line of heard()) {
   } while (performance.now() - begun < seconds * 1000);
   const wallMs = (performance.now() - begun) / times.length;
   const { user, system } = process.cpuUsage(cpu);
-  say({ calls: times.length, wallMs, p50Ms: median(times), cpuMs: (user + system) / 1000 / times.length });
+  say({
+    calls: times.length,
+    wallMs,
+    p50Ms: median(times),
+    p95Ms: percentile(times, 95),
+    p99Ms: percentile(times, 99),
+    cpuMs: (user + system) / 1000 / times.length,
+  });
 }

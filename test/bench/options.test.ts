@@ -11,14 +11,16 @@ import { sectionOf, toMarkdown } from '../../bench/report/markdown.ts';
 import { plot } from '../../bench/report/plot.ts';
 import { readResults, seriesNames } from '../../bench/report/results.ts';
 import { atLeast, atMost } from '../../bench/series/goal.ts';
-import type { Cell } from '../../bench/series/matrix.ts';
-import { median, medianRatio } from '../../bench/statistics.ts';
+import { type Cell, type Slice, summarize, summarizeBare } from '../../bench/series/matrix.ts';
+import type { Bare, Measured } from '../../bench/site/site.ts';
+import { median, medianRatio, percentile } from '../../bench/statistics.ts';
 
 const cell: Cell = {
   size: '10KB',
   connections: 32,
   mode: 'after',
   way: 'all',
+  messages: 3700,
   perSecond: 1234.5,
   megabytesPerSecond: 12.3,
   p50: 1,
@@ -65,12 +67,59 @@ test('a goal is met at its limit, and not beyond it', () => {
   assert.equal(atMost('cost', 1.1, Number.NaN, times).met, false);
 });
 
+const measured: Measured = {
+  perSecond: 100,
+  bytesPerSecond: 1e6,
+  messages: 99,
+  refused: 0,
+  latencyMs: { p50: 1, p95: 2, p99: 3, max: 4 },
+  cpuMsPerMessage: 2,
+  residentBytes: 2e8,
+};
+const slice: Slice = {
+  straight: { ...measured, perSecond: 400 },
+  relay: { ...measured, cpuMsPerMessage: 0.5 },
+  pass: measured,
+  all: measured,
+};
+const bare: Bare = { calls: 100, wallMs: 1, p50Ms: 1, p95Ms: 2, p99Ms: 3, cpuMs: 1 };
+const matrixKey = { size: '10KB', connections: 32, mode: 'after' } as const;
+
+test('a row of the matrix has its messages and its ratios, and no percentile of too few messages', () => {
+  const row = summarize({ ...matrixKey, way: 'all' }, [slice, slice], [bare, bare]);
+  assert.equal(row.messages, 198);
+  assert.deepEqual([row.throughputToStraight, row.cpuToRelay, row.cpuToBare], [0.25, 4, 2]);
+  // Of 99 messages in each round, though of 198 in both.
+  assert.deepEqual([row.p50, row.p95, row.p99], [1, 2, undefined]);
+  const few = { ...slice, all: { ...measured, messages: 19 } };
+  assert.equal(summarize({ ...matrixKey, way: 'all' }, [slice, few], [bare, bare]).p95, undefined);
+});
+
+test('the sink and the load generator have no cost that counts, and a bare call has a row of its own', () => {
+  const straight = summarize({ ...matrixKey, way: 'straight' }, [slice], [bare]);
+  assert.deepEqual(
+    [straight.cpuMs, straight.residentMB, straight.cpuToRelay],
+    [undefined, undefined, undefined],
+  );
+  const call = summarizeBare({ size: '10KB', connections: 32 }, [bare, { ...bare, calls: 300 }]);
+  assert.deepEqual([call.messages, call.perSecond, call.p99, call.cpuMs], [400, 1000, 3, 1]);
+  const markdown = toMarkdown({ matrix: { circumstances, found: [call, straight, cell] } });
+  assert.match(markdown, /\| through +\| n +\| messages\/s \| of straight \|/);
+  assert.match(markdown, /\| 10KB +\| 32 +\| +\| bare call +\| 400 +\| 1000 +\| +\|/);
+  assert.match(markdown, /\| Postern, all checks +\| 3700 +\| 123\d +\| 0.200 +\|/);
+});
+
+test('percentiles are of the values that were there', () => {
+  const values = Array.from({ length: 100 }, (_, i) => 100 - i);
+  assert.deepEqual([percentile(values, 95), percentile(values, 99), percentile([7], 95)], [95, 99, 7]);
+});
+
 const circumstances = { date: '2026-01-05 10:00', commit: 'abc', node: 'v24', machine: 'this', load: 0.1 };
 
 test('tables have a row for each cell and goal, and leave out the series that were not run', () => {
   const markdown = toMarkdown({ matrix: { circumstances, found: [cell] } });
   assert.match(markdown, /^### Size × concurrency\n/);
-  assert.match(markdown, /\| 10KB +\| 32 +\| after +\| Postern, all checks +\| 1235? +\|/);
+  assert.match(markdown, /\| 10KB +\| 32 +\| after +\| Postern, all checks +\|/);
   assert.doesNotMatch(markdown, /### (Goals|Names|Cost)/);
 });
 
