@@ -39,7 +39,7 @@ export class Postern implements AsyncDisposable {
   readonly checks: PosternPlan['checks'];
   readonly #process: ChildProcess;
   readonly #addresses: Readonly<Record<Mode, string>>;
-  /** The primary and its workers, which stay the same. */
+  /** The primary, its workers and the process of HTTP. */
   readonly #pids: readonly number[];
 
   private constructor(
@@ -85,8 +85,12 @@ export class Postern implements AsyncDisposable {
     return this.#pids;
   }
 
+  /** @throws {Error} when a process has ended, or come: what it has used would not be counted */
   get cpuMs(): number {
-    return sum(this.#pids, cpuMs);
+    const now = family(this.#process.pid ?? 0);
+    if (now.join() !== this.#pids.join())
+      throw new Error(`Postern had processes ${this.#pids}, and has ${now}`);
+    return sum(now, cpuMs);
   }
 
   get residentBytes(): number {

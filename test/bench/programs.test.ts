@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { after, before, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { RunResult } from '../../bench/load/run.ts';
 import { Child } from '../../bench/site/child.ts';
 import { Postern } from '../../bench/site/postern.ts';
+import { family } from '../../bench/site/processes.ts';
 import { Site, type Way } from '../../bench/site/site.ts';
 import { wayThrough } from '../../bench/site/warm.ts';
 
@@ -63,6 +65,16 @@ test('messages arrive through Postern in both modes, and what it has used is kno
   const { above } = await site.sink.ask<{ above: string }>('totals');
   for (const result of wayThrough(postern).results) assert.ok(above.includes(result));
   assert.equal(wayThrough(postern).results.length, 4);
+});
+
+test('a Postern of which a worker was replaced does not tell what it has used', async () => {
+  const { material, sinkPort: downstream } = site;
+  await using postern = await Postern.start({ material, downstream, checks: 'pass' });
+  assert.ok(postern.cpuMs > 0);
+  const [primary = 0, worker = 0] = postern.pids;
+  process.kill(worker, 'SIGKILL');
+  while (family(primary).includes(worker)) await wait(10);
+  assert.throws(() => postern.cpuMs, /Postern had processes .*, and has/);
 });
 
 test('a benchmark of messages that were not given their results fails', async () => {
