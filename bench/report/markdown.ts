@@ -3,6 +3,7 @@ import type { SizeCost } from '../series/burden.ts';
 import type { DnsCell } from '../series/dns.ts';
 import type { Goal } from '../series/goal.ts';
 import type { Cell } from '../series/matrix.ts';
+import type { Mode } from '../site/postern.ts';
 import { type Found, type Results, type SeriesName, seriesNames } from './results.ts';
 
 type Column<Row> = readonly [title: string, text: (row: Row) => string];
@@ -23,6 +24,7 @@ function short(value: number | undefined): string {
   return value.toFixed(value >= 10 ? 1 : value >= 1 ? 2 : 3);
 }
 
+const modeNames: Readonly<Record<Mode, string>> = { after: 'after', before: 'before', lmtp: 'after, LMTP' };
 const wayNames: Readonly<Record<Cell['way'], string>> = {
   straight: 'no hop at all',
   relay: 'fewest-lines relay',
@@ -92,7 +94,7 @@ function matrixTable(matrix: readonly Cell[]): string {
   return table(matrix, [
     ['size', ({ size }) => size],
     ['connections', ({ connections }) => String(connections)],
-    ['queue', ({ mode }) => mode ?? ''],
+    ['queue', ({ mode }) => (mode === undefined ? '' : modeNames[mode])],
     ['through', ({ way }) => wayNames[way]],
     ['n', ({ messages }) => String(messages)],
     ['messages/s', ({ perSecond }) => short(perSecond)],

@@ -39,7 +39,9 @@ export interface Cell {
 }
 
 const ways = ['straight', 'relay', 'pass', 'all'] as const;
-const modes = ['after', 'before'] as const;
+const modes = ['after', 'before', 'lmtp'] as const;
+/** Once is enough to see what LMTP costs beside SMTP. */
+const lmtpAt = { size: '10KB', connections: 32 };
 /** More than this at work at the same time is measured once. */
 const heavyBytes = 200e6;
 /** With fewer messages a percentile is but the worst of them. */
@@ -53,8 +55,14 @@ export type Slice = Readonly<Record<(typeof ways)[number], Measured>>;
 /** @returns the cells, in the order of the table */
 export async function runMatrix(site: Site, options: MatrixOptions): Promise<readonly Cell[]> {
   const { warmUp } = options;
-  await using pass = await startWarm(site, { checks: 'pass', warmUp });
-  await using all = await startWarm(site, { checks: 'all', warmUp });
+  const modesOf = (size: Size, connections: number) =>
+    modes.filter((mode) => mode !== 'lmtp' || (size === lmtpAt.size && connections === lmtpAt.connections));
+  const everyMode = options.sizes.flatMap((size) =>
+    options.connections.flatMap((count) => modesOf(size, count)),
+  );
+  const manners = modes.filter((mode) => everyMode.includes(mode)).map((mode) => ({ mode }));
+  await using pass = await startWarm(site, { checks: 'pass', warmUp, manners });
+  await using all = await startWarm(site, { checks: 'all', warmUp, manners });
   const through: Record<(typeof ways)[number], Way> = {
     ...site.yardsticks,
     pass: wayThrough(pass),
@@ -67,11 +75,11 @@ export async function runMatrix(site: Site, options: MatrixOptions): Promise<rea
       const rounds = heavy ? 1 : options.rounds;
       const long = times(options, heavy ? 0 : leadInSeconds);
       const bare: Bare[] = [];
-      const slices: Record<Mode, Slice[]> = { after: [], before: [] };
+      const slices: Record<Mode, Slice[]> = { after: [], before: [], lmtp: [] };
       // Side by side, round by round: what disturbs the machine disturbs all of them.
       for (let round = 0; round < rounds; round++) {
         bare.push(await site.bare(size, long));
-        for (const mode of modes) {
+        for (const mode of modesOf(size, connections)) {
           const slice: Partial<Record<(typeof ways)[number], Measured>> = {};
           for (const way of ways) {
             slice[way] = await site.measure(through[way], { size, connections, mode, ...long });
@@ -80,7 +88,7 @@ export async function runMatrix(site: Site, options: MatrixOptions): Promise<rea
         }
       }
       cells.push(summarizeBare({ size, connections }, bare));
-      for (const mode of modes) {
+      for (const mode of modesOf(size, connections)) {
         for (const way of ways) cells.push(summarize({ size, connections, mode, way }, slices[mode], bare));
       }
       options.progress(`${size} × ${connections}`);

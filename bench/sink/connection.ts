@@ -6,7 +6,7 @@ import type { Behaviour } from './plan.ts';
 
 /** What all connections of a sink have in common. */
 export interface House {
-  readonly protocol: 'smtp' | 'lmtp';
+  readonly protocol: 'smtp' | 'lmtp' | 'either';
   /** Replaced when the sink is told to behave in another way. */
   readonly behaviour: Behaviour;
   /** @returns the reply that is to be given instead, when it is this command's turn */
@@ -25,6 +25,7 @@ class SinkConnection {
   readonly #house: House;
   #content: Content | undefined;
   #line = '';
+  #lmtp: boolean;
   #mail = false;
   #recipients = 0;
   #replies = '';
@@ -34,6 +35,7 @@ class SinkConnection {
   constructor(socket: Socket, house: House) {
     this.#socket = socket;
     this.#house = house;
+    this.#lmtp = house.protocol === 'lmtp';
     socket.on('data', (chunk) => this.#read(chunk));
     // Who goes without a word, or is cut off, shows in the ledgers.
     socket.on('error', () => socket.destroy());
@@ -68,7 +70,7 @@ class SinkConnection {
 
   /** RFC 2033 §4.2: LMTP answers once for each recipient that it accepted. */
   #end(message: Received): void {
-    const count = this.#house.protocol === 'lmtp' ? this.#recipients : 1;
+    const count = this.#lmtp ? this.#recipients : 1;
     let accepted = 0;
     for (let i = 0; i < count; i++) {
       const refusal = this.#house.refusal('CONTENT');
@@ -119,6 +121,7 @@ class SinkConnection {
       }
       case 'EHLO':
       case 'LHLO': {
+        if (this.#house.protocol === 'either') this.#lmtp = /^LHLO/i.test(line);
         const lines = ['sink.example', ...this.#house.behaviour.extensions];
         return lines.map((text, i) => `250${i === lines.length - 1 ? ' ' : '-'}${text}`).join('\r\n');
       }

@@ -39,7 +39,8 @@ export const behaviourSchema = z.strictObject(behaviour);
 export type Behaviour = z.infer<typeof behaviourSchema>;
 
 export const sinkSchema = z.strictObject({
-  protocol: z.enum(['smtp', 'lmtp']).default('smtp'),
+  /** `either`: LMTP for who says LHLO. */
+  protocol: z.enum(['smtp', 'lmtp', 'either']).default('smtp'),
   /** Port on loopback; 0 for any that is free. */
   port: z.number().int().default(0),
   /** A file that gets a line for every message stored. */

@@ -10,7 +10,8 @@ import { stringify } from 'yaml';
 import type { Material } from './material.ts';
 import { cpuMs, family, residentBytes, sum } from './processes.ts';
 
-export type Mode = 'before' | 'after';
+/** How mail comes to Postern: before the queue, after it, or after it with LMTP on both sides. */
+export type Mode = 'before' | 'after' | 'lmtp';
 
 export interface PosternPlan {
   readonly material: Material;
@@ -67,11 +68,12 @@ export class Postern implements AsyncDisposable {
     });
     const timer = setTimeout(() => started.kill('SIGKILL'), startMs);
     for await (const line of createInterface({ input: started.stdout })) {
-      const [, after, before] = /^postern: listening on (\S+) \(after-queue\), (\S+) \(/.exec(line) ?? [];
-      if (after === undefined || before === undefined) continue;
+      const [, after, before, lmtp] =
+        /^postern: listening on (\S+) \(.*, (\S+) \(.*, (\S+) \(/.exec(line) ?? [];
+      if (after === undefined || before === undefined || lmtp === undefined) continue;
       clearTimeout(timer);
       started.stdout.resume();
-      return new Postern(directory, plan.checks, started, { after, before });
+      return new Postern(directory, plan.checks, started, { after, before, lmtp });
     }
     clearTimeout(timer);
     throw new Error('Postern did not start');
@@ -111,15 +113,15 @@ async function configuration(directory: string, plan: PosternPlan): Promise<unkn
   const listener = (name: Mode) => ({
     name,
     listen: '127.0.0.1:0',
-    mode: `${name}-queue`,
-    destinations: [`smtp://127.0.0.1:${plan.downstream}`],
+    mode: name === 'before' ? 'before-queue' : 'after-queue',
+    destinations: [`${name === 'lmtp' ? 'lmtp' : 'smtp'}://127.0.0.1:${plan.downstream}`],
     // 256 that send 25 MB at once take minutes: with 50 connections downstream, as usual, the last would be told to wait.
     pool: { size: mostConnections },
     ...(plan.connections && { limits: { connections: plan.connections } }),
   });
   return {
     hostname: 'mx.example.org',
-    listeners: [listener('after'), listener('before')],
+    listeners: [listener('after'), listener('before'), listener('lmtp')],
     dns: plan.dns ?? { zone: plan.material.zoneFile, zoneOnly: true },
     ...(plan.checks === 'pass' && { checks: nothing }),
     // 256 messages of 25 MB at once.

@@ -33,7 +33,7 @@ export interface Traffic extends Partial<Times> {
   readonly size: Size;
   readonly connections: number;
   readonly mode: Mode;
-  /** Whether commands go in one write where they may; default: after the queue. */
+  /** Whether commands go in one write where they may; default: not before the queue. */
   readonly pipelining?: boolean;
   /** Messages altogether. */
   readonly count?: number;
@@ -72,7 +72,7 @@ export class Site implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'postern-bench-'));
   readonly material = new Material(this.directory);
   readonly #children = new AsyncDisposableStack();
-  readonly sink = this.#children.use(new Child('sink.ts'));
+  readonly sink = this.#children.use(new Child('sink.ts', JSON.stringify({ protocol: 'either' })));
   readonly load = this.#children.use(new Child('load.ts'));
   readonly #bare = this.#children.use(new Child('yardsticks/bare-authenticate.ts', this.material.zoneFile));
   #sinkPort = 0;
@@ -132,11 +132,12 @@ export class Site implements AsyncDisposable {
       size,
       connections,
       mode,
-      pipelining = mode === 'after',
+      pipelining = mode !== 'before',
     }: Pick<Traffic, 'size' | 'connections' | 'mode' | 'pipelining'>,
   ) {
     return {
       to: way.address(mode),
+      protocol: mode === 'lmtp' ? 'lmtp' : 'smtp',
       messages: [await this.material.message(size)],
       connections,
       // smtpd(8) before the queue: a connection and a conversation for each message.

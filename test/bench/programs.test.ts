@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { readLedger } from '../../bench/ledger.ts';
 import type { RunResult } from '../../bench/load/run.ts';
 import { Child } from '../../bench/site/child.ts';
 import { Postern } from '../../bench/site/postern.ts';
@@ -21,7 +23,7 @@ after(() => site[Symbol.asyncDispose]());
 
 test('messages arrive, straight and through the relay, over connections that stay and that do not', async () => {
   for (const way of [site.yardsticks.straight, site.yardsticks.relay]) {
-    for (const mode of ['after', 'before'] as const) {
+    for (const mode of ['after', 'before', 'lmtp'] as const) {
       const { messages, perSecond, latencyMs } = await site.measure(way, { ...traffic, mode });
       assert.equal(messages, 10);
       assert.ok(perSecond > 0 && latencyMs.p50 > 0 && latencyMs.p50 <= latencyMs.max);
@@ -54,10 +56,10 @@ test('a connection ends after as many messages as it may carry, and another one 
   assert.equal((await site.sink.ask<{ connections: number }>('totals')).connections, 3);
 });
 
-test('messages arrive through Postern in both modes, and what it has used is known', async () => {
+test('messages arrive through Postern in both modes and in LMTP, and what it has used is known', async () => {
   const { material, sinkPort: downstream } = site;
   await using postern = await Postern.start({ material, downstream, checks: 'all' });
-  for (const mode of ['after', 'before'] as const) {
+  for (const mode of ['after', 'before', 'lmtp'] as const) {
     const measured = await site.measure(wayThrough(postern), { ...traffic, mode });
     assert.equal(measured.messages, 10);
     assert.ok(measured.residentBytes > 10e6);
@@ -80,6 +82,27 @@ test('a Postern of which a worker was replaced does not tell what it has used', 
 test('a benchmark of messages that were not given their results fails', async () => {
   const way: Way = { ...site.yardsticks.straight, results: ['spf=pass'] };
   await assert.rejects(site.measure(way, traffic), /^Error: 10 messages lack some of spf=pass/);
+});
+
+test('the sink speaks LMTP with those who greet it so: a reply to the content for each recipient', async () => {
+  await using load = new Child('load.ts');
+  const ledger = join(site.directory, 'two.sent');
+  const messages = [await site.material.message('1KB')];
+  const plan = {
+    to: `127.0.0.1:${site.sinkPort}`,
+    messages,
+    rcptTo: ['<a>', '<b>'],
+    count: 1,
+    patience: 5,
+    ledger,
+  };
+  const outcomes: string[] = [];
+  for (const protocol of ['lmtp', 'smtp']) {
+    load.tell({ ...plan, protocol });
+    await load.hear();
+    for await (const { outcome } of readLedger(ledger)) outcomes.push(outcome);
+  }
+  assert.deepEqual(outcomes, ['250,250', '250']);
 });
 
 test('a sink can take its time and refuse', async () => {
