@@ -354,16 +354,15 @@ export class DownstreamConversation {
       this.#whenSaid = undefined;
       return;
     }
-    if (next.octetMs === 0) {
-      this.#write(next.text);
-      this.#outgoing.shift();
-      this.#sayNext();
+    const length = next.octetMs === 0 ? next.text.length : 1;
+    this.#write(next.text.slice(0, length));
+    next.text = next.text.slice(length);
+    if (next.text !== '') {
+      this.#after(next.octetMs, () => this.#sayNext());
       return;
     }
-    this.#write(next.text.slice(0, 1));
-    next.text = next.text.slice(1);
-    if (next.text === '') this.#outgoing.shift();
-    this.#after(next.octetMs, () => this.#sayNext());
+    this.#outgoing.shift();
+    this.#sayNext();
   }
 
   #write(text: string): void {

@@ -28,7 +28,7 @@ const finalMs = 2000;
 const clients = 4;
 /** What the spool keeps of a message without a file. */
 const memoryBytes = 4096;
-/** After the fault, so many messages in a row must pass. */
+/** After the fault, so many messages in a row must pass through each upstream. */
 const proofs = 4;
 
 /** @param messages how many are sent while things go wrong */

@@ -74,7 +74,10 @@ export class FaultyUpstream {
       }
       const chance = random.fork(this.#connections);
       try {
-        if (!(await this.#introduce(connection, chance))) continue;
+        if (!(await this.#introduce(connection, chance))) {
+          this.refusals.push({ claim: 'a connection was refused', connections: [connection.name] });
+          continue;
+        }
         since = performance.now();
         let open: readonly SentRecipient[] = [];
         for (let i = 0; mail && i < perConnection && !connection.over; i += 1) {
