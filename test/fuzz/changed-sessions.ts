@@ -1,25 +1,25 @@
 // Recorded conversations, changed on both sides: the inputs of whole sessions.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { readDialogue, spelled } from '../support/dialogue-file.ts';
 import type { Trouble, Troubles } from './chaotic-peer.ts';
 import { hostileText } from './target.ts';
 
-/** What the client says in each of the conversations, in lines. */
-const recorded: readonly (readonly string[])[] = readRecorded(join(import.meta.dirname, '../dialogues'));
+const folder = join(import.meta.dirname, '../dialogues');
 
-function readRecorded(folder: string): string[][] {
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.txt'))
-    .sort()
-    .map((name) => {
-      const lines = readFileSync(join(folder, name), 'utf8').split('\n');
-      const said = lines.flatMap((line) => /^c -> ?(.*)$/.exec(line)?.slice(1) ?? []);
-      return said.map(
-        (line) => `${line.replaceAll('\\r', '\r').replaceAll('\\n', '\n').replaceAll('\\0', '\0')}\r\n`,
-      );
-    })
-    .filter((lines) => lines.length > 1);
+/** What the client says in each of the conversations, in lines. */
+const recorded = (await Promise.all(readdirSync(folder).filter(isConversation).sort().map(readSaid))).filter(
+  (lines) => lines.length > 1,
+);
+
+function isConversation(name: string): boolean {
+  return name.endsWith('.txt');
+}
+
+async function readSaid(name: string): Promise<readonly string[]> {
+  const { steps } = await readDialogue(join(folder, name));
+  return steps.flatMap(({ text }) => /^c -> ?(.*)$/.exec(text)?.slice(1).map(spelled) ?? []);
 }
 
 // biome-ignore format: words, not lines
@@ -58,6 +58,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       (lines) =>
         lines.filter((_, i) => i !== line % lines.length),
   ),
+  at.map((): Change => (lines) => lines.flatMap((line) => (/^RCPT/i.test(line) ? [line, line] : [line]))),
   fc.tuple(at, at).map(
     ([one, other]): Change =>
       (lines) => {
@@ -105,11 +106,15 @@ const trouble: fc.Arbitrary<Trouble> = fc.oneof(
 export const session = fc.record({
   proxy: fc.nat(2),
   lines: fc
-    .tuple(fc.nat(recorded.length - 1), fc.array(change, { maxLength: 5 }))
-    .map(([which, changes]) =>
-      changes.reduce(
+    .tuple(
+      fc.nat(recorded.length - 1),
+      fc.array(change, { maxLength: 5 }),
+      fc.constantFrom('EHLO', 'EHLO', 'EHLO', 'LHLO'),
+    )
+    .map(([which, changes, hello]) =>
+      changes.reduce<readonly string[]>(
         (lines, apply) => (lines.length > 0 && lines.join('').length < 50_000 ? apply(lines) : lines),
-        recorded[which] ?? [],
+        (recorded[which] ?? []).map((line) => line.replace(/^EHLO/, hello)),
       ),
     ),
   cuts: fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 5 }),

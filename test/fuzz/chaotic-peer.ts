@@ -13,24 +13,35 @@ export type Trouble =
   | { readonly kind: 'close' }
   | { readonly kind: 'reset' };
 
-/** Replies on one connection are counted over all of it; those that are named here go wrong. */
+/** Replies are counted from the beginning of a session, whichever connection says them; those that are named here go wrong. */
 export type Troubles = ReadonlyMap<number, Trouble>;
+
+/** A message whose end was seen. */
+export interface StoredMessage {
+  /** Dots un-stuffed. */
+  readonly content: string;
+  readonly recipients: number;
+}
 
 const commandLine =
   /^(?:EHLO|LHLO|HELO|XFORWARD|MAIL FROM:|RCPT TO:|DATA$|RSET$|QUIT$|NOOP$)[\t\x20-\x7e\x80-\xff]*$/i;
 
 export class ChaoticPeer implements AsyncDisposable {
-  /** For each new connection. */
-  troubles: Troubles = new Map();
-  /** Lines of a 2yz that were sent when content had begun: the most that may count as a final one. */
+  /** In this session, 2yz that were said while the answer to content was due: the most that may count as final ones. */
   grants = 0;
+  /** In this session. */
+  stored: StoredMessage[] = [];
   /** Commands that are none. */
   readonly wrong: string[] = [];
-  readonly #protocol: 'smtp' | 'lmtp';
+  readonly protocol: 'smtp' | 'lmtp';
+  #troubles: Troubles = new Map();
+  #replies = 0;
+  /** Connections on which something went wrong, which may have half a reply left on them. */
+  readonly #spoiled = new Set<Socket>();
   #server: LoopbackServer | undefined;
 
   private constructor(protocol: 'smtp' | 'lmtp') {
-    this.#protocol = protocol;
+    this.protocol = protocol;
   }
 
   static async start(protocol: 'smtp' | 'lmtp'): Promise<ChaoticPeer> {
@@ -40,7 +51,7 @@ export class ChaoticPeer implements AsyncDisposable {
   }
 
   get destination(): string {
-    return `${this.#protocol}://${this.#server?.address}`;
+    return `${this.protocol}://${this.#server?.address}`;
   }
 
   get open(): number {
@@ -51,17 +62,31 @@ export class ChaoticPeer implements AsyncDisposable {
     await this.#server?.[Symbol.asyncDispose]();
   }
 
+  /** Another session is held from now on: nothing in it depends on those before. */
+  begin(troubles: Troubles): void {
+    for (const socket of this.#spoiled) socket.destroy();
+    this.#spoiled.clear();
+    this.#troubles = troubles;
+    this.#replies = 0;
+    this.grants = 0;
+    this.stored = [];
+  }
+
   #serve(socket: Socket): void {
-    const { troubles } = this;
-    let count = 0;
+    /** From DATA to the final dot. */
     let content = false;
-    let begun = false;
     let recipients = 0;
     let text = '';
+    let lastLine = '';
     let turn = Promise.resolve();
-    const say = (reply: string) => {
-      const trouble = troubles.get(count++);
-      turn = turn.then(() => this.#say(socket, reply, trouble, begun));
+    const say = (polite: string, answersContent = false) => {
+      const trouble = this.#troubles.get(this.#replies++);
+      if (trouble && trouble.kind !== 'pieces') this.#spoiled.add(socket);
+      const said = changed(polite, trouble);
+      const lines = (lastLine + said).split('\n');
+      lastLine = lines.pop() ?? '';
+      if (answersContent) this.grants += lines.filter((line) => /^2[0-9]{2}(?!-)/.test(line)).length;
+      turn = turn.then(() => write(socket, said, trouble));
     };
     say('220 peer.example ESMTP\r\n');
     socket.on('data', (chunk: Buffer) => {
@@ -70,10 +95,11 @@ export class ChaoticPeer implements AsyncDisposable {
         if (content) {
           const end = `\r\n${text}`.indexOf('\r\n.\r\n');
           if (end < 0) return;
+          this.stored.push({ content: unstuffed(text.slice(0, end)), recipients });
           text = text.slice(end + 3);
           content = false;
-          for (let due = this.#protocol === 'lmtp' ? recipients : 1; due > 0; due--)
-            say('250 2.6.0 Stored\r\n');
+          for (let due = this.protocol === 'lmtp' ? recipients : 1; due > 0; due--)
+            say('250 2.6.0 Stored\r\n', true);
           recipients = 0;
           continue;
         }
@@ -86,40 +112,57 @@ export class ChaoticPeer implements AsyncDisposable {
         if (verb === 'RCPT') recipients += 1;
         if (verb === 'RSET' || verb === 'MAIL') recipients = 0;
         content = verb === 'DATA' && recipients > 0;
-        begun ||= content;
-        if (verb === 'EHLO' || verb === 'LHLO') {
-          say(
-            '250-peer.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250-SIZE 100000\r\n250 XFORWARD NAME ADDR HELO\r\n',
-          );
-        } else
-          say(
-            verb === 'DATA'
-              ? content
-                ? '354 Go ahead\r\n'
-                : '554 5.5.1 No recipient\r\n'
-              : '250 2.1.0 Ok\r\n',
-          );
+        if (content) say('354 Go ahead\r\n', true);
+        else say(replies[verb] ?? '250 2.0.0 Ok\r\n');
         if (verb === 'QUIT') socket.end();
       }
     });
   }
+}
 
-  async #say(socket: Socket, polite: string, trouble: Trouble | undefined, begun: boolean): Promise<void> {
-    let reply = polite;
-    if (trouble?.kind === 'drop') return;
-    if (trouble?.kind === 'close') return void socket.end();
-    // Node.js cannot reset what is being ended, and never tells that it is closed then.
-    if (trouble?.kind === 'reset')
-      return void (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy());
-    if (trouble?.kind === 'replace') reply = trouble.bytes;
-    if (trouble?.kind === 'append') reply += trouble.bytes;
-    if (trouble?.kind === 'repeat') reply += polite;
-    // Where a line begins with what was said before is not looked at: rather too many than too few.
-    if (begun) this.grants += reply.split('\n').filter((line) => /^2|2[0-9]{2}/.test(line)).length;
-    if (trouble?.kind !== 'pieces') return void socket.write(reply, 'latin1');
-    for (const character of reply) {
-      socket.write(character, 'latin1');
-      await nextTurn();
-    }
+const offers =
+  '250-peer.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250-SIZE 100000\r\n250 XFORWARD NAME ADDR HELO\r\n';
+
+/** By them the client's side can tell which command a reply belongs to. */
+const replies: Readonly<Record<string, string>> = {
+  EHLO: offers,
+  LHLO: offers,
+  MAIL: '250 2.1.0 Ok\r\n',
+  RCPT: '250 2.1.5 Ok\r\n',
+  DATA: '554 5.5.1 No recipient\r\n',
+};
+
+/** A dot goes where it begins a line, and a line ends with CRLF. */
+export function unstuffed(text: string): string {
+  return text.replaceAll(/(^|\r\n)\./g, '$1');
+}
+
+/** What is said instead of a polite reply. */
+function changed(polite: string, trouble: Trouble | undefined): string {
+  switch (trouble?.kind) {
+    case 'drop':
+    case 'close':
+    case 'reset':
+      return '';
+    case 'replace':
+      return trouble.bytes;
+    case 'append':
+      return polite + trouble.bytes;
+    case 'repeat':
+      return polite + polite;
+    default:
+      return polite;
+  }
+}
+
+async function write(socket: Socket, said: string, trouble: Trouble | undefined): Promise<void> {
+  if (trouble?.kind === 'close') return void socket.end();
+  // Node.js cannot reset what is being ended, and never tells that it is closed then.
+  if (trouble?.kind === 'reset')
+    return void (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy());
+  if (trouble?.kind !== 'pieces') return void (said !== '' && socket.write(said, 'latin1'));
+  for (const character of said) {
+    socket.write(character, 'latin1');
+    await nextTurn();
   }
 }

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as after, setImmediate as nextTurn } from 'node:timers/promises';
 import { RunningProxy } from '../support/running-proxy.ts';
 import type { Session } from './changed-sessions.ts';
-import { ChaoticPeer } from './chaotic-peer.ts';
+import { ChaoticPeer, unstuffed } from './chaotic-peer.ts';
 import { inPieces, type Run, type Target } from './target.ts';
 
 /** What a session may take when nothing goes on any more: the limits below, and a busy machine. */
@@ -30,16 +30,29 @@ const timeouts = {
 };
 const pool = { size: 8, wait: '500ms', backoff: '1ms', backoffMax: '5ms', checkAfter: '1m' };
 
+/** What a session ends with, whatever it has come to: a message, and then the session itself. */
+const lastWords = '\r\n.\r\nQUIT\r\n';
+
+interface Place {
+  readonly proxy: RunningProxy;
+  readonly peer: ChaoticPeer;
+  /** Whether messages go downstream with their line ends as they are. */
+  readonly exact: boolean;
+  /** Sessions, and the messages that the peer got in them. */
+  held: number;
+  stored: number;
+}
+
 /** The proxies that all sessions of a run share, each with its own downstream. */
 export class Stage implements AsyncDisposable {
-  readonly places: readonly { readonly proxy: RunningProxy; readonly peer: ChaoticPeer }[];
+  readonly places: readonly Place[];
 
   private constructor(places: Stage['places']) {
     this.places = places;
   }
 
   static async set(): Promise<Stage> {
-    const places = [];
+    const places: Place[] = [];
     for (const listener of [
       { mode: 'after-queue' },
       { mode: 'before-queue', bareNewlines: 'pass', envelope: 'deferred' },
@@ -52,7 +65,7 @@ export class Stage implements AsyncDisposable {
         settings: { spool: { memory: '4KiB', messageLimit: '100kB' }, stopTimeout: '1s' },
         zone: { 'example.com': { TXT: ['v=spf1 -all'] } },
       });
-      places.push({ proxy, peer });
+      places.push({ proxy, peer, exact: keys.bareNewlines !== undefined, held: 0, stored: 0 });
     }
     return new Stage(places);
   }
@@ -66,37 +79,106 @@ export class Stage implements AsyncDisposable {
   }
 
   async hold({ proxy: which, lines, cuts, troubles, end }: Session): Promise<void> {
-    const { proxy, peer } = this.places[which] ?? assert.fail();
-    peer.troubles = troubles;
-    const granted = peer.grants;
-    const logged = proxy.events.length;
-    const text = lines.join('');
-    const heard = await converse(proxy, text, cuts, end);
+    const place = this.places[which] ?? assert.fail();
+    const { proxy, peer } = place;
+    peer.begin(troubles);
+    await quiet(place);
+    const said = lines.join('');
+    const heard = await converse(proxy, said, cuts, end);
     await until(() => proxy.open === 0, 'a connection upstream is left');
+    await quiet(place);
     assert.deepEqual(peer.wrong, [], 'no command but ours');
     const replies = heard.split('\r\n');
     // A reset may cut a line.
     const last = replies.pop();
     if (end !== 'reset') assert.equal(last, '');
     for (const reply of replies) assert.match(reply, /^[2-5][0-9]{2}[ -][\t\x20-\x7e\x80-\xff]*$/);
-    // In LMTP nobody knows from here to how many recipients a final reply is due.
-    if (!/LHLO/i.test(text))
-      assert.ok(finals(replies) <= peer.grants - granted, `${finals(replies)} messages were taken`);
-    for (const { event, fields } of proxy.events.slice(logged)) {
-      assert.notEqual(
-        event,
-        'internal error',
-        JSON.stringify(fields, (_, value) => (value instanceof Error ? value.stack : value)),
+    assertGranted(peer, taken(replies, said), troubles.size === 0);
+    for (const { content } of peer.stored) {
+      assert.ok(
+        contentsOf(said + lastWords).some((candidate) => carries(content, candidate, place.exact)),
+        `what was stored is not what was sent: ${JSON.stringify(content)}`,
+      );
+    }
+    place.held += 1;
+    place.stored += peer.stored.length;
+    for (const { event, fields } of proxy.events) {
+      assert.ok(
+        event !== 'internal error' && event !== 'check failed',
+        `${event} ${JSON.stringify(fields, (_, value) => (value instanceof Error ? value.stack : value))}`,
       );
     }
     (proxy.events as unknown[]).length = 0;
   }
 }
 
-/** How many times the reply after a 354 is a 2yz. */
-function finals(lines: readonly string[]): number {
-  const codes = lines.filter((line) => line[3] === ' ').map((line) => line.slice(0, 3));
-  return codes.filter((code, i) => code.startsWith('2') && codes[i - 1] === '354').length;
+/** The connections downstream are all in the pool, where nobody uses them. */
+async function quiet({ proxy, peer }: Place): Promise<void> {
+  await until(() => {
+    const [listener] = proxy.status.listeners;
+    return listener?.pool.busy === 0 && listener.pool.idle === peer.open;
+  }, 'a connection downstream is in use');
+}
+
+/** What upstream was told of its messages. */
+interface Taken {
+  /** Those with a 2yz for somebody. */
+  readonly messages: number;
+  /** All 2yz. */
+  readonly finals: number;
+}
+
+/** Promise 1: no 2yz that the downstream did not say. */
+function assertGranted(peer: ChaoticPeer, { messages, finals }: Taken, untroubled: boolean): void {
+  const stored = peer.stored.reduce(
+    (sum, { recipients }) => sum + (peer.protocol === 'lmtp' ? recipients : 1),
+    0,
+  );
+  // In SMTP downstream one reply stands for all recipients.
+  const count = peer.protocol === 'lmtp' ? finals : messages;
+  assert.ok(count <= peer.grants, `${count} were taken, ${peer.grants} granted`);
+  if (untroubled) assert.ok(count <= stored, `${count} were taken, ${stored} stored`);
+}
+
+/** Reads it from the replies: a 354, and then one for the message, or in LMTP for each recipient that was accepted. */
+function taken(lines: readonly string[], said: string): Taken {
+  const replies = lines.filter((line) => line[3] !== '-');
+  // Where both were said nobody knows from here which one counts: one reply is due at least.
+  const lmtp = /LHLO/i.test(said) && !/EHLO|HELO/i.test(said);
+  const finals = replies.flatMap((reply, i) => {
+    if (!reply.startsWith('354')) return [];
+    const due = lmtp ? accepted(replies.slice(0, i)) : 1;
+    return [replies.slice(i + 1, i + 1 + due).filter((final) => final.startsWith('2')).length];
+  });
+  return {
+    messages: finals.filter((count) => count > 0).length,
+    finals: finals.reduce((sum, count) => sum + count, 0),
+  };
+}
+
+/** How many recipients were accepted in the transaction that these replies end in. */
+function accepted(replies: readonly string[]): number {
+  const other = replies.findLastIndex((reply) => /^2(?!50 2\.1\.5)|^354/.test(reply));
+  return replies.slice(other + 1).filter((reply) => reply.startsWith('2')).length;
+}
+
+/** What follows each line that may be DATA, as far as the end of a message: perhaps more than were taken for content, never less. */
+function contentsOf(said: string): readonly string[] {
+  return [...said.matchAll(/^[ \t]*DATA[^\n]*\n/gim)].flatMap(({ index, 0: line }) => {
+    const rest = `\r\n${said.slice(index + line.length)}`;
+    const end = rest.indexOf('\r\n.\r\n');
+    return end < 0 ? [] : [unstuffed(rest.slice(2, end + 2))];
+  });
+}
+
+/** Fields that may be removed: then the body alone is compared. */
+const removable = /^[^\n:]*Authentication-Results/im;
+
+/** Whether the message is this content below what was added; `exact`: line ends stay as they were. */
+function carries(message: string, content: string, exact: boolean): boolean {
+  const known = removable.test(content) ? content.slice(/\n\r?\n|$/.exec(content)?.index) : content;
+  const plain = (text: string) => (exact ? text : text.replaceAll(/[\r\n ]/g, ''));
+  return plain(message).endsWith(plain(known));
 }
 
 /** Says the text in pieces, hears what is answered until the connection is over. */
@@ -125,8 +207,7 @@ export async function converse(
   }
   if (end === 'reset') socket.resetAndDestroy();
   else if (end === 'end') socket.end();
-  // Whatever the conversation has come to: a message ends here, and the session after it.
-  else if (!socket.destroyed) socket.write('\r\n.\r\nQUIT\r\n');
+  else if (!socket.destroyed) socket.write(lastWords);
   const timer = setTimeout(
     () => over.reject(new Error(`the session goes on; heard so far: ${heard.slice(-300)}`)),
     patienceMs,

@@ -190,8 +190,8 @@ class Conversation implements Disposable {
   }
 }
 
-/** `\r \n \t \0 \xHH \\`; a `\` at the end of the line: no CRLF follows. */
-function spelled(text: string): string {
+/** What is said by it: `\r \n \t \0 \xHH \\`; a `\` at the end of the line: no CRLF follows. */
+export function spelled(text: string): string {
   const open = /(?<!\\)(?:\\\\)*\\$/.test(text);
   const body = (open ? text.slice(0, -1) : text).replace(/\\(x[0-9a-fA-F]{2}|.)/g, (_, code: string) => {
     if (code.startsWith('x') && code.length === 3)
