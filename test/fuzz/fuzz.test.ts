@@ -2,6 +2,9 @@
 import { test } from 'node:test';
 import { targets } from './targets.ts';
 
-for (const { name, share, fuzz } of targets) {
-  test(`${name}: whatever comes, what should hold holds`, () => fuzz({ seed: 5321, inputs: 10 * share }));
+for (const { name, share, open } of targets) {
+  test(`${name}: whatever comes, what should hold holds`, async () => {
+    await using target = await open();
+    await target.fuzz({ seed: 5321, inputs: 10 * share });
+  });
 }

@@ -26,8 +26,25 @@ export class Growth {
     assert.ok(grown < mostBytes, `memory that is still held has grown by ${Math.round(grown / 1000)} kB`);
   }
 
+  /** Rejects when more is held, now that all of it has been taken down, than while it was in use. */
+  async assertReleased(): Promise<void> {
+    if (this.#held.length < 4) return;
+    const inUse = Math.min(...this.#first);
+    let more = heldBytes() - inUse;
+    if (more >= mostBytes) {
+      await after(lingerMs);
+      more = heldBytes() - inUse;
+    }
+    assert.ok(more < mostBytes, `${Math.round(more / 1000)} kB more are held than while it was in use`);
+  }
+
+  /** The first batch of all fills caches. */
+  get #first(): readonly number[] {
+    return this.#held.slice(1, Math.floor(this.#held.length / 2));
+  }
+
   get #grown(): number {
     const middle = Math.floor(this.#held.length / 2);
-    return Math.min(...this.#held.slice(middle)) - Math.min(...this.#held.slice(1, middle));
+    return Math.min(...this.#held.slice(middle)) - Math.min(...this.#first);
   }
 }

@@ -19,6 +19,15 @@ const usage = `npm run fuzz -- [--inputs N] [--seed N] [--only NAME] [--processe
 /** So many inputs at a time: each batch has a seed of its own, so that it can be repeated alone. */
 const batches = 20;
 
+/** Longer than any batch takes that is all one turn of the event loop; what hangs in there cannot say so itself. */
+const quietMs = 300_000;
+const signEveryMs = 10_000;
+
+/** What a process says of itself: that it is alive, and which batch it begins. */
+interface Sign {
+  readonly batch?: string;
+}
+
 interface Plan {
   readonly inputs: number;
   readonly seed: number;
@@ -71,29 +80,35 @@ async function work(plan: Plan, part: number): Promise<void> {
   const begun = performance.now();
   const say = (text: string) =>
     process.stdout.write(`[${part}] ${Math.round((performance.now() - begun) / 1000)} s: ${text}\n`);
+  setInterval(() => process.send?.({} satisfies Sign), signEveryMs).unref();
   let done = 0;
   for (const { target, inputs } of shared(plan, part)) {
     const before = performance.now();
     const growth = new Growth();
-    for (let batch = 0; batch < batches; batch++) {
-      const count = Math.floor(inputs / batches) + (batch < inputs % batches ? 1 : 0);
-      if (count === 0) continue;
-      const seed = (plan.seed + part * 1000 + batch) % 2 ** 31;
-      try {
-        await target.fuzz({ seed, inputs: count });
-      } catch (error) {
-        say(
-          `${target.name} FAILED; again: npm run fuzz -- --processes 1 --only '${target.name}' --seed ${seed} --inputs ${count * batches}`,
-        );
-        throw error;
+    {
+      await using opened = await target.open();
+      for (let batch = 0; batch < batches; batch++) {
+        const count = Math.floor(inputs / batches) + (batch < inputs % batches ? 1 : 0);
+        if (count === 0) continue;
+        const seed = (plan.seed + part * 1000 + batch) % 2 ** 31;
+        const again = `npm run fuzz -- --processes 1 --only '${target.name}' --seed ${seed} --inputs ${count * batches}`;
+        process.send?.({ batch: `${target.name}; again: ${again}` } satisfies Sign);
+        try {
+          await opened.fuzz({ seed, inputs: count });
+        } catch (error) {
+          say(`${target.name} FAILED; again: ${again}`);
+          throw error;
+        }
+        growth.measure();
       }
-      growth.measure();
+      // What runs all the time is measured while it runs, and again when it has been taken down.
+      await growth.assertNone();
     }
+    await growth.assertReleased();
     done += inputs;
     const took = (performance.now() - before) / 1000;
     const memory = Math.round(process.memoryUsage.rss() / 1024 / 1024);
     say(`${target.name}: ${inputs} inputs in ${took.toFixed(1)} s, ${done} so far, ${memory} MiB resident`);
-    await growth.assertNone();
   }
 }
 
@@ -111,8 +126,22 @@ async function start(plan: Plan): Promise<void> {
       '--part',
       part,
     ].map(String);
-    const child = spawn(process.execPath, [import.meta.filename, ...options, ...only], { stdio: 'inherit' });
+    const child = spawn(process.execPath, [import.meta.filename, ...options, ...only], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    let batch = 'nothing yet';
+    const hangs = () => {
+      process.stdout.write(`[${part}] HANGS: it said nothing for ${quietMs / 60_000} minutes, at ${batch}\n`);
+      child.kill('SIGKILL');
+    };
+    let timer = setTimeout(hangs, quietMs);
+    child.on('message', (sign: Sign) => {
+      batch = sign.batch ?? batch;
+      clearTimeout(timer);
+      timer = setTimeout(hangs, quietMs);
+    });
     const [status] = await once(child, 'exit');
+    clearTimeout(timer);
     return status === 0;
   });
   const well = (await Promise.all(ended)).every(Boolean);

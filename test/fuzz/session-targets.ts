@@ -6,8 +6,8 @@ import { formatReply } from '../../src/smtp/reply.ts';
 import { RunningProxy } from '../support/running-proxy.ts';
 import { session } from './changed-sessions.ts';
 import { ChaoticPeer } from './chaotic-peer.ts';
-import { converse, limits, staged, until } from './stage.ts';
-import { hostileText, type Target, waitingTarget } from './target.ts';
+import { assertNoMistake, converse, limits, Stage, staged, until } from './stage.ts';
+import { fuzzWaiting, hostileText, type Target, waitingTarget, withoutStandstill } from './target.ts';
 
 // biome-ignore format: words, not lines
 const commands = hostileText(
@@ -70,12 +70,20 @@ async function proxyHeader(proxy: RunningProxy, text: string, cuts: readonly num
   // Its network may connect as 192.0.2.7 alone.
   if (!/192\.0\.2\.7/.test(text.split('\n', 1)[0] ?? '')) assert.doesNotMatch(heard, /XFORWARD NAME/);
   await until(() => proxy.open === 0, 'a connection upstream is left');
+  assertNoMistake(proxy);
 }
 
-const withHeaders: Target = {
-  name: 'PROXY header',
-  share: 2,
-  fuzz: async (run) => {
+/** A proxy that takes PROXY headers, and its downstream. */
+class Door implements AsyncDisposable {
+  readonly proxy: RunningProxy;
+  readonly #peer: ChaoticPeer;
+
+  private constructor(proxy: RunningProxy, peer: ChaoticPeer) {
+    this.proxy = proxy;
+    this.#peer = peer;
+  }
+
+  static async open(): Promise<Door> {
     const peer = await ChaoticPeer.start('smtp');
     const proxy = await RunningProxy.start({
       listener: {
@@ -85,21 +93,26 @@ const withHeaders: Target = {
         limits,
       },
     });
-    const inputs = fc.tuple(
-      proxyHeaders,
-      fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 4 }),
-    );
-    try {
-      await waitingTarget('', inputs, ([text, cuts]) => proxyHeader(proxy, text, cuts)).fuzz(run);
-    } finally {
-      await proxy[Symbol.asyncDispose]();
-      await peer[Symbol.asyncDispose]();
-    }
-  },
-};
+    return new Door(proxy, peer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.proxy[Symbol.asyncDispose]();
+    await this.#peer[Symbol.asyncDispose]();
+  }
+}
+
+const withHeader = fc.tuple(
+  proxyHeaders,
+  fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 4 }),
+);
 
 export const sessionTargets: readonly Target[] = [
-  waitingTarget('commands', fc.array(commands, { maxLength: 6 }), command, 40),
-  withHeaders,
-  staged((stage) => waitingTarget('sessions', session, (input) => stage.hold(input), 3)),
+  waitingTarget('commands', fc.array(commands, { maxLength: 6 }), command),
+  staged('PROXY header', 2, Door.open, ({ proxy }) =>
+    fuzzWaiting(withHeader, ([text, cuts]) => withoutStandstill(() => proxyHeader(proxy, text, cuts))),
+  ),
+  staged('sessions', 3, Stage.set, (stage) =>
+    fuzzWaiting(session, (input) => withoutStandstill(() => stage.hold(input))),
+  ),
 ];
