@@ -39,21 +39,35 @@ export class LenientDownstream implements AsyncDisposable {
   /** The bytes between 354 and the last end of data, for each message, dots still stuffed. */
   readonly contents: string[] = [];
   readonly #endings: readonly Ending[];
+  readonly #protocol: 'smtp' | 'lmtp';
   #server: LoopbackServer | undefined;
 
-  private constructor(endings: readonly Ending[]) {
+  private constructor(endings: readonly Ending[], protocol: 'smtp' | 'lmtp') {
     this.#endings = endings;
+    this.#protocol = protocol;
   }
 
-  /** @param endings what ends data besides CRLF.CRLF */
-  static async start(endings: readonly Ending[]): Promise<LenientDownstream> {
-    const downstream = new LenientDownstream(endings);
+  /**
+   * @param endings what ends data besides CRLF.CRLF
+   * @param protocol in LMTP a message has one recipient, and so one reply
+   */
+  static async start(
+    endings: readonly Ending[],
+    protocol: 'smtp' | 'lmtp' = 'smtp',
+  ): Promise<LenientDownstream> {
+    const downstream = new LenientDownstream(endings, protocol);
     downstream.#server = await LoopbackServer.start((socket) => downstream.#serve(socket));
     return downstream;
   }
 
   get destination(): string {
-    return `smtp://${this.#server?.address}`;
+    return `${this.#protocol}://${this.#server?.address}`;
+  }
+
+  /** For a client without a proxy between. */
+  get address(): { readonly host: string; readonly port: number } {
+    const [host = '', port] = (this.#server?.address ?? '').split(':');
+    return { host, port: Number(port) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -84,7 +98,8 @@ export class LenientDownstream implements AsyncDisposable {
         text = text.slice(line + 1);
         inData = /^DATA$/i.test(command);
         sender = /^MAIL FROM:<([^>]*)>/i.exec(command)?.[1] ?? sender;
-        if (/^EHLO/i.test(command)) socket.write('250-lenient.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n');
+        if (/^(?:EHLO|LHLO)/i.test(command))
+          socket.write('250-lenient.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n');
         else socket.write(inData ? '354 Go ahead\r\n' : '250 2.0.0 Ok\r\n');
         if (/^QUIT$/i.test(command)) socket.end();
       }

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RawClient } from '../support/raw-client.ts';
-import { RunningProxy } from '../support/running-proxy.ts';
-import { allEndings, type Ending, endOfData, LenientDownstream } from './lenient-downstream.ts';
+import { type ClientAddress, RunningProxy } from '../support/running-proxy.ts';
+import { allEndings, type Ending, endOfData, LenientDownstream, lineEnds } from './lenient-downstream.ts';
+import { assertSafeLog } from './poisons.ts';
 
 const around = { CR: '\r', LF: '\n', CRLF: '\r\n', nothing: '' } as const;
 const ends = Object.keys(around) as (keyof typeof around)[];
@@ -22,6 +23,10 @@ interface Sample {
   readonly before: string;
   /** The sequence around the dot. */
   readonly sequence: string;
+  /** Whether a bare CR or LF is in it. */
+  readonly bare: boolean;
+  /** Whether a lax reader could take it for the end: a dot alone between line ends of which the first is bare. */
+  readonly lax: boolean;
   /** What RFC 5321 calls the end of data: then the rest is a second message, and rightly so. */
   readonly ended: boolean;
 }
@@ -32,7 +37,10 @@ const samples: readonly Sample[] = Object.entries(places).flatMap(([place, befor
       ['.', '..'].map((dots): Sample => {
         const sequence = `${around[left]}${dots}${around[right]}`;
         const ended = endOfData(before + sequence, []) !== undefined;
-        return { name: `${left} ${dots} ${right} (${place})`, before, sequence, ended };
+        const name = `${left} ${dots} ${right} (${place})`;
+        const bare = [left, right].some((end) => end === 'CR' || end === 'LF');
+        const lax = (left === 'CR' || left === 'LF') && dots === '.' && right !== 'nothing';
+        return { name, before, sequence, bare, lax, ended };
       }),
     ),
   ),
@@ -44,47 +52,83 @@ async function begin(client: RawClient): Promise<void> {
   for (const code of ['250', '250', '354']) assert.equal((await client.reply())[0]?.slice(0, 3), code);
 }
 
-/** Sends the pieces so that each arrives by itself, and gives the final reply's code. */
+/** Sends the pieces so that each arrives by itself, and gives the final reply. */
 async function finish(client: RawClient, pieces: readonly string[], ended: boolean): Promise<string> {
   for (const piece of pieces) {
     client.send(piece);
     await nextTurn();
     await nextTurn();
   }
-  const code = (await client.reply())[0]?.slice(0, 3) ?? '';
+  const reply = (await client.reply()).join();
   // The second transaction was the client's own: its replies come too.
   if (ended) for (let due = 4; due > 0; due--) await client.reply();
-  return code;
+  return reply;
 }
 
-async function connect(proxy: RunningProxy): Promise<RawClient> {
-  const client = await RawClient.connect(proxy.address);
+async function connect({ address }: { readonly address: ClientAddress }): Promise<RawClient> {
+  const client = await RawClient.connect(address);
   await client.reply();
   await client.ask('EHLO client.example');
   return client;
 }
 
-/** What each server sees, where one mode is set. */
-async function trySamples(mode: (typeof modes)[number], endings: readonly Ending[]): Promise<void> {
-  await using downstream = await LenientDownstream.start(endings);
+const accepted = '250 2.0.0 Ok';
+const refused = '550 5.6.11 message holds a bare CR or LF';
+
+/** What the documents promise (`bareNewlines`). */
+function promised(mode: (typeof modes)[number], { bare, lax, ended }: Sample): string {
+  if (ended || mode === 'normalize') return accepted;
+  return (mode === 'reject' ? bare : lax) ? refused : accepted;
+}
+
+/** What arrives of the bytes after 354, up to the end of data: RFC 5321 §4.5.2, and bare line ends as Postfix makes them. */
+function arriving(mode: (typeof modes)[number], sent: string): string {
+  const content = `\r\n${sent}`.replaceAll('\r\n.', '\r\n');
+  const relayed =
+    mode === 'normalize'
+      ? content.replaceAll(/\r\n|[\r\n]/g, (end) => (end === '\r' ? ' ' : '\r\n'))
+      : content;
+  return `${relayed.replaceAll('\r\n.', '\r\n..').slice(2)}.\r\n`;
+}
+
+for (const endings of allEndings) {
+  const [left, right] = endings;
+  test(`without a proxy, a server that ends data at ${left} . ${right} sees the second message`, async () => {
+    await using downstream = await LenientDownstream.start([endings]);
+    for (const before of Object.values(places)) {
+      using client = await connect(downstream);
+      downstream.senders.length = 0;
+      await begin(client);
+      await finish(client, [`${before}${lineEnds[left]}.${lineEnds[right]}${second}.\r\n`], true);
+      assert.deepEqual(downstream.senders, ['a@example.com', 'smuggled@example.net']);
+    }
+  });
+}
+
+/** What each server sees. */
+async function trySamples(
+  mode: (typeof modes)[number],
+  endings: readonly Ending[],
+  options: { readonly protocol?: 'lmtp'; readonly listener?: Readonly<Record<string, string>> } = {},
+): Promise<void> {
+  await using downstream = await LenientDownstream.start(endings, options.protocol);
   await using proxy = await RunningProxy.start({
-    listener: { destinations: [downstream.destination], bareNewlines: mode },
+    listener: { destinations: [downstream.destination], bareNewlines: mode, ...options.listener },
   });
   using client = await connect(proxy);
-  for (const { name, before, sequence, ended } of samples) {
-    const seen = downstream.senders.length;
+  for (const sample of samples) {
+    const { name, before, sequence, ended } = sample;
+    downstream.senders.length = 0;
     await begin(client);
-    const code = await finish(client, [`${before}${sequence}${second}.\r\n`], ended);
-    const senders = downstream.senders.slice(seen);
+    const reply = await finish(client, [`${before}${sequence}${second}.\r\n`], ended);
     const expected = [
-      ...(code === '250' ? ['a@example.com'] : []),
+      ...(reply === accepted ? ['a@example.com'] : []),
       ...(ended ? ['smuggled@example.net'] : []),
     ];
-    assert.deepEqual(senders, expected, `${name}: ${code}`);
-    if (mode === 'normalize' || ended) assert.equal(code, '250', name);
-    const bare = /(?<!\r)\n|\r(?!\n)/.test(before + sequence.replace(/^\.(?=[^.])/, ''));
-    if (mode === 'reject' && !ended) assert.equal(code, bare ? '550' : '250', name);
+    assert.deepEqual(downstream.senders, expected, `${name}: ${reply}`);
+    assert.equal(reply, promised(mode, sample), name);
   }
+  assertSafeLog(proxy, mode);
 }
 
 for (const mode of modes) {
@@ -94,33 +138,92 @@ for (const mode of modes) {
       await trySamples(mode, endings);
   });
 
+  test(`with bareNewlines: ${mode} no store, no proxy filter and no deferred envelope changes that`, async () => {
+    await trySamples(mode, allEndings, { protocol: 'lmtp' });
+    await trySamples(mode, allEndings, { listener: { mode: 'before-queue' } });
+    await trySamples(mode, allEndings, { listener: { envelope: 'deferred' } });
+  });
+
   test(`with bareNewlines: ${mode} it is the same wherever the bytes are cut`, async () => {
     await using downstream = await LenientDownstream.start([]);
     await using proxy = await RunningProxy.start({
       listener: { destinations: [downstream.destination], bareNewlines: mode },
     });
     using client = await connect(proxy);
-    for (const { name, before, sequence, ended } of samples) {
+    for (const sample of samples) {
+      const { name, before, sequence, ended } = sample;
       if (ended) continue;
       const text = `${before}${sequence}${second}.\r\n`;
-      const codes = new Set<string>();
-      const arrived = new Set<string>();
-      for (let cut = before.length; cut <= before.length + sequence.length + 1; cut++) {
+      const from = before.length;
+      const to = from + sequence.length + 1;
+      const cuts = Array.from({ length: to - from + 1 }, (_, i) => [from + i]);
+      for (const cut of [...cuts, cuts.flat()]) {
         await begin(client);
-        const seen = downstream.contents.length;
-        codes.add(await finish(client, [text.slice(0, cut), text.slice(cut)], false));
-        for (const content of downstream.contents.slice(seen)) {
+        downstream.contents.length = 0;
+        const where = `${name}, cut at ${cut}`;
+        assert.equal(await finish(client, cutAt(text, cut), false), promised(mode, sample), where);
+        assert.equal(downstream.contents.length, promised(mode, sample) === accepted ? 1 : 0, where);
+        for (const content of downstream.contents) {
+          assert.ok(content.endsWith(`\r\n${arriving(mode, text.slice(0, -3))}`), where);
           // A server that ends data at CRLF.CR ends it there as well, only a byte earlier.
           const left = content.slice(endOfData(content, allEndings));
-          assert.ok(left === '' || left === '\n', `${name}, cut at ${cut}`);
-          arrived.add(content.slice(content.indexOf('Subject: smuggled')));
+          assert.ok(left === '' || left === '\n', where);
         }
       }
-      assert.equal(codes.size, 1, `${name}: ${[...codes]}`);
-      assert.ok(arrived.size <= 1, name);
+    }
+  });
+
+  test(`with bareNewlines: ${mode} it is the same where a piece of a message on disk ends`, async () => {
+    await using downstream = await LenientDownstream.start([]);
+    await using proxy = await RunningProxy.start({
+      listener: { destinations: [downstream.destination], bareNewlines: mode },
+      settings: { spool: { memory: '4KiB' } },
+    });
+    using client = await connect(proxy);
+    for (const sample of samples) {
+      const { name, before, sequence, ended } = sample;
+      if (ended || before !== places.body) continue;
+      // From where the sequence is at the end of a piece of the whole message to where it is behind one of the body.
+      for (let shift = -2; shift <= sequence.length + 16; shift++) {
+        const filler = 'x'.repeat(pieceBytes - before.length - shift);
+        await begin(client);
+        downstream.contents.length = 0;
+        const text = `${before}${filler}${sequence}${second}`;
+        const where = `${name}, ${shift} bytes before the border`;
+        assert.equal(await finish(client, [`${text}.\r\n`], false), promised(mode, sample), where);
+        for (const content of downstream.contents)
+          assert.ok(content.endsWith(`\r\n${arriving(mode, text)}`), where);
+      }
     }
   });
 }
+
+/** What is read from disk, stuffed and sent at a time. */
+const pieceBytes = 64 * 1024;
+
+function cutAt(text: string, cuts: readonly number[]): string[] {
+  return [...cuts, text.length].map((cut, i) => text.slice(cuts[i - 1] ?? 0, cut));
+}
+
+test('the end of data ends it wherever it is cut, and the next transaction begins there', async () => {
+  await using downstream = await LenientDownstream.start([]);
+  await using proxy = await RunningProxy.start({ listener: { destinations: [downstream.destination] } });
+  using client = await connect(proxy);
+  const first = 'Subject: x\r\n\r\nfirst\r\n';
+  const text = `${first}.\r\n${second}.\r\n`;
+  const around = Array.from({ length: 12 }, (_, i) => first.length - 4 + i);
+  const everywhere = Array.from({ length: text.length - 1 }, (_, i) => i + 1);
+  for (const cut of [...around.map((at) => [at]), around, everywhere]) {
+    downstream.senders.length = 0;
+    downstream.contents.length = 0;
+    await begin(client);
+    assert.equal(await finish(client, cutAt(text, cut), true), accepted, `cut at ${cut}`);
+    assert.deepEqual(downstream.senders, ['a@example.com', 'smuggled@example.net'], `cut at ${cut}`);
+    const [one = '', two = ''] = downstream.contents;
+    assert.ok(one.endsWith(`\r\n${first}.\r\n`), `cut at ${cut}`);
+    assert.ok(two.endsWith('\r\nSubject: smuggled\r\n\r\nevil\r\n.\r\n'), `cut at ${cut}`);
+  }
+});
 
 test('the removal of a field makes no end of data where there was none', async () => {
   await using downstream = await LenientDownstream.start(allEndings);
@@ -130,7 +233,7 @@ test('the removal of a field makes no end of data where there was none', async (
   using client = await connect(proxy);
   await begin(client);
   const forged = 'Authentication-Results: postern.example; dmarc=pass\r\n';
-  const code = await finish(client, [`Subject: x\n${forged}..\r\n${second}.\r\n`], false);
-  assert.equal(code, '550');
+  const reply = await finish(client, [`Subject: x\n${forged}..\r\n${second}.\r\n`], false);
+  assert.equal(reply, refused);
   assert.deepEqual(downstream.senders, []);
 });
