@@ -9,6 +9,7 @@ import { DownstreamError, DownstreamSession } from '../../src/relay/session.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { RunningProxy } from '../support/running-proxy.ts';
 import { ScriptedDownstream, testCertificate } from '../support/scripted-downstream.ts';
+import { assertSafeLog } from './poisons.ts';
 
 const injections: Readonly<Record<string, string>> = {
   'a command': 'EHLO injected.example\r\n',
@@ -19,30 +20,53 @@ const injections: Readonly<Record<string, string>> = {
   'a thousand commands': 'MAIL FROM:<injected@example.com>\r\n'.repeat(1000),
 };
 
+/** Plain text behind a STARTTLS whose turn has come at once, or has not come when the text arrives. */
+const ways = ['in one piece with', 'behind, and before the reply to,'] as const;
+
 for (const [what, injected] of Object.entries(injections)) {
-  test(`from upstream, ${what} in plain text behind STARTTLS is forgotten`, async () => {
-    await using downstream = await ScriptedDownstream.start();
-    await using proxy = await RunningProxy.start({
-      listener: { destinations: [downstream.destination], tls: { certificate: 'tls.crt', key: 'tls.key' } },
-      files: { 'tls.crt': testCertificate.cert, 'tls.key': testCertificate.key },
+  for (const way of ways) {
+    test(`from upstream, ${what} in plain text ${way} STARTTLS is forgotten`, async () => {
+      const mail = Promise.withResolvers<undefined>();
+      await using downstream = await ScriptedDownstream.start({ answers: { MAIL: () => mail.promise } });
+      await using proxy = await RunningProxy.start({
+        listener: {
+          destinations: [downstream.destination],
+          tls: { certificate: 'tls.crt', key: 'tls.key' },
+        },
+        files: { 'tls.crt': testCertificate.cert, 'tls.key': testCertificate.key },
+      });
+      using client = await RawClient.connect(proxy.address);
+      await client.reply();
+      await client.ask('EHLO client.example');
+      if (way === 'in one piece with') {
+        mail.resolve(undefined);
+        client.send(`STARTTLS\r\n${injected}`);
+      } else {
+        client.send('MAIL FROM:<a@example.com>\r\nSTARTTLS\r\n');
+        await downstream.until(() => downstream.commands.includes('MAIL FROM:<a@example.com>'));
+        client.send(injected);
+        // What was sent later by somebody else has been read: so has this.
+        using other = await RawClient.connect(proxy.address);
+        await other.reply();
+        await other.ask('NOOP');
+        mail.resolve(undefined);
+        assert.match((await client.reply()).join(), /^250 /);
+      }
+      assert.match((await client.reply()).join(), /^220 /);
+      await client.secure();
+      // Had it been taken as the beginning of this line, the name would be another one.
+      assert.match((await client.ask('MAIL FROM:<a@example.com>')).join(), /^503 /, 'EHLO is forgotten');
+      assert.match((await client.ask('EHLO client.example')).join(), /^250-postern/);
+      for (const command of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) {
+        assert.match((await client.ask(command)).join(), /^[23]5/);
+      }
+      client.send('.\r\n');
+      assert.match((await client.reply()).join(), /^250 /);
+      assert.doesNotMatch(`${downstream.commands} ${JSON.stringify(proxy.events)}`, /injected/);
+      assert.equal(downstream.messages.length, 1);
+      assertSafeLog(proxy, what);
     });
-    using client = await RawClient.connect(proxy.address);
-    await client.reply();
-    await client.ask('EHLO client.example');
-    client.send(`STARTTLS\r\n${injected}`);
-    assert.match((await client.reply()).join(), /^220 /);
-    await client.secure();
-    // Had it been taken as the beginning of this line, the name would be another one.
-    assert.match((await client.ask('MAIL FROM:<a@example.com>')).join(), /^503 /, 'EHLO is forgotten');
-    assert.match((await client.ask('EHLO client.example')).join(), /^250-postern/);
-    for (const command of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) {
-      assert.match((await client.ask(command)).join(), /^[23]5/);
-    }
-    client.send('.\r\n');
-    assert.match((await client.reply()).join(), /^250 /);
-    assert.doesNotMatch(`${downstream.commands} ${JSON.stringify(proxy.events)}`, /injected/);
-    assert.equal(downstream.messages.length, 1);
-  });
+  }
 }
 
 /** What a downstream, or somebody on the way to it, says in plain text behind its 220. */
