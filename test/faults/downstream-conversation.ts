@@ -26,7 +26,10 @@ export class DownstreamConversation {
   #refused = false;
   /** A reply of this transaction came too early: no later one means what it seems to. */
   #outOfStep = false;
-  #mail = false;
+  /** A 5yz of this connection was too many. */
+  #mistakable = false;
+  /** The reverse-path; undefined: none was accepted. */
+  #sender: string | undefined;
   #recipients: string[] = [];
   #dead = false;
   #timers = new Set<NodeJS.Timeout>();
@@ -117,12 +120,12 @@ export class DownstreamConversation {
         this.#reply('XFORWARD', '250 2.0.0 Ok');
         return;
       case 'MAIL':
-        if (this.#reply('MAIL', '250 2.1.0 Ok')) this.#mail = true;
+        if (this.#reply('MAIL', '250 2.1.0 Ok')) this.#sender = pathOf(line);
         return;
       case 'RCPT':
-        if (!this.#mail) this.#say('503 5.5.1 MAIL first');
+        if (this.#sender === undefined) this.#say('503 5.5.1 MAIL first');
         else if (this.#reply('RCPT', '250 2.1.5 Ok')) {
-          this.#recipients.push(/<([^>]*)>/.exec(line)?.[1] ?? '');
+          this.#recipients.push(pathOf(line));
         }
         return;
       case 'DATA':
@@ -204,7 +207,8 @@ export class DownstreamConversation {
     const { id, digest } = readMail(wire);
     const lmtp = this.#downstream.options.protocol === 'lmtp';
     const known: StoredRecipient[] = [];
-    const record: Stored = { id, digest, recipients: known, connection: this.#name };
+    const sender = this.#sender ?? '';
+    const record: Stored = { id, sender, digest, recipients: known, connection: this.#name };
     this.#downstream.stored.push(record);
     const addresses = lmtp ? this.#recipients : ['all'];
     let stuck = this.disturbed;
@@ -216,7 +220,7 @@ export class DownstreamConversation {
       // Where the answer is lost, the message may or may not have been stored before.
       const keeps =
         !refuses && (!loses || fault === 'missing' || fault === 'crawl' || this.#random.chance(0.5));
-      const reply = loses || stuck ? 'lost' : 'given';
+      const reply = loses || stuck ? (this.#mistakable ? 'mistaken' : 'lost') : 'given';
       if (keeps) for (const each of lmtp ? [address] : this.#recipients) known.push({ address: each, reply });
       if (fault) this.#fault(fault, text);
       else this.#say(text);
@@ -237,7 +241,7 @@ export class DownstreamConversation {
   }
 
   #forget(): void {
-    this.#mail = false;
+    this.#sender = undefined;
     this.#recipients = [];
   }
 
@@ -319,7 +323,7 @@ export class DownstreamConversation {
     ]);
     if (this.#random.chance(0.5)) {
       this.#downstream.struck();
-      this.#say(extra);
+      this.#sayUnasked(extra);
       return;
     }
     // After 354 it could arrive behind the final dot, and nobody could tell a 2yz from the answer to that.
@@ -328,8 +332,13 @@ export class DownstreamConversation {
     this.#after(this.#random.whole(1, 5), () => {
       if (this.#received !== received || this.#content?.length) return;
       this.#downstream.struck();
-      this.#say(late);
+      this.#sayUnasked(late);
     });
+  }
+
+  #sayUnasked(text: string): void {
+    this.#mistakable ||= text.startsWith('5');
+    this.#say(text);
   }
 
   #stop(): void {
@@ -385,4 +394,9 @@ export class DownstreamConversation {
   #note(text: string): void {
     this.#downstream.options.dialogue.say(this.#name, text);
   }
+}
+
+/** The path of MAIL or RCPT. */
+function pathOf(line: string): string {
+  return /<([^>]*)>/.exec(line)?.[1] ?? '';
 }

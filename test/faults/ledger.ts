@@ -11,8 +11,14 @@ export interface SentRecipient {
 /** A message as upstream sent it, or tried to. */
 export interface Sent {
   readonly id: string;
+  /** The reverse-path of its transaction. */
+  sender: string;
   /** Of what downstream must store, but for added header fields. */
   readonly digest: string;
+  /** On the clock of `performance.now()`; before MAIL. */
+  readonly begunAt: number;
+  /** After the last that was heard of it; undefined: it is not over. */
+  endedAt: number | undefined;
   /** Those whose RCPT got 2yz. */
   readonly recipients: SentRecipient[];
   /** Whether upstream itself went away, so that no reply could reach it. */
@@ -31,13 +37,17 @@ export function acknowledged({ recipients }: Sent): boolean {
 /** What became of the reply to a message for one recipient. */
 export interface StoredRecipient {
   readonly address: string;
-  /** `lost`: the reply was never, or not properly, given. */
-  readonly reply: 'given' | 'lost';
+  /**
+   * - `lost`: the reply was never, or not properly, given
+   * - `mistaken`: the same, and a 5yz too many came before it, which nobody could tell from the reply
+   */
+  readonly reply: 'given' | 'lost' | 'mistaken';
 }
 
 /** A message that downstream has stored: it saw a final dot. */
 export interface Stored {
   readonly id: string;
+  readonly sender: string;
   /** Of everything from the first field that upstream wrote; undefined: something is before it that Postern does not add. */
   readonly digest: string | undefined;
   readonly recipients: readonly StoredRecipient[];
@@ -84,9 +94,13 @@ export interface Verdict {
 /**
  * Holds the ledgers against each other.
  *
- * @param killed Postern was killed: the replies that it had not passed on are lost with it
+ * @param kills when Postern was killed: the replies that it had not passed on are lost with it
  */
-export function judge(sent: readonly Sent[], stored: readonly Stored[], killed = false): Verdict {
+export function judge(
+  sent: readonly Sent[],
+  stored: readonly Stored[],
+  kills: readonly number[] = [],
+): Verdict {
   const figures = noFigures();
   const ambiguous: string[] = [];
   const violations: Violation[] = [];
@@ -103,10 +117,14 @@ export function judge(sent: readonly Sent[], stored: readonly Stored[], killed =
     const copies = byId.get(message.id) ?? [];
     const connections = [message.connection, ...copies.map(({ connection }) => connection)];
     const broken = (claim: string) => violations.push({ claim: `${message.id}: ${claim}`, connections });
-    for (const { digest } of copies) if (digest !== message.digest) broken('stored in part or altered');
+    const excused = message.left || kills.some((at) => isOpen(message, at));
+    for (const { digest, sender } of copies) {
+      if (digest !== message.digest) broken('stored in part or altered');
+      if (sender !== message.sender) broken(`stored as from ${sender}, sent from ${message.sender}`);
+    }
     const addresses = new Set(copies.flatMap(({ recipients }) => recipients.map(({ address }) => address)));
     for (const address of addresses) {
-      if (!message.recipients.some((each) => each.address === address) && !message.left && !killed)
+      if (!message.recipients.some((each) => each.address === address) && !excused)
         broken(`stored for ${address}, who was not accepted`);
     }
     for (const recipient of message.recipients) {
@@ -114,7 +132,7 @@ export function judge(sent: readonly Sent[], stored: readonly Stored[], killed =
         recipients.filter(({ address }) => address === recipient.address),
       );
       if (found.length > 1) broken(`stored ${found.length} times for ${recipient.address}`);
-      const claim = compare(message, recipient, found, killed, figures);
+      const claim = compare(message, recipient, found, excused, figures);
       if (claim !== undefined) broken(claim);
       else if (found.length > 0 && !recipient.final?.startsWith('2'))
         ambiguous.push(`${message.id} for ${recipient.address}: ${recipient.final ?? 'no reply'}`);
@@ -123,12 +141,19 @@ export function judge(sent: readonly Sent[], stored: readonly Stored[], killed =
   return { figures, ambiguous, violations };
 }
 
-/** @returns what is wrong */
+function isOpen({ begunAt, endedAt = Number.POSITIVE_INFINITY }: Sent, at: number): boolean {
+  return begunAt <= at && at <= endedAt;
+}
+
+/**
+ * @param excused upstream or Postern was gone: no reply could reach upstream
+ * @returns what is wrong
+ */
 function compare(
   message: Sent,
   { address, final }: SentRecipient,
   found: readonly StoredRecipient[],
-  killed: boolean,
+  excused: boolean,
   figures: Figures,
 ): string | undefined {
   const acknowledged = final?.startsWith('2') ?? false;
@@ -141,8 +166,15 @@ function compare(
   if (final === undefined) figures.unanswered += 1;
   else figures.refused += 1;
   if (found.length === 0) return undefined;
-  if (found.every(({ reply }) => reply === 'lost')) figures.ambiguousDownstream += 1;
-  else if (final === undefined && (message.left || killed)) figures.ambiguousUpstream += 1;
-  else return `stored for ${address} with a reply that upstream was not given; it got ${final ?? 'none'}`;
+  if (found.some(({ reply }) => reply === 'given')) {
+    if (final !== undefined || !excused)
+      return `stored for ${address} with a reply that upstream was not given; it got ${final ?? 'none'}`;
+    figures.ambiguousUpstream += 1;
+    return undefined;
+  }
+  figures.ambiguousDownstream += 1;
+  // Upstream returns to the sender what has arrived.
+  if (final?.startsWith('5') && found.some(({ reply }) => reply === 'lost'))
+    return `stored for ${address} without a reply, and refused for good: ${final}`;
   return undefined;
 }

@@ -95,6 +95,7 @@ export async function runService(
     upstreams.map((upstream) => upstream.send(next).catch((error: unknown) => broken(String(error)))),
   );
   const chance = random.fork('time');
+  const kills: number[] = [];
   for (let i = 1; i <= blows; i += 1) {
     await reached(
       () => made >= (messages * i) / (blows + 1) || upstreams.every((each) => each.violations.length > 0),
@@ -103,6 +104,7 @@ export async function runService(
     dialogue.say('run', entry.what);
     if (entry.what === 'kill the service') {
       for (const pid of [served.pid, ...served.workers()]) process.kill(pid, 'SIGKILL');
+      kills.push(performance.now());
       await served.ended();
       await served[Symbol.asyncDispose]();
       served = await start();
@@ -111,6 +113,7 @@ export async function runService(
       const [first, second] = served.workers();
       const victim = chance.chance(0.5) ? first : (second ?? first);
       if (victim !== undefined) process.kill(victim, 'SIGKILL');
+      kills.push(performance.now());
     } else {
       await takeDescriptors([served.pid, ...served.workers()], chance);
     }
@@ -130,7 +133,7 @@ export async function runService(
     if (/internal error|unhandled|uncaught/.test(event.event)) broken(`log: ${JSON.stringify(event)}`);
   }
   const sent = upstreams.flatMap((upstream) => upstream.sent);
-  const verdict = judge(sent, downstream.stored, entry.what !== 'take its descriptors');
+  const verdict = judge(sent, downstream.stored, kills);
   return {
     ...verdict,
     violations: [...verdict.violations, ...violations, ...upstreams.flatMap((each) => each.violations)],

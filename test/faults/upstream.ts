@@ -2,7 +2,7 @@
 import type { ClientAddress } from '../support/running-proxy.ts';
 import type { Dialogue } from './dialogue.ts';
 import { type Faults, garbage, type UpstreamFault, type UpstreamStep } from './faults.ts';
-import type { Sent, SentRecipient, Violation } from './ledger.ts';
+import type { Sent, Violation } from './ledger.ts';
 import type { Mail } from './mail.ts';
 import type { Random } from './random.ts';
 import { HangError, UpstreamConnection } from './upstream-connection.ts';
@@ -26,6 +26,9 @@ export interface FaultyUpstreamOptions {
   readonly random: Random;
   readonly dialogue: Dialogue;
 }
+
+/** Each message has one of its own: who mixes envelopes up is seen. */
+const senderOf = (id: string) => `${id}@known.example`;
 
 /** The transaction is over, the connection may not be. */
 class Abandoned extends Error {}
@@ -79,7 +82,7 @@ export class FaultyUpstream {
           continue;
         }
         since = performance.now();
-        let open: readonly SentRecipient[] = [];
+        let open: Sent | undefined;
         for (let i = 0; mail && i < perConnection && !connection.over; i += 1) {
           open = await this.#transaction(connection, mail, open, chance);
           mail = next();
@@ -122,32 +125,43 @@ export class FaultyUpstream {
   }
 
   /**
-   * @param open recipients of a transaction before it that was not ended: they are this one's too, until MAIL begins it
-   * @returns recipients of this one, where it is not ended
+   * @param open a transaction before it that was not ended: its envelope is this one's too, until MAIL begins it
+   * @returns this one, where it is not ended
    */
   async #transaction(
     connection: UpstreamConnection,
     mail: Mail,
-    open: readonly SentRecipient[],
+    open: Sent | undefined,
     random: Random,
-  ): Promise<readonly SentRecipient[]> {
+  ): Promise<Sent | undefined> {
     const { id, digest } = mail;
-    const recipients = open.map(({ address }): SentRecipient => ({ address, final: undefined }));
-    const sent: Sent = { id, digest, recipients, left: false, ended: false, connection: connection.name };
+    const sent: Sent = {
+      id,
+      sender: open?.sender ?? senderOf(id),
+      digest,
+      begunAt: performance.now(),
+      endedAt: undefined,
+      recipients: (open?.recipients ?? []).map(({ address }) => ({ address, final: undefined })),
+      left: false,
+      ended: false,
+      connection: connection.name,
+    };
     this.sent.push(sent);
     try {
       if (await this.#envelope(connection, sent, random)) await this.#content(connection, mail, sent, random);
-      else if (!(await this.#reset(connection, random))) return sent.recipients;
+      else if (!(await this.#reset(connection, random))) return sent;
     } catch (error) {
       if (!(error instanceof Abandoned)) throw error;
+    } finally {
+      sent.endedAt = performance.now();
     }
-    return [];
+    return undefined;
   }
 
   /** @returns whether the content may follow */
   async #envelope(connection: UpstreamConnection, sent: Sent, random: Random): Promise<boolean> {
     const { pipelined, xforward, mostRecipients, faults } = this.#options;
-    const lines: (readonly [UpstreamStep, string])[] = [['MAIL', 'MAIL FROM:<sender@known.example>']];
+    const lines: (readonly [UpstreamStep, string])[] = [['MAIL', `MAIL FROM:<${senderOf(sent.id)}>`]];
     if (xforward) {
       const attributes = `NAME=mail.known.example ADDR=192.0.2.${random.whole(1, 254)} HELO=mail.known.example`;
       lines.unshift(['XFORWARD', `XFORWARD ${attributes}`]);
@@ -181,7 +195,10 @@ export class FaultyUpstream {
   ): Promise<boolean> {
     const reply = await connection.reply();
     if (reply === undefined) throw new Abandoned();
-    if (step === 'MAIL' && reply.startsWith('2')) sent.recipients.length = 0;
+    if (step === 'MAIL' && reply.startsWith('2')) {
+      sent.sender = senderOf(sent.id);
+      sent.recipients.length = 0;
+    }
     const carriedOut = reply.startsWith(step === 'DATA' ? '354' : '2');
     // One reply cannot stand for several recipients: they come one by one from SMTP to LMTP.
     if (!carriedOut && !reply.startsWith('452 4.5.3'))
