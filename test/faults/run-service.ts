@@ -1,6 +1,6 @@
 // A run with `postern serve` in processes of its own: killed, or out of descriptors, under load.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Served } from '../supervisor/support/served.ts';
@@ -12,6 +12,7 @@ import { holdings, stillHeld } from './holdings.ts';
 import { acknowledged, judge, type Verdict, type Violation } from './ledger.ts';
 import { makeMail } from './mail.ts';
 import type { Random } from './random.ts';
+import { spoolFiles } from './resources.ts';
 import { makeSpool } from './spool-trouble.ts';
 import { FaultyUpstream } from './upstream.ts';
 
@@ -63,6 +64,7 @@ export async function runService(
         : { checks: { iprev: false, spf: false, dkim: false, arc: false, dmarc: false } }),
     });
   let served = await start();
+  const services = [served];
   stack.defer(() => served[Symbol.asyncDispose]());
   let port = served.port();
   const before = await holdings(served);
@@ -96,6 +98,7 @@ export async function runService(
   );
   const chance = random.fork('time');
   const kills: number[] = [];
+  const victims: number[] = [];
   for (let i = 1; i <= blows; i += 1) {
     await reached(
       () => made >= (messages * i) / (blows + 1) || upstreams.every((each) => each.violations.length > 0),
@@ -108,12 +111,18 @@ export async function runService(
       await served.ended();
       await served[Symbol.asyncDispose]();
       served = await start();
+      services.push(served);
       port = served.port();
     } else if (entry.what === 'kill a worker') {
-      const [first, second] = served.workers();
+      const alive = () => mailWorkers(served).filter((pid) => !victims.includes(pid));
+      await reached(() => alive().length > 0);
+      const [first, second] = alive();
       const victim = chance.chance(0.5) ? first : (second ?? first);
-      if (victim !== undefined) process.kill(victim, 'SIGKILL');
-      kills.push(performance.now());
+      if (victim !== undefined) {
+        process.kill(victim, 'SIGKILL');
+        kills.push(performance.now());
+        victims.push(victim);
+      }
     } else {
       await takeDescriptors([served.pid, ...served.workers()], chance);
     }
@@ -122,18 +131,28 @@ export async function runService(
   running = false;
   await load;
   await recover(upstreams, random, broken);
-  // Besides the workers there is the process that serves HTTP.
-  await reached(() => served.workers().length > workers);
-  if (served.workers().length <= workers)
-    broken(`${served.workers().length - 1} workers in place of ${workers}`);
+  await reached(() => mailWorkers(served).length === workers);
+  if (mailWorkers(served).length !== workers)
+    broken(`${mailWorkers(served).length} workers in place of ${workers}`);
   for (const what of await stillHeld(served, before)) broken(`left behind: ${what}`);
-  const left = readdirSync(spool);
-  if (left.length > 0) broken(`spool files left behind: ${left.join(' ')}`);
-  for (const event of served.events) {
+  const left = () => [
+    ...readdirSync(spool),
+    ...[served.pid, ...served.workers()].flatMap((pid) => spoolFiles(spool, pid)),
+  ];
+  await reached(() => left().length === 0);
+  if (left().length > 0) broken(`spool files left behind: ${left().join(' ')}`);
+  const events = services.flatMap((each) => each.events);
+  for (const event of events) {
     if (/internal error|unhandled|uncaught/.test(event.event)) broken(`log: ${JSON.stringify(event)}`);
   }
+  const died = events.flatMap(({ event, pid }) => (event === 'worker died' ? [pid] : []));
+  if (died.sort().join() !== victims.sort().join())
+    broken(`killed: ${victims.join()}; as the log says: ${died.join()}`);
   const sent = upstreams.flatMap((upstream) => upstream.sent);
   const verdict = judge(sent, downstream.stored, kills);
+  const { refused, unanswered } = verdict.figures;
+  if (entry.what === 'take its descriptors' && refused + unanswered === 0)
+    broken('without descriptors all went on as before');
   return {
     ...verdict,
     violations: [...verdict.violations, ...violations, ...upstreams.flatMap((each) => each.violations)],
@@ -146,15 +165,31 @@ async function reached(isSo: () => boolean): Promise<void> {
   while (!isSo() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
+/** The processes through which mail passes; besides them there is one that serves HTTP. */
+function mailWorkers(served: Served): readonly number[] {
+  return served.workers().filter((pid) => /\/worker\.[jt]s/.test(readIfThere(`/proc/${pid}/cmdline`)));
+}
+
+/** @returns nothing of a process that has ended */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 /** For a while, processes have hardly more descriptors than they have open. */
 async function takeDescriptors(pids: readonly number[], random: Random): Promise<void> {
-  for (const pid of pids) {
+  const limits = pids.map((pid) => {
+    const [, soft = ''] = /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8')) ?? [];
     const open = readdirSync(`/proc/${pid}/fd`).length;
     // Those that it has stay: with few, it gets none any more.
     limit(pid, String(random.pick([3, open, open + 4])));
-  }
+    return { pid, soft };
+  });
   await new Promise((resolve) => setTimeout(resolve, random.whole(100, 500)));
-  for (const pid of pids) limit(pid, '1024');
+  for (const { pid, soft } of limits) limit(pid, soft);
 }
 
 /** The soft limit only: it can be lifted again. */
