@@ -152,6 +152,7 @@ export interface Setting {
 }
 
 export function settingOf(entry: Entry, random: Random): Setting {
+  const asksNames = entry.kind === 'dialogue' && entry.names.length > 0;
   const both = ['smtp', 'smtp', 'lmtp'] as const;
   const text = entry.title;
   return {
@@ -160,8 +161,9 @@ export function settingOf(entry: Entry, random: Random): Setting {
     downstream: random.pick(both),
     envelope: random.pick(['passthrough', 'deferred']),
     pipelined: random.chance(0.5),
-    xforward: text.includes('XFORWARD') || random.chance(0.5),
-    checks: (entry.kind === 'dialogue' && entry.names.length > 0) || random.chance(0.7),
+    // Nothing is asked of a local client.
+    xforward: asksNames || text.includes('XFORWARD') || random.chance(0.5),
+    checks: asksNames || random.chance(0.7),
     large: text.includes('CONTENT') || text.startsWith('spool') || random.chance(0.3),
     startTlsIn: (text.startsWith('upstream') && text.includes('STARTTLS')) || random.chance(0.1),
     startTlsOut: (text.startsWith('downstream') && text.includes('STARTTLS')) || random.chance(0.1),

@@ -204,17 +204,17 @@ export class DownstreamConversation {
 
   /** The final dot has come. */
   #finish(wire: Buffer): void {
-    const { id, digest } = readMail(wire);
+    const mail = readMail(wire);
     const lmtp = this.#downstream.options.protocol === 'lmtp';
     const known: StoredRecipient[] = [];
     const sender = this.#sender ?? '';
-    const record: Stored = { id, sender, digest, recipients: known, connection: this.#name };
+    const record: Stored = { ...mail, sender, recipients: known, connection: this.#name };
     this.#downstream.stored.push(record);
     const addresses = lmtp ? this.#recipients : ['all'];
     let stuck = this.disturbed;
     for (const [i, address] of addresses.entries()) {
       const fault = this.#dead ? 'close' : this.#faultAtDot(i === addresses.length - 1);
-      const text = `250 2.0.0 ${lmtp ? `<${address}> ` : ''}stored as ${id}`;
+      const text = `250 2.0.0 ${lmtp ? `<${address}> ` : ''}stored as ${mail.id}`;
       const refuses = fault === '4xx' || fault === '5xx' || fault === '421';
       const loses = fault !== undefined && !refuses && fault !== 'extra' && fault !== 'slow';
       // Where the answer is lost, the message may or may not have been stored before.

@@ -28,6 +28,7 @@ const titles = [
   'clock steps',
   'names: truncated',
   'names: wrong-id',
+  'names: forged',
   'spool: unwritable',
   'spool: full',
   'kill -9 of a worker',

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judge, noFigures, type Sent, type Stored, type StoredRecipient } from './ledger.ts';
-import { makeMail, readMail } from './mail.ts';
+import { authservId, makeMail, readMail } from './mail.ts';
 import { Random } from './random.ts';
 
 const sent = (final: string | undefined, changes: Partial<Sent> = {}): Sent => ({
@@ -22,6 +22,7 @@ const stored = (reply: StoredRecipient['reply'], changes: Partial<Stored> = {}):
   id: 'm1x',
   sender: 'm1x@known.example',
   digest: 'right',
+  spf: undefined,
   recipients: [{ address: 'r1', reply }],
   connection: 'down',
   ...changes,
@@ -189,8 +190,10 @@ test('a message is known by its bytes, below the fields that Postern adds and wi
     const { id, wire, digest } = makeMail(`m${seed}x`, new Random(String(seed)), seed % 3 === 0 ? 5000 : 0);
     const passed = wire.toString('latin1').replace(/^Authentication-Results:.*\r\n/m, '');
     const relayed = (text: string) => readMail(Buffer.from(text, 'latin1'));
-    assert.deepEqual(relayed(passed), { id, digest });
-    assert.deepEqual(relayed(`Received: from a\r\n by b\r\nARC-Seal: i=1\r\n${passed}`), { id, digest });
+    assert.deepEqual(relayed(passed), { id, digest, spf: undefined });
+    const fields = `Received: from a\r\n by b\r\nAuthentication-Results: ${authservId};\r\n spf=fail\r\n`;
+    assert.deepEqual(relayed(fields + passed), { id, digest, spf: 'fail' });
+    assert.equal(relayed(wire.toString('latin1')).spf, undefined);
     assert.equal(relayed(`X-Stranger: 1\r\n${passed}`).digest, undefined);
     for (const altered of [passed.slice(0, -2), `${passed}x`, passed.replace('Subject', 'subject')]) {
       assert.notEqual(relayed(altered).digest, digest);

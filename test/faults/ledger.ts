@@ -1,5 +1,5 @@
 // What both ends know of each message, and whether both together are what Postern promises.
-import { tooEarly } from './mail.ts';
+import { type ReceivedMail, tooEarly } from './mail.ts';
 
 /** What upstream was told about one recipient of a message. */
 export interface SentRecipient {
@@ -45,11 +45,8 @@ export interface StoredRecipient {
 }
 
 /** A message that downstream has stored: it saw a final dot. */
-export interface Stored {
-  readonly id: string;
+export interface Stored extends ReceivedMail {
   readonly sender: string;
-  /** Of everything from the first field that upstream wrote; undefined: something is before it that Postern does not add. */
-  readonly digest: string | undefined;
   readonly recipients: readonly StoredRecipient[];
   readonly connection: string;
 }

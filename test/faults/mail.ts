@@ -60,16 +60,25 @@ const oddLines: readonly [string, ...string[]] = [
   'a line that is longer than others, as lines of mail are, with words in it '.repeat(6),
 ];
 
-/**
- * What a downstream has received: whose message it is, and the digest of what upstream wrote.
- *
- * @param wire everything before the final dot, dots stuffed
- */
-export function readMail(wire: Buffer): { readonly id: string; readonly digest: string | undefined } {
+/** What a downstream has received. */
+export interface ReceivedMail {
+  readonly id: string;
+  /** Of what upstream wrote; undefined: something is before it that Postern does not add. */
+  readonly digest: string | undefined;
+  /** The result of SPF that Postern has added. */
+  readonly spf: string | undefined;
+}
+
+/** @param wire everything before the final dot, dots stuffed */
+export function readMail(wire: Buffer): ReceivedMail {
   const text = wire.toString('latin1').replace(/^\./gm, '');
   const at = text.startsWith(mark) ? 0 : text.indexOf(`\r\n${mark}`) + 2;
   const id = text.slice(at + mark.length, text.indexOf('\r\n', at));
   const fields = text.slice(0, at).split(/\r\n(?![ \t])/);
   const clean = at !== 1 && fields.every((field) => field === '' || added.test(field));
-  return { id, digest: clean ? digestOf(Buffer.from(text.slice(at), 'latin1')) : undefined };
+  return {
+    id,
+    digest: clean ? digestOf(Buffer.from(text.slice(at), 'latin1')) : undefined,
+    spf: /\bspf=(\w+)/.exec(text.slice(0, at))?.[1],
+  };
 }

@@ -6,7 +6,8 @@ import type { Random } from './random.ts';
 
 /**
  * - `hang`: no answer; `late`: one after the resolver has given up
- * - `wrong-id`: an answer to another question; `truncated`: TC over UDP, and trouble over TCP
+ * - `wrong-id`: what is wrong, to another question; `forged`: the same, and then the right answer
+ * - `truncated`: TC over UDP, and trouble over TCP
  */
 export const nameFaults = [
   'hang',
@@ -15,6 +16,7 @@ export const nameFaults = [
   'truncated',
   'late',
   'wrong-id',
+  'forged',
   'garbage',
 ] as const;
 export type NameFault = (typeof nameFaults)[number];
@@ -29,14 +31,12 @@ export class FaultyNameServer implements AsyncDisposable {
   readonly #tcp: Server;
   readonly #open = new Set<Socket>();
   readonly #timers = new Set<NodeJS.Timeout>();
-  #questions = 0;
 
   private constructor(fault: () => NameFault | undefined, random: Random, udp: UdpSocket) {
     this.#fault = fault;
     this.#random = random;
     this.#udp = udp;
     this.#udp.on('message', (query, from) => {
-      this.#questions += 1;
       this.#answer(query, true, (bytes) => this.#udp.send(bytes, from.port, from.address));
     });
     this.#tcp = createServer((socket) => this.#accept(socket));
@@ -63,11 +63,6 @@ export class FaultyNameServer implements AsyncDisposable {
   /** As a resolver wants it. */
   get address(): string {
     return `127.0.0.1:${this.#udp.address().port}`;
-  }
-
-  /** How many questions have come over UDP. */
-  get questions(): number {
-    return this.#questions;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,6 +92,7 @@ export class FaultyNameServer implements AsyncDisposable {
   #answer(query: Buffer, udp: boolean, send: (answer: Buffer) => void): void {
     const fault = udp ? this.#fault() : undefined;
     if (fault === 'hang') return;
+    if (fault === 'forged') send(encode(query, 'wrong-id'));
     const answer = fault === 'garbage' ? Buffer.from('not an answer at all') : encode(query, fault);
     if (fault !== 'late') {
       send(answer);
@@ -119,11 +115,13 @@ function encode(query: Buffer, fault: NameFault | undefined): Buffer {
   const txt = query.readUInt16BE(end - 4) === 16 && fault !== 'servfail' && fault !== 'refused';
   const code = fault === 'servfail' ? 2 : fault === 'refused' ? 5 : txt ? 0 : 3;
   header.writeUInt16BE(0x8180 | code | (fault === 'truncated' ? 0x0200 : 0), 2);
-  if (fault === 'wrong-id') header.writeUInt16BE(query.readUInt16BE(0) ^ 0x5555, 0);
+  const wrong = fault === 'wrong-id';
+  if (wrong) header.writeUInt16BE(query.readUInt16BE(0) ^ 0x5555, 0);
   header.writeUInt16BE(txt ? 1 : 0, 6);
   header.fill(0, 8, 12);
   if (!txt) return header;
-  const text = Buffer.from('v=spf1 ip4:192.0.2.0/24 -all');
+  // Whoever believes the wrong one says so.
+  const text = Buffer.from(wrong ? 'v=spf1 -all' : 'v=spf1 ip4:192.0.2.0/24 -all');
   const record = Buffer.alloc(13);
   record.writeUInt16BE(0xc00c, 0);
   record.writeUInt16BE(16, 2);

@@ -9,9 +9,9 @@ import { ShiftedClock } from './clock.ts';
 import type { Dialogue } from './dialogue.ts';
 import { FaultyDownstream } from './downstream.ts';
 import { Faults } from './faults.ts';
-import { acknowledged, judge, type Verdict, type Violation } from './ledger.ts';
+import { acknowledged, judge, type Stored, type Verdict, type Violation } from './ledger.ts';
 import { authservId, type Mail, makeMail } from './mail.ts';
-import { FaultyNameServer } from './name-server.ts';
+import { FaultyNameServer, type NameFault } from './name-server.ts';
 import type { Random } from './random.ts';
 import { openFiles, spoolFiles, Watch } from './resources.ts';
 import { makeSpool, SpoolTrouble } from './spool-trouble.ts';
@@ -161,6 +161,7 @@ async function play(
   if (downstreamFaults.missed || upstreamFaults.missed) broken('the fault never struck');
   const sent = upstreams.flatMap((upstream) => upstream.sent);
   const stored = downstreams.flatMap((downstream) => downstream.stored);
+  if (names) checkNames(entry.names, stored, broken);
   const verdict = judge(sent, stored);
   return {
     ...verdict,
@@ -269,6 +270,20 @@ function atWork(
       : []),
     ...spoolFiles(spool),
   ];
+}
+
+/** What was asked for was answered by whoever was asked: the record says pass, a forged one says fail. */
+function checkNames(
+  faults: readonly NameFault[],
+  stored: readonly Stored[],
+  broken: (claim: string) => void,
+): void {
+  const count = (result: string) => stored.filter(({ spf }) => spf === result).length;
+  if (count('pass') === 0) broken('SPF was never judged');
+  if (count('fail') > 0) broken('an answer to another question was believed');
+  // A right answer behind a wrong one comes in time, but for a moment in which the machine does something else.
+  if (faults.join() === 'forged' && count('temperror') > 0.1 * stored.length)
+    broken(`the right answer was not waited for: ${count('temperror')} of ${stored.length}`);
 }
 
 const zone = {
