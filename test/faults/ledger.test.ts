@@ -8,6 +8,7 @@ import { Random } from './random.ts';
 const sent = (final: string | undefined, changes: Partial<Sent> = {}): Sent => ({
   id: 'm1x',
   sender: 'm1x@known.example',
+  sizeBytes: 100,
   digest: 'right',
   begunAt: 1000,
   endedAt: 2000,

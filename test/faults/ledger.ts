@@ -13,6 +13,7 @@ export interface Sent {
   readonly id: string;
   /** The reverse-path of its transaction. */
   sender: string;
+  readonly sizeBytes: number;
   /** Of what downstream must store, but for added header fields. */
   readonly digest: string;
   /** On the clock of `performance.now()`; before MAIL. */

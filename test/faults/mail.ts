@@ -7,6 +7,8 @@ export interface Mail {
   readonly id: string;
   /** What follows 354 without the final dot: dots are stuffed, the last line is ended. */
   readonly wire: Buffer;
+  /** At least so many bytes must be kept until it is passed on. */
+  readonly sizeBytes: number;
   /** Of what downstream must store, but for added fields. */
   readonly digest: string;
 }
@@ -34,10 +36,12 @@ export function makeMail(id: string, random: Random, large = 0): Mail {
   for (let size = 0; size < large; size += filler.length + 2) lines.push(filler);
   const body = lines.map((line) => `${line}\r\n`).join('');
   const stuffed = body.replace(/^\./gm, '..');
+  const stays = Buffer.from(head('') + body, 'latin1');
   return {
     id,
     wire: Buffer.from(head(forged) + stuffed, 'latin1'),
-    digest: digestOf(Buffer.from(head('') + body, 'latin1')),
+    sizeBytes: stays.length,
+    digest: digestOf(stays),
   };
 }
 

@@ -9,7 +9,7 @@ import { ShiftedClock } from './clock.ts';
 import type { Dialogue } from './dialogue.ts';
 import { FaultyDownstream } from './downstream.ts';
 import { Faults } from './faults.ts';
-import { acknowledged, judge, type Stored, type Verdict, type Violation } from './ledger.ts';
+import { acknowledged, judge, type Sent, type Stored, type Verdict, type Violation } from './ledger.ts';
 import { authservId, type Mail, makeMail } from './mail.ts';
 import { FaultyNameServer, type NameFault } from './name-server.ts';
 import type { Random } from './random.ts';
@@ -25,9 +25,9 @@ const stopMs = 2000;
 const answerMs = 8000;
 /** How long a final reply is waited for, the longest that a downstream can keep anybody waiting. */
 const finalMs = 2000;
-const clients = 4;
-/** What the spool keeps of a message without a file. */
+/** A larger message needs a file in the spool. */
 const memoryBytes = 4096;
+const clients = 4;
 /** After the fault, so many messages in a row must pass through each upstream. */
 const proofs = 4;
 
@@ -124,21 +124,22 @@ async function play(
     if (made >= limit) return undefined;
     made += 1;
     const chance = random.fork(`mail ${made}`);
-    const large = setting.large && chance.chance(0.2) ? chance.whole(10_000, 400_000) : 0;
+    const large = setting.large && chance.chance(trouble ? 0.5 : 0.2) ? chance.whole(10_000, 400_000) : 0;
     return makeMail(`m${made}x`, chance, large);
   };
   const chance = random.fork('time');
   const events = new AbortController();
   const restless = disturb(entry, downstreams, clock, chance, events.signal);
-  const troubled = trouble && (() => trouble.begin());
   const third = Math.floor(messages / 3);
   const sending = (limit: number) =>
     Promise.all(upstreams.map((upstream) => upstream.send(make(limit)).catch((error) => broken(`${error}`))));
   await sending(third);
-  troubled?.();
+  const troubledAt = performance.now();
+  trouble?.begin();
   await sending(messages);
   // The fault ends.
   faulty = false;
+  const healedAt = performance.now();
   trouble?.heal();
   events.abort();
   await restless;
@@ -161,6 +162,10 @@ async function play(
   if (downstreamFaults.missed || upstreamFaults.missed) broken('the fault never struck');
   const sent = upstreams.flatMap((upstream) => upstream.sent);
   const stored = downstreams.flatMap((downstream) => downstream.stored);
+  if (trouble) {
+    const during = sent.filter(({ begunAt }) => begunAt >= troubledAt && begunAt < healedAt);
+    checkSpool(during, Math.max(memoryBytes, trouble.mostBytes), broken);
+  }
   if (names) checkNames(entry.names, stored, broken);
   const verdict = judge(sent, stored);
   return {
@@ -270,6 +275,21 @@ function atWork(
       : []),
     ...spoolFiles(spool),
   ];
+}
+
+/**
+ * What the spool cannot take is put off.
+ *
+ * @param mostBytes no message that is larger can pass
+ */
+function checkSpool(sent: readonly Sent[], mostBytes: number, broken: (claim: string) => void): void {
+  const large = sent.filter(({ sizeBytes, recipients }) => sizeBytes > mostBytes && recipients.length > 0);
+  if (large.length === 0) broken('no message was too large for the spool');
+  for (const { id, sizeBytes, recipients } of large) {
+    for (const { final = 'no reply' } of recipients) {
+      if (!final.startsWith('4')) broken(`${id} of ${sizeBytes} bytes did not fit, but got: ${final}`);
+    }
+  }
 }
 
 /** What was asked for was answered by whoever was asked: the record says pass, a forged one says fail. */

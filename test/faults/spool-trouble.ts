@@ -10,6 +10,8 @@ export const spoolTroubles = ['gone', 'file', 'unwritable', 'full', 'limited'] a
 export type SpoolTroubleKind = (typeof spoolTroubles)[number];
 
 const nobody = 65_534;
+const fullBytes = 128 * 1024;
+const limitBytes = 16 * 1024;
 
 /** Makes a directory unusable, until it is healed; `using` leaves nothing behind. */
 export class SpoolTrouble implements Disposable {
@@ -21,8 +23,15 @@ export class SpoolTrouble implements Disposable {
   constructor(directory: string, kind: SpoolTroubleKind) {
     this.#directory = directory;
     // What is full from the beginning must be mounted before anybody uses it.
-    this.#mounted = kind === 'full' && run('mount', '-t', 'tmpfs', '-o', 'size=128k', 'tmpfs', directory);
+    this.#mounted =
+      kind === 'full' && run('mount', '-t', 'tmpfs', '-o', `size=${fullBytes}`, 'tmpfs', directory);
     this.#kind = kind === 'full' && !this.#mounted ? 'limited' : kind;
+  }
+
+  /** No file can have more while it lasts. */
+  get mostBytes(): number {
+    if (this.#kind === 'full') return fullBytes;
+    return this.#kind === 'limited' ? limitBytes : 0;
   }
 
   begin(): void {
@@ -35,7 +44,7 @@ export class SpoolTrouble implements Disposable {
       // Root may write everywhere: for a while we are not.
       if (process.getuid?.() === 0) process.seteuid?.(nobody);
     }
-    if (this.#kind === 'limited' && !limitFiles('16384'))
+    if (this.#kind === 'limited' && !limitFiles(String(limitBytes)))
       throw new Error('prlimit (of util-linux) is needed to limit the size of files');
   }
 

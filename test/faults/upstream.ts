@@ -134,10 +134,11 @@ export class FaultyUpstream {
     open: Sent | undefined,
     random: Random,
   ): Promise<Sent | undefined> {
-    const { id, digest } = mail;
+    const { id, sizeBytes, digest } = mail;
     const sent: Sent = {
       id,
       sender: open?.sender ?? senderOf(id),
+      sizeBytes,
       digest,
       begunAt: performance.now(),
       endedAt: undefined,
