@@ -130,6 +130,29 @@ function readReplies(text: string, sizes: readonly number[]): void {
   }
 }
 
+// biome-ignore format: words, not lines
+const offer = hostileText(
+  'SIZE 1', 'SIZE', 'XFORWARD NAME ADDR', 'XFORWARD', 'AUTH=LOGIN', 'AUTH PLAIN LOGIN', 'AUTH=', 'SMTPUTF8', 'DSN',
+  '8BITMIME', 'PIPELINING', 'STARTTLS', 'size=', ' ', '\t', '=', '  ', '-', '250-', 'x'.repeat(200),
+).map((text) => text.replaceAll(/[\r\n]/g, ' '));
+
+function readOffers(lines: readonly string[]): void {
+  const extensions = parseExtensions({ code: 250, lines: ['peer.example', ...lines] });
+  for (const [keyword, value] of extensions) {
+    assert.match(keyword, /^[^ \t=]+$/);
+    assert.equal(keyword, keyword.toUpperCase());
+    assert.doesNotMatch(value, /^[ \t]|[ \t]$/);
+  }
+  // Word by word: the line that comes last says what a keyword's parameters are.
+  const plain = new Map<string, string>();
+  for (const line of lines) {
+    const [first = '', ...others] = line.split(/[ \t]/).filter((word) => word !== '');
+    const [keyword = ''] = first.split('=');
+    if (keyword !== '') plain.set(keyword.toUpperCase(), others.join(' '));
+  }
+  assert.deepEqual(extensions, plain);
+}
+
 export const smtpTargets: readonly Target[] = [
   target('path', paths, readPath),
   target('xtext', fc.oneof(latin1, hostileText('+', '+2B', '=', '+0d', 'a')), (text) => {
@@ -140,6 +163,7 @@ export const smtpTargets: readonly Target[] = [
   }),
   target('xforward', xforwards, readXforward),
   target('replies', fc.tuple(replies, cuts), ([text, sizes]) => readReplies(text, sizes)),
+  target('EHLO', fc.array(offer, { maxLength: 8 }), readOffers),
   target(
     'own replies',
     fc.tuple(fc.integer({ min: 200, max: 599 }), hostileText('\r\n250 ok', 'text', '\n')),
