@@ -210,10 +210,10 @@ const units = fc.oneof(
 );
 
 export const configTargets: readonly Target[] = [
-  target('configuration values', changes, loadChanged, 1),
-  target('configuration text', yaml, load, 2),
-  target('rules', ruleTree, (tree) => readRules(stringify(tree)), 2),
-  target('rules text', yaml, readRules, 3),
+  target('configuration values', changes, loadChanged, 4),
+  target('configuration text', yaml, load, 8),
+  target('rules', ruleTree, (tree) => readRules(stringify(tree)), 5),
+  target('rules text', yaml, readRules, 8),
   target(
     'zone',
     fc.oneof(

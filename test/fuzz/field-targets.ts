@@ -77,12 +77,22 @@ function readSignatures(text: string): void {
   }
 }
 
-// biome-ignore format: words, not lines
+const arcSet = (instance: number, cv: string) =>
+  [
+    `ARC-Seal: i=${instance}; a=rsa-sha256; d=a.example; s=s; t=1; cv=${cv}; b=AAAA\r\n`,
+    `ARC-Message-Signature: i=${instance}; a=rsa-sha256; c=relaxed/simple; d=a.example; s=s; h=from; bh=AAAA; b=AAAA\r\n`,
+    `ARC-Authentication-Results: i=${instance}; mx.example; dmarc=pass header.from=a.example; spf=pass smtp.mailfrom=a@b.example\r\n`,
+  ] as const;
+const [first, second] = [arcSet(1, 'none'), arcSet(2, 'pass')];
 const sets = hostileText(
-  'ARC-Seal: ', 'ARC-Message-Signature: ', 'ARC-Authentication-Results: ', 'i=1; mx.example; dmarc=pass header.from=a.example',
-  'i=1; a=rsa-sha256; d=a.example; s=s; cv=none; b=AAAA\r\n',
-  'i=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=AAAA; b=AAAA\r\n',
-  'i=1; mx.example; spf=pass smtp.mailfrom=a@b.example\r\n', ...tags,
+  first.join(''),
+  second.toReversed().join(''),
+  ...first,
+  ...second,
+  'ARC-Seal: ',
+  'arc-message-signature : ',
+  'ARC-Authentication-Results: i=3; ',
+  ...tags,
 );
 
 function readSets(text: string): void {

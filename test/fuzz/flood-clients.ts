@@ -9,19 +9,23 @@ const atOnce = 200;
 const sockets: Socket[] = [];
 let greeted = 0;
 let refused = 0;
+/** Ended before they were greeted. */
+let lost = 0;
 let closed = 0;
 
 function open(many: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const target = greeted + refused + many;
+  const target = greeted + refused + lost + many;
   let begun = 0;
   const next = () => {
-    if (greeted + refused >= target) return resolve();
+    if (greeted + refused + lost >= target) return resolve();
     if (begun >= many) return;
     begun += 1;
     const socket = connect({ host: '127.0.0.1', port, noDelay: true });
     sockets.push(socket);
+    let heard = false;
     socket.once('data', (chunk: Buffer) => {
+      heard = true;
       if (chunk.toString().startsWith('220')) greeted += 1;
       else refused += 1;
       // What else is said to it nobody wants to keep.
@@ -32,6 +36,9 @@ function open(many: number): Promise<void> {
       .on('error', () => undefined)
       .on('close', () => {
         closed += 1;
+        if (heard) return;
+        lost += 1;
+        next();
       });
   };
   for (let i = 0; i < atOnce; i++) next();
@@ -43,6 +50,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (verb === 'open') await open(Number(argument || count));
   if (verb === 'say') for (const socket of sockets) socket.write(argument);
   if (verb === 'quit') break;
-  process.stdout.write(`${JSON.stringify({ greeted, refused, closed })}\n`);
+  process.stdout.write(`${JSON.stringify({ greeted, refused, lost, closed })}\n`);
 }
 process.exit(0);

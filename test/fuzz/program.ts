@@ -12,7 +12,7 @@ const usage = `npm run fuzz -- [--inputs N] [--seed N] [--only NAME] [--processe
 
   --inputs     how many in total (1000000)
   --seed       of all inputs; a run that failed prints it (a new one each time)
-  --only       one target of: ${targets.map(({ name }) => name).join(', ')}; or flood
+  --only       one target of: ${targets.map(({ name }) => name).join(', ')}; or flood: ten thousand connections, which come last without --only
   --processes  that share the work (the number of processors)
 `;
 
@@ -156,6 +156,10 @@ const plan = readPlan();
 process.on('unhandledRejection', (error) => {
   throw error;
 });
-if (plan.only === 'flood') await flood();
-else if (plan.part === undefined) await start(plan);
-else await work(plan, plan.part);
+const floodOf10k = () => flood(10_000, 30_000, (text) => process.stdout.write(`${text}\n`));
+if (plan.only === 'flood') await floodOf10k();
+else if (plan.part !== undefined) await work(plan, plan.part);
+else {
+  await start(plan);
+  if (plan.only === undefined) await floodOf10k();
+}
