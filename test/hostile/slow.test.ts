@@ -176,6 +176,7 @@ test('a PROXY header that comes byte by byte has a time to end in', async () => 
   hostile.listen();
   soon(await hostile.trickle(forever('P'), 50), 10_000);
   assert.equal(hostile.heard, '');
+  assertSafeLog(proxy, 'log');
 });
 
 const neverReading: Readonly<Record<string, string>> = {
@@ -262,6 +263,7 @@ test('a client that sends ten thousand commands at once does not have all others
   await modest.ask('NOOP');
   assert.ok(answered < 10_000, `${answered} were answered before`);
   await all;
+  assertSafeLog(proxy, 'log');
 });
 
 const megabyte = Buffer.alloc(1024 * 1024, 'x');

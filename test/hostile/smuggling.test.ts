@@ -178,6 +178,7 @@ for (const mode of modes) {
         }
       }
     }
+    assertSafeLog(proxy, mode);
   });
 
   test(`with bareNewlines: ${mode} it is the same where a piece of a message on disk ends`, async () => {
@@ -203,6 +204,7 @@ for (const mode of modes) {
           assert.ok(content.endsWith(`\r\n${arriving(mode, text)}`), where);
       }
     }
+    assertSafeLog(proxy, mode);
   });
 }
 
@@ -224,6 +226,7 @@ test('the end of data ends it wherever it is cut, and the next transaction begin
     assert.ok(one.endsWith(`\r\n${first}.\r\n`), `cut at ${cut}`);
     assert.ok(two.endsWith('\r\nSubject: smuggled\r\n\r\nevil\r\n.\r\n'), `cut at ${cut}`);
   }
+  assertSafeLog(proxy, 'log');
 });
 
 test('the removal of a field makes no end of data where there was none', async () => {
@@ -237,4 +240,5 @@ test('the removal of a field makes no end of data where there was none', async (
   const reply = await finish(client, [`Subject: x\n${forged}..\r\n${second}.\r\n`], false);
   assert.equal(reply, refused);
   assert.deepEqual(downstream.senders, []);
+  assertSafeLog(proxy, 'log');
 });
