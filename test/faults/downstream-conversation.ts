@@ -38,6 +38,8 @@ export class DownstreamConversation {
   #whenSaid: (() => void) | undefined;
   #received = 0;
   readonly #extensions: readonly string[];
+  /** What of these it has said: nothing in answer to HELO. */
+  #offered: readonly string[] = [];
 
   constructor(downstream: FaultyDownstream, socket: Socket, number: number) {
     const { name, random, changing } = downstream.options;
@@ -107,22 +109,23 @@ export class DownstreamConversation {
         const { starttls } = this.#downstream.options;
         const offered = ['faulty.example', ...this.#extensions];
         if (starttls && !(this.#socket instanceof TLSSocket)) offered.push('STARTTLS');
-        this.#reply(
-          'EHLO',
-          offered.map((text, i) => `250${i === offered.length - 1 ? ' ' : '-'}${text}`).join('\r\n'),
-        );
+        const lines = offered.map((text, i) => `250${i === offered.length - 1 ? ' ' : '-'}${text}`);
+        if (this.#reply('EHLO', lines.join('\r\n'))) this.#offered = this.#extensions;
         return;
       }
       case 'STARTTLS':
         if (this.#reply('STARTTLS', '220 2.0.0 Ready')) this.#onceSaid(() => this.#secure());
         return;
       case 'XFORWARD':
+        this.#checkXforward(line);
         this.#reply('XFORWARD', '250 2.0.0 Ok');
         return;
       case 'MAIL':
+        this.#checkPath(line);
         if (this.#reply('MAIL', '250 2.1.0 Ok')) this.#sender = pathOf(line);
         return;
       case 'RCPT':
+        this.#checkPath(line);
         if (this.#sender === undefined) this.#say('503 5.5.1 MAIL first');
         else if (this.#reply('RCPT', '250 2.1.5 Ok')) {
           this.#recipients.push(pathOf(line));
@@ -147,6 +150,22 @@ export class DownstreamConversation {
       default:
         this.#reply('EHLO', '250 2.0.0 Ok');
     }
+  }
+
+  /** Only what this connection has offered may be used, whatever others did. */
+  #checkXforward(line: string): void {
+    const offer = this.#offered.find((text) => text.startsWith('XFORWARD '))?.split(' ') ?? [];
+    const [verb = '', ...attributes] = line.split(' ').map((part) => part.split('=', 1)[0] ?? '');
+    if (![verb, ...attributes].every((word) => offer.includes(word))) this.#broken('was not offered', line);
+  }
+
+  /** Upstream gives no parameters. */
+  #checkPath(line: string): void {
+    if (!line.endsWith('>')) this.#broken('upstream did not say this', line);
+  }
+
+  #broken(claim: string, line: string): void {
+    this.#downstream.violations.push({ claim: `${claim}: ${line}`, connections: [this.#name] });
   }
 
   #secure(): void {

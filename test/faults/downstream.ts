@@ -4,7 +4,7 @@ import { testCertificate } from '../support/scripted-downstream.ts';
 import type { Dialogue } from './dialogue.ts';
 import { DownstreamConversation } from './downstream-conversation.ts';
 import type { DownstreamFault, DownstreamStep, Faults } from './faults.ts';
-import type { Stored } from './ledger.ts';
+import type { Stored, Violation } from './ledger.ts';
 import type { Random } from './random.ts';
 
 export interface FaultyDownstreamOptions {
@@ -23,6 +23,7 @@ export interface FaultyDownstreamOptions {
 /** Listens on a port of its own, also after it was away. */
 export class FaultyDownstream implements AsyncDisposable {
   readonly stored: Stored[] = [];
+  readonly violations: Violation[] = [];
   readonly options: FaultyDownstreamOptions;
   readonly certificate: typeof testCertificate = testCertificate;
   #faulty = true;

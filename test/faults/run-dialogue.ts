@@ -170,7 +170,11 @@ async function play(
   const verdict = judge(sent, stored);
   return {
     ...verdict,
-    violations: [...verdict.violations, ...violations, ...upstreams.flatMap((each) => each.violations)],
+    violations: [
+      ...verdict.violations,
+      ...violations,
+      ...[...upstreams, ...downstreams].flatMap((each) => each.violations),
+    ],
   };
 }
 

@@ -155,7 +155,11 @@ export async function runService(
     broken('without descriptors all went on as before');
   return {
     ...verdict,
-    violations: [...verdict.violations, ...violations, ...upstreams.flatMap((each) => each.violations)],
+    violations: [
+      ...verdict.violations,
+      ...violations,
+      ...[...upstreams, downstream].flatMap((each) => each.violations),
+    ],
   };
 }
 
