@@ -177,6 +177,7 @@ test('the figures say what upstream was told, and what is stored without its kno
   assert.deepEqual(figures, {
     ...noFigures(),
     messages: 4,
+    ended: 4,
     acknowledged: 1,
     refused: 2,
     unanswered: 1,
