@@ -56,9 +56,12 @@ const calm = {
 const slowFaults: ReadonlySet<string> = new Set(['stall', 'endless', 'missing', 'crawl', 'partial']);
 const rateOf = (fault: string) => (slowFaults.has(fault) ? 0.06 : 0.2);
 
-/** What takes little time, or comes where nothing is at stake. */
+/**
+ * What takes little time, or comes where nothing is at stake. A reply too many to RSET may be heard as the answer to
+ * what comes next: that transaction is put off then.
+ */
 const isHarmless = ({ step, fault }: { readonly step: string; readonly fault: string }) =>
-  fault === 'slow' || step === 'RSET' || step === 'QUIT';
+  fault === 'slow' || step === 'QUIT' || (step === 'RSET' && fault !== 'extra');
 
 const everyDownstream = downstreamSteps.flatMap((step) => downstreamFaults.map((fault) => ({ step, fault })));
 const everyUpstream = upstreamSteps.flatMap((step) =>
