@@ -1,5 +1,9 @@
 // The little arithmetic that noisy measurements need.
 
+export function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}
+
 /** @returns the middle value; of an even number of them the mean of both; NaN of none */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

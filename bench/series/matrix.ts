@@ -3,7 +3,7 @@ import { type Size, sizes } from '../site/material.ts';
 import type { Mode } from '../site/postern.ts';
 import type { Bare, Measured, Site, Way } from '../site/site.ts';
 import { startWarm, wayThrough } from '../site/warm.ts';
-import { median, medianRatio } from '../statistics.ts';
+import { median, medianRatio, sum } from '../statistics.ts';
 import { type Measuring, times } from './measuring.ts';
 
 export interface MatrixOptions extends Measuring {
@@ -114,7 +114,7 @@ export function summarize(
   const alone = key.way !== 'straight';
   return {
     ...key,
-    messages: sum(messages),
+    messages: sum(messages, Number),
     perSecond: median(ours(perSecond)),
     megabytesPerSecond: median(ours((each) => each.bytesPerSecond)) / 1e6,
     p50: median(ours((each) => each.latencyMs.p50)),
@@ -140,7 +140,7 @@ export function summarizeBare(key: Place, bare: readonly Bare[]): Cell {
     ...key,
     mode: undefined,
     way: 'bare',
-    messages: sum(calls),
+    messages: sum(calls, Number),
     perSecond,
     megabytesPerSecond: (perSecond * sizes[key.size]) / 1e6,
     p50: median(bare.map(({ p50Ms }) => p50Ms)),
@@ -157,8 +157,4 @@ export function summarizeBare(key: Place, bare: readonly Bare[]): Cell {
 /** Whether each round had so many messages. */
 function enough(messages: readonly number[], least: number): boolean {
   return Math.min(...messages) >= least;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

@@ -7,8 +7,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { stringify } from 'yaml';
+import { sum } from '../statistics.ts';
 import type { Material } from './material.ts';
-import { cpuMs, family, residentBytes, sum } from './processes.ts';
+import { cpuMs, family, residentBytes } from './processes.ts';
 
 /** How mail comes to Postern: before the queue, after it, or after it with LMTP on both sides. */
 export type Mode = 'before' | 'after' | 'lmtp';

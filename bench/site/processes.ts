@@ -32,7 +32,3 @@ function read(pid: number, file: string): string {
     return '';
   }
 }
-
-export function sum(pids: readonly number[], of: (pid: number) => number): number {
-  return pids.reduce((total, pid) => total + of(pid), 0);
-}

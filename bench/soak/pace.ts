@@ -1,6 +1,7 @@
 // How fast traffic is: a share of what the machine has to give at the moment, which on a shared one changes from minute to minute.
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { sum } from '../statistics.ts';
 
 /** So many measurements together say what a message costs: one by one they say what went wrong meanwhile. */
 const remembered = 6;
@@ -54,9 +55,8 @@ export class Pace {
     if (this.#stretches.length === 0 && stretch.messages === 0) return 1;
     this.#stretches = [...this.#stretches, stretch].slice(-remembered);
     if (this.#stretches.length < enough) return 1;
-    const sum = (of: (each: Stretch) => number) =>
-      this.#stretches.reduce((total, each) => total + of(each), 0);
-    const msPerMessage = sum((each) => each.busyMs) / sum((each) => each.messages);
+    const msPerMessage =
+      sum(this.#stretches, (each) => each.busyMs) / sum(this.#stretches, (each) => each.messages);
     const perSecond = (this.#use * availableParallelism() * 1000) / msPerMessage;
     return Math.min(fastest, Math.max(slowest, perSecond / this.#rate || slowest));
   }

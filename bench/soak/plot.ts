@@ -1,4 +1,5 @@
 // The course of a soak without a library: memory, descriptors, latency and CPU over time, one above the other, as an SVG.
+import { sum } from '../statistics.ts';
 import type { ProcessSample, Sample } from './samples.ts';
 
 const width = 720;
@@ -12,8 +13,12 @@ interface Line {
 }
 
 const of =
-  (kind: ProcessSample['kind'], what: 'residentBytes' | 'descriptors', unit: number) => (sample: Sample) =>
-    sample.processes.filter((each) => each.kind === kind).reduce((sum, each) => sum + each[what], 0) / unit;
+  (kind: ProcessSample['kind'], what: 'residentBytes' | 'descriptors', unit: number) =>
+  ({ processes }: Sample) =>
+    sum(
+      processes.filter((each) => each.kind === kind),
+      (each) => each[what],
+    ) / unit;
 
 const panels: readonly { readonly title: string; readonly lines: readonly Line[] }[] = [
   {

@@ -1,7 +1,6 @@
 // What a soak has shown, in words, and whether Postern held.
-
 import type { Circumstances } from '../report/results.ts';
-import { median } from '../statistics.ts';
+import { median, percentile } from '../statistics.ts';
 import type { Judged } from './criteria.ts';
 import type { Course } from './soak.ts';
 
@@ -86,10 +85,10 @@ function percent(part: number): string {
 function pace(samples: SoakResults['samples']): string {
   if (samples.length === 0) return '';
   const rates = ratesOf(samples);
-  const used = samples.map(({ use }) => use).toSorted((a, b) => a - b);
-  const [low = 0, middle = 0, high = 0] = [0.1, 0.5, 0.9].map((part) => used[Math.floor(part * used.length)]);
+  const used = samples.map(({ use }) => use);
+  const [low, middle, high] = [10, 50, 90].map((part) => percent(percentile(used, part)));
   const [least, usual, most] = [Math.min(...rates), median(rates), Math.max(...rates)].map(Math.round);
-  return ` and ${percent(middle)} of the processors used (${percent(low)} to ${percent(high)} in eight samples of ten), by ${least} to ${most} messages/s, ${usual} in the median`;
+  return ` and ${middle} of the processors used (${low} to ${high} in eight samples of ten), by ${least} to ${most} messages/s, ${usual} in the median`;
 }
 
 function ratesOf(samples: SoakResults['samples']): readonly number[] {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Summary } from '../load/figures.ts';
 import { cpuMs, family, residentBytes } from '../site/processes.ts';
+import { sum } from '../statistics.ts';
 
 export interface ProcessSample {
   readonly pid: number;
@@ -62,9 +63,9 @@ export function sampleOf(
     answered(summaries) === 0
       ? 0
       : sum(summaries, (each) => each.latencyMs[of] * (each.accepted + each.refused)) / answered(summaries);
-  const used = processes.reduce(
-    (total, each) => total + each.cpuMs - (before.find(({ pid }) => pid === each.pid)?.cpuMs ?? 0),
-    0,
+  const used = sum(
+    processes,
+    (each) => each.cpuMs - (before.find(({ pid }) => pid === each.pid)?.cpuMs ?? 0),
   );
   return {
     at,
@@ -79,8 +80,4 @@ export function sampleOf(
     beside: mean(beside, 'p50'),
     cpuMsPerMessage: answered(traffic) === 0 ? 0 : used / answered(traffic),
   };
-}
-
-function sum(summaries: readonly Summary[], of: (summary: Summary) => number): number {
-  return summaries.reduce((total, each) => total + of(each), 0);
 }

@@ -7,6 +7,8 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { stringify } from 'yaml';
 import type { StatusAnswer } from '../../src/http/answers.ts';
+import { inHand } from '../../test/faults/holdings.ts';
+import { isMistake } from '../../test/faults/mistakes.ts';
 
 export type ListenerName = 'after' | 'before' | 'lmtp';
 
@@ -21,8 +23,6 @@ export interface ServicePlan {
 const program = new URL('../../src/cli.ts', import.meta.url).pathname;
 const patienceMs = 60_000;
 const workers = 2;
-/** What a mistake in Postern looks like in its log. */
-const mistake = /internal error|unhandled|uncaught/;
 const linesKept = 20;
 
 export class Service implements AsyncDisposable {
@@ -102,17 +102,7 @@ export class Service implements AsyncDisposable {
 
   /** What it still has in hand. */
   async held(): Promise<readonly string[]> {
-    const { totals } = await this.status();
-    const { connections, pool, spool } = totals;
-    const counts = {
-      'open connections': connections,
-      'downstream connections in use': pool.busy,
-      'messages that wait': pool.waiting,
-      'messages in the spool': spool.messages,
-      'bytes in the spool': spool.memoryBytes + spool.diskBytes,
-      'files in the spool': readdirSync(this.#spool).length,
-    };
-    return Object.entries(counts).flatMap(([what, count]) => (count > 0 ? [`${count} ${what}`] : []));
+    return [...inHand(await this.status()), ...readdirSync(this.#spool)];
   }
 
   /** SIGTERM. @returns its exit status, or the signal that was needed */
@@ -181,7 +171,7 @@ export class Service implements AsyncDisposable {
     if (event === 'http listening' && address !== undefined) this.#addresses.set('http', address);
     if (event !== undefined && (level === 'warn' || level === 'error'))
       this.#events.set(event, (this.#events.get(event) ?? 0) + 1);
-    if (event !== undefined && mistake.test(event)) this.#keep(line);
+    if (event !== undefined && isMistake(event)) this.#keep(line);
   }
 
   #keep(line: string): void {

@@ -2,12 +2,13 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Random } from '../../test/faults/random.ts';
+import { whatStays } from '../../test/faults/resources.ts';
 import { type Comparison, compareLedgers, type Entry, LedgerFile, readLedger } from '../ledger.ts';
+import { sum } from '../statistics.ts';
 import { type Deeds, disturb } from './disturbances.ts';
 import type { Options } from './options.ts';
 import { busyMs, Pace, useOf } from './pace.ts';
 import { processesOf, type Sample, sampleOf } from './samples.ts';
-import type { Service } from './service.ts';
 import { type Stage, setStage } from './stage.ts';
 import { vanish } from './vanishing.ts';
 
@@ -51,7 +52,7 @@ export async function soak(options: SoakOptions, progress: (line: string) => voi
   const { share } = options;
   const { perStream, use: capacityUse } = await capacityOf(stage, options);
   const rates = perStream.map((perSecond) => perSecond * share);
-  const capacity = total(perStream);
+  const capacity = sum(perStream, Number);
   progress(
     `capacity ${capacity.toFixed(0)} messages/s with ${(100 * capacityUse).toFixed(0)} % of the processors; ${(capacity * share).toFixed(0)} messages/s to begin with, for ${options.minutes} min`,
   );
@@ -132,7 +133,7 @@ async function play(
 
 /** What is left, and the ledgers. */
 async function conclude({ service, smtp, lmtp, streams }: Stage, vanished: string) {
-  const held = await settled(service);
+  const held = await whatStays(() => service.held(), settleMs);
   const { events, mistakes } = service;
   const exitStatus = await service.stop();
   const left = (await smtp.open()) + (await lmtp.open());
@@ -153,7 +154,7 @@ async function sample(
 ): Promise<void> {
   const begun = performance.now();
   let before = { processes: processesOf(service.pid), busyMs: busyMs(), at: 0 };
-  let rate = total(rates);
+  let rate = sum(rates, Number);
   for (let i = 1; ; i++) {
     try {
       await wait(begun + i * everySeconds * 1000 - performance.now(), undefined, { signal });
@@ -181,7 +182,7 @@ async function sample(
       messages: each.accepted + each.refused + each.unanswered,
     });
     for (const [s, stream] of streams.entries()) stream.pace((rates[s] ?? leastPerSecond) * factor);
-    rate = total(rates) * factor;
+    rate = sum(rates, Number) * factor;
     before = now;
   }
 }
@@ -198,8 +199,8 @@ function describe({
   rate,
   use,
 }: Sample): string {
-  const resident = total(processes.map(({ residentBytes }) => residentBytes)) / 1e6;
-  const descriptors = total(processes.map((each) => each.descriptors));
+  const resident = sum(processes, (each) => each.residentBytes) / 1e6;
+  const descriptors = sum(processes, (each) => each.descriptors);
   return [
     `${(at / 60).toFixed(1)} min`,
     `${rate.toFixed(0)} due per second, ${(100 * use).toFixed(0)} % of the processors in use`,
@@ -209,20 +210,6 @@ function describe({
   ].join('; ');
 }
 
-/** @returns what is still held when it has had its time */
-async function settled(service: Service): Promise<readonly string[]> {
-  const deadline = performance.now() + settleMs;
-  for (;;) {
-    const held = await service.held();
-    if (held.length === 0 || performance.now() > deadline) return held;
-    await wait(200);
-  }
-}
-
 async function* entries(files: readonly string[]): AsyncGenerator<Entry> {
   for (const file of files) yield* readLedger(file);
-}
-
-function total(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0);
 }

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import type { StatusAnswer } from '../../src/http/answers.ts';
 import type { WorkerStatus } from '../../src/telemetry/status.ts';
 import type { Served } from '../supervisor/support/served.ts';
+import { whatStays } from './resources.ts';
 
 /** How long what is closed may take to be gone, on a busy machine. */
 const settleMs = 15_000;
@@ -23,16 +24,11 @@ export async function holdings(served: Served): Promise<Holdings> {
  * @returns what is left, where that does not come to pass
  */
 export async function stillHeld(served: Served, before: Holdings): Promise<readonly string[]> {
-  const deadline = performance.now() + settleMs;
-  for (;;) {
-    const left = await look(served, before).catch((error: unknown) => [`its status: ${error}`]);
-    if (left.length === 0 || performance.now() > deadline) return left;
-  }
+  return whatStays(() => look(served, before).catch((error: unknown) => [`its status: ${error}`]), settleMs);
 }
 
-async function look(served: Served, before: Holdings): Promise<readonly string[]> {
-  const status = await statusOf(served);
-  const { connections, pool, spool } = status.totals;
+/** What a service has in hand, by its own account. */
+export function inHand({ totals: { connections, pool, spool } }: StatusAnswer): readonly string[] {
   const counts = {
     connections,
     'busy connections downstream': pool.busy,
@@ -40,9 +36,14 @@ async function look(served: Served, before: Holdings): Promise<readonly string[]
     'messages in the spool': spool.messages,
     'bytes in the spool': spool.memoryBytes + spool.diskBytes,
   };
+  return Object.entries(counts).flatMap(([what, count]) => (count > 0 ? [`${count} ${what}`] : []));
+}
+
+async function look(served: Served, before: Holdings): Promise<readonly string[]> {
+  const status = await statusOf(served);
   const now = descriptorsOf(served, status);
   return [
-    ...Object.entries(counts).flatMap(([what, count]) => (count > 0 ? [`${count} ${what}`] : [])),
+    ...inHand(status),
     ...(['primary', 'worker', 'http'] as const).flatMap((which) =>
       now[which] > before[which] ? [`${now[which]} descriptors of ${which}, before ${before[which]}`] : [],
     ),

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { heldBytes } from '../support/garbage.ts';
 import { catalogue } from './catalogue.ts';
 import { type Figures, noFigures } from './ledger.ts';
 import { entryOf, type Report, run } from './run.ts';
@@ -63,9 +64,7 @@ function obey(): void {
 /** What is held for good, in bytes. What is outside of the heap goes a while after what has held it. */
 async function held(): Promise<number> {
   for (let before = Number.POSITIVE_INFINITY; ; ) {
-    globalThis.gc?.();
-    const { heapUsed, external } = process.memoryUsage();
-    const now = heapUsed + external;
+    const now = heldBytes();
     if (now > 0.98 * before) return now;
     before = now;
     await new Promise((resolve) => setTimeout(resolve, 30));
@@ -115,7 +114,7 @@ async function work(next: () => number | undefined, runs: number): Promise<void>
 function begin(): ChildProcess {
   const child = fork(import.meta.filename, ['--messages', String(messages)], {
     detached: true,
-    execArgv: ['--expose-gc', '--disable-warning=ExperimentalWarning'],
+    execArgv: ['--disable-warning=ExperimentalWarning'],
   });
   // That it could not be started is seen when it is asked.
   return child.on('error', () => undefined);

@@ -39,14 +39,11 @@ export class Watch implements Disposable {
    * @returns what is left, where that does not come to pass
    */
   async leftBehind(): Promise<readonly string[]> {
-    const deadline = performance.now() + settleMs;
-    for (;;) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    return whatStays(async () => {
       // Of a timer that has fired it is told a turn later.
       await new Promise((resolve) => setImmediate(resolve));
-      const left = this.#left();
-      if (left.length === 0 || performance.now() > deadline) return left;
-    }
+      return this.#left();
+    }, settleMs);
   }
 
   [Symbol.dispose](): void {
@@ -70,6 +67,23 @@ export class Watch implements Disposable {
   readonly #hear = (warning: Error): void => {
     if (warning.name === 'MaxListenersExceededWarning') this.warnings.push(warning.message);
   };
+}
+
+/**
+ * Waits until nothing is left, but not for ever.
+ *
+ * @returns what stays
+ */
+export async function whatStays(
+  left: () => readonly string[] | Promise<readonly string[]>,
+  patienceMs: number,
+): Promise<readonly string[]> {
+  const deadline = performance.now() + patienceMs;
+  for (;;) {
+    const still = await left();
+    if (still.length === 0 || performance.now() > deadline) return still;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }
 
 /** What a process has open, but for the spare descriptor that libuv opens with the first socket. */

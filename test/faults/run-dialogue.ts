@@ -11,9 +11,10 @@ import { FaultyDownstream } from './downstream.ts';
 import { Faults } from './faults.ts';
 import { acknowledged, judge, type Sent, type Stored, type Verdict, type Violation } from './ledger.ts';
 import { authservId, type Mail, makeMail } from './mail.ts';
+import { mistakesIn } from './mistakes.ts';
 import { FaultyNameServer, type NameFault } from './name-server.ts';
 import type { Random } from './random.ts';
-import { openFiles, spoolFiles, Watch } from './resources.ts';
+import { openFiles, spoolFiles, Watch, whatStays } from './resources.ts';
 import { makeSpool, SpoolTrouble } from './spool-trouble.ts';
 import { FaultyUpstream } from './upstream.ts';
 
@@ -148,16 +149,16 @@ async function play(
   dialogue.say('run', '(the fault has ended)');
   // What a spool in trouble is kept from is larger than what needs no file.
   await recover(upstreams, (id) => makeMail(id, random.fork(id), trouble ? 4 * memoryBytes : 0), broken);
-  await settle(() => atWork(proxy, downstreams, spool, descriptors), broken);
+  // Postern itself has to end what will never answer.
+  const still = await whatStays(() => atWork(proxy, downstreams, spool, descriptors), finalMs + graceMs);
+  for (const what of still) broken(`still at work: ${what}`);
   const begun = performance.now();
   await proxy[Symbol.asyncDispose]();
   const stoppedMs = performance.now() - begun;
   if (stoppedMs > stopMs + graceMs) broken(`stopping took ${Math.round(stoppedMs)} ms`);
   const files = readdirSync(spool);
   if (files.length > 0) broken(`spool files left behind: ${files.join(' ')}`);
-  for (const event of proxy.events) {
-    if (/internal error|unhandled|uncaught/.test(event.event)) broken(`log: ${JSON.stringify(event)}`);
-  }
+  for (const event of mistakesIn(proxy.events)) broken(`log: ${event}`);
   if (entry.harmless) for (const upstream of upstreams) violations.push(...harmDone(upstream));
   if (downstreamFaults.missed || upstreamFaults.missed) broken('the fault never struck');
   const sent = upstreams.flatMap((upstream) => upstream.sent);
@@ -237,18 +238,6 @@ function harmDone({ refusals, sent }: FaultyUpstream): readonly Violation[] {
       connections: [connection],
     })),
   ];
-}
-
-/** Nothing is open, nobody waits, nothing is kept: Postern itself has to end what will never answer. */
-async function settle(left: () => readonly string[], broken: (claim: string) => void): Promise<void> {
-  const deadline = performance.now() + finalMs + graceMs;
-  for (let still = left(); still.length > 0; still = left()) {
-    if (performance.now() > deadline) {
-      broken(`still at work: ${still.join(', ')}`);
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 /**

@@ -11,8 +11,9 @@ import { Faults } from './faults.ts';
 import { holdings, stillHeld } from './holdings.ts';
 import { acknowledged, judge, type Verdict, type Violation } from './ledger.ts';
 import { makeMail } from './mail.ts';
+import { mistakesIn } from './mistakes.ts';
 import type { Random } from './random.ts';
-import { spoolFiles } from './resources.ts';
+import { spoolFiles, whatStays } from './resources.ts';
 import { makeSpool } from './spool-trouble.ts';
 import { FaultyUpstream } from './upstream.ts';
 
@@ -26,6 +27,8 @@ const recoveryMs = 15_000;
 const proofBytes = 10_000;
 /** Longer than any limit of the service, on a busy machine. */
 const answerMs = 30_000;
+/** What a run may wait for anything. */
+const longestMs = 60_000;
 const nothing = { faults: [], rate: 0 } as const;
 
 /** @param messages how many are sent at least */
@@ -139,12 +142,9 @@ export async function runService(
     ...readdirSync(spool),
     ...[served.pid, ...served.workers()].flatMap((pid) => spoolFiles(spool, pid)),
   ];
-  await reached(() => left().length === 0);
-  if (left().length > 0) broken(`spool files left behind: ${left().join(' ')}`);
+  for (const file of await whatStays(left, longestMs)) broken(`spool file left behind: ${file}`);
   const events = services.flatMap((each) => each.events);
-  for (const event of events) {
-    if (/internal error|unhandled|uncaught/.test(event.event)) broken(`log: ${JSON.stringify(event)}`);
-  }
+  for (const event of mistakesIn(events)) broken(`log: ${event}`);
   const died = events.flatMap(({ event, pid }) => (event === 'worker died' ? [pid] : []));
   if (died.sort().join() !== victims.sort().join())
     broken(`killed: ${victims.join()}; as the log says: ${died.join()}`);
@@ -165,7 +165,7 @@ export async function runService(
 
 /** Waits, for as long as a run may take. */
 async function reached(isSo: () => boolean): Promise<void> {
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + longestMs;
   while (!isSo() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 

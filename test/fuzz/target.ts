@@ -23,6 +23,7 @@ export interface OpenTarget extends AsyncDisposable {
 /** No input may take longer; measured again before it counts, since others use the machine as well. */
 export const longestMs = 1000;
 const attempts = 3;
+const usualShare = 40;
 /** What even the making of a failing input smaller must not go beyond. */
 const runMs = 3_600_000;
 
@@ -31,7 +32,7 @@ export function target<T>(
   name: string,
   inputs: fc.Arbitrary<T>,
   holds: (input: T) => void,
-  share = 40,
+  share = usualShare,
 ): Target {
   const within = (input: T) => {
     for (let attempt = 1; ; attempt++) {
@@ -44,7 +45,7 @@ export function target<T>(
   };
   const fuzz = async ({ seed, inputs: numRuns }: Run) =>
     fc.assert(fc.property(inputs, within), { seed, numRuns });
-  return { name, share, open: async () => ({ fuzz, [Symbol.asyncDispose]: async () => undefined }) };
+  return unstaged(name, share, fuzz);
 }
 
 /** A property of what waits for its own process alone: it takes no longer than what waits for nothing. */
@@ -63,7 +64,12 @@ export function waitingTarget<T>(
       if (attempt === attempts) throw new Error(`it took over ${longestMs} ms`);
     }
   });
-  return { name, share: 40, open: async () => ({ fuzz, [Symbol.asyncDispose]: async () => undefined }) };
+  return unstaged(name, usualShare, fuzz);
+}
+
+/** Whose runs share nothing. */
+function unstaged(name: string, share: number, fuzz: OpenTarget['fuzz']): Target {
+  return { name, share, open: async () => ({ fuzz, [Symbol.asyncDispose]: async () => undefined }) };
 }
 
 /** A property of what sees to its own time. */
