@@ -4,7 +4,7 @@ import type { HeaderField, HeaderSection } from './header-section.ts';
 import type { Spool } from './spool.ts';
 
 export interface RelayedMessage {
-  /** The bytes to send, without dot-stuffing; may be iterated once. */
+  /** The bytes to send, without dot-stuffing; may be iterated once. Asynchronous ones are good until the next are asked for. */
   readonly chunks: Iterable<Buffer> | AsyncIterable<Buffer>;
   /** The fields that are left out, or have something else in their place. */
   readonly rewritten: readonly HeaderField[];
@@ -41,17 +41,23 @@ export function relayed(
   const newlines = new Newlines('pass');
   if (rewritten.length > 0) for (const piece of kept) newlines.push(piece);
   const top = Buffer.from(added.join(''), 'latin1');
-  const head = rewritten.length > 0 ? [top, ...kept] : [top, section.raw];
+  const head = [top, ...(rewritten.length > 0 ? kept : [section.raw])].filter(({ length }) => length > 0);
   const rest = spool.read(section.sizeBytes);
   const chunks = Symbol.iterator in rest ? together(head, rest) : inTurn(head, rest);
   return { chunks, rewritten, smuggling: newlines.smuggling };
 }
 
-/** What is in memory. */
+/** What is in memory; as much as there is room for in the first chunk. */
 function* together(head: readonly Buffer[], rest: Iterable<Buffer>): Generator<Buffer, void, undefined> {
-  const first = new FirstChunk(head);
-  for (const piece of rest) yield* first.before(piece);
-  yield* first.end();
+  const first = [...head];
+  let roomBytes = firstChunkBytes - head.reduce((sum, field) => sum + field.length, 0);
+  for (const piece of rest) {
+    roomBytes -= piece.length;
+    if (roomBytes < 0 && first.length > 0) yield Buffer.concat(first.splice(0));
+    if (roomBytes < 0) yield piece;
+    else first.push(piece);
+  }
+  if (first.length > 0) yield Buffer.concat(first);
 }
 
 /** The same from a file. */
@@ -59,33 +65,7 @@ async function* inTurn(
   head: readonly Buffer[],
   rest: AsyncIterable<Buffer>,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const first = new FirstChunk(head);
-  for await (const piece of rest) yield* first.before(piece);
-  yield* first.end();
-}
-
-/** Gathers as much as there is room for. */
-class FirstChunk {
-  #pieces: Buffer[];
-  #bytes: number;
-
-  constructor(head: readonly Buffer[]) {
-    this.#pieces = [...head];
-    this.#bytes = head.reduce((sum, field) => sum + field.length, 0);
-  }
-
-  /** What leaves when this piece has come. */
-  before(piece: Buffer): readonly Buffer[] {
-    if (this.#pieces.length === 0) return [piece];
-    if (this.#bytes + piece.length > firstChunkBytes) return [...this.end(), piece];
-    this.#pieces.push(piece);
-    this.#bytes += piece.length;
-    return [];
-  }
-
-  end(): readonly Buffer[] {
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    return this.#bytes > 0 && pieces.length > 0 ? [Buffer.concat(pieces)] : [];
-  }
+  const first = [...head];
+  for await (const piece of rest) yield first.length > 0 ? Buffer.concat([...first.splice(0), piece]) : piece;
+  if (first.length > 0) yield Buffer.concat(first);
 }

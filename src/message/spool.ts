@@ -44,7 +44,7 @@ const blockBytes = 16 * 1024;
  * @example
  * await using spool = new Spool({ memoryBytes: 1024 * 1024, directory: '/var/spool/postern' });
  * await spool.append(chunk);
- * for await (const piece of spool.read()) socket.write(piece);
+ * for await (const piece of spool.read()) await written(socket, piece);
  */
 export class Spool {
   readonly #options: SpoolOptions;
@@ -175,7 +175,7 @@ export class Spool {
 
   /**
    * The message's bytes, after the last append; may be called more than once. Where they are in memory nobody
-   * has to wait for them.
+   * has to wait for them. From the file all come in the same buffer: a piece is good until the next one is asked for.
    *
    * @param fromByte how many bytes to leave out at the beginning
    * @throws {SpoolError} now, or while it is read: the file cannot be written to its end or read
@@ -187,18 +187,20 @@ export class Spool {
 
   async *#readFile(fromByte: number): AsyncGenerator<Buffer, void, undefined> {
     await this.#flush();
+    // A buffer for each piece would have V8 collect garbage for every other large message.
+    const buffer = Buffer.allocUnsafeSlow(pieceBytes);
     for (let position = fromByte; position < this.#sizeBytes; ) {
-      const piece = Buffer.allocUnsafeSlow(Math.min(pieceBytes, this.#sizeBytes - position));
-      const bytesRead = await this.#readAt(piece, position);
+      const bytesRead = await this.#readAt(buffer, position);
       position += bytesRead;
-      yield piece.subarray(0, bytesRead);
+      yield buffer.subarray(0, bytesRead);
     }
   }
 
-  async #readAt(piece: Buffer, position: number): Promise<number> {
+  async #readAt(buffer: Buffer, position: number): Promise<number> {
     try {
       if (this.#file === undefined || this.#disposed) throw new Error('spool is disposed of');
-      const { bytesRead } = await this.#file.read(piece, 0, piece.length, position);
+      const length = Math.min(buffer.length, this.#sizeBytes - position);
+      const { bytesRead } = await this.#file.read(buffer, 0, length, position);
       if (bytesRead === 0) throw new Error(`file ends at ${position} of ${this.#sizeBytes} bytes`);
       return bytesRead;
     } catch (error) {

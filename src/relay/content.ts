@@ -5,6 +5,7 @@ import { DownstreamError, messageOf } from './error.ts';
 import type { Timeouts } from './timeouts.ts';
 import type { Wire } from './wire.ts';
 
+/** Asynchronous ones are good until the next are asked for. */
 export type MessageChunks = AsyncIterable<Buffer> | Iterable<Buffer>;
 
 /** What is gathered for one write: a message of usual size goes out in a single one, final dot and all. */
@@ -44,8 +45,7 @@ export async function sendContent(
     const answers = Array.from({ length: replies }, () =>
       wire.send('', timeouts.endOfData, false).catch(asDownstreamError),
     );
-    // Its failure is that of every answer.
-    await wire.write(rest, timeouts.content).catch(asDownstreamError);
+    wire.writeLast(rest);
     return await Promise.all(answers);
   } catch (error) {
     if (!wire.failure || error !== wire.failure) {
@@ -68,28 +68,33 @@ export async function sendContent(
 async function sendBlocks(wire: Wire, chunks: MessageChunks, timeoutMs: number): Promise<Buffer[]> {
   const stuffer = new DotStuffer();
   let block: Buffer[] = [];
-  let size = 0;
-  const send = async (chunk: Buffer) => {
-    for (let from = 0; from < chunk.length; from += blockBytes) {
-      const stuffed = stuffer.stuff(chunk.subarray(from, from + blockBytes));
-      block.push(stuffed);
-      size += stuffed.length;
-      if (size < blockBytes) continue;
-      await wire.write(block, timeoutMs);
-      block = [];
-      size = 0;
-    }
-  };
   if (Symbol.iterator in chunks) {
+    let size = 0;
     for (const chunk of chunks) {
       if (wire.failure) throw wire.failure;
-      await send(chunk);
+      for (const piece of piecesOf(chunk)) {
+        const stuffed = stuffer.stuff(piece);
+        block.push(stuffed);
+        size += stuffed.length;
+        if (size < blockBytes) continue;
+        await wire.write(block, timeoutMs);
+        block = [];
+        size = 0;
+      }
     }
   } else {
-    for await (const chunk of untilFailure(wire, chunks)) await send(chunk);
+    // None is kept until the next has come.
+    for await (const chunk of untilFailure(wire, chunks)) {
+      for (const piece of piecesOf(chunk)) await wire.write([stuffer.stuff(piece)], timeoutMs);
+    }
   }
   block.push(stuffer.end());
   return block;
+}
+
+/** So much of it as goes into one write. */
+function* piecesOf(chunk: Buffer): Generator<Buffer, void, undefined> {
+  for (let from = 0; from < chunk.length; from += blockBytes) yield chunk.subarray(from, from + blockBytes);
 }
 
 /** The chunks, as long as there is somebody to send them to. */

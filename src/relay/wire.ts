@@ -87,31 +87,39 @@ export class Wire {
   }
 
   /**
-   * Writes message bytes.
+   * Writes message bytes, of which there are more to come.
    *
-   * @returns when the socket has room for more
+   * @returns when the kernel has them all: the blocks can be used for something else
+   * @throws {DownstreamError} when it does not take them in time, or the connection is over
    */
   async write(blocks: readonly Buffer[], timeoutMs: number): Promise<void> {
-    const socket = this.#socket;
     if (this.#failure) throw this.#failure;
+    const socket = this.#socket;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.once('close', resolve);
     socket.cork();
-    for (const block of blocks) socket.write(block);
-    // The end of a message waits for the others' like a command; what fills the socket must not.
-    if (!socket.writableNeedDrain) {
-      atTurnEnd(() => socket.uncork());
-      return;
+    for (const [i, block] of blocks.entries()) {
+      if (i < blocks.length - 1) socket.write(block);
+      else socket.write(block, () => resolve());
     }
     socket.uncork();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    socket.once('drain', resolve).once('close', resolve);
     const timer = setTimeout(
       () => this.fail('timeout', `took no part of the message for ${timeoutMs} ms`),
       timeoutMs,
     );
     await promise;
     clearTimeout(timer);
-    socket.off('drain', resolve).off('close', resolve);
+    socket.off('close', resolve);
     if (this.#failure) throw this.#failure;
+  }
+
+  /** Writes the end of a message: it leaves with what others have to write, and the replies to it tell whether it did. */
+  writeLast(blocks: readonly Buffer[]): void {
+    if (this.#failure) return;
+    const socket = this.#socket;
+    socket.cork();
+    for (const block of blocks) socket.write(block);
+    atTurnEnd(() => socket.uncork());
   }
 
   /** Until undone, a reply goes to `early`: none is due before the final dot. */

@@ -22,7 +22,7 @@ async function pass(
   }
   const result = relayed(spool, collector.section(), added, rewrite);
   const chunks: Buffer[] = [];
-  for await (const chunk of result.chunks) chunks.push(chunk);
+  for await (const chunk of result.chunks) chunks.push(Buffer.from(chunk));
   return { chunks, rewritten: result.rewritten.map((field) => field.raw.toString('latin1')) };
 }
 

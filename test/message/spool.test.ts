@@ -17,7 +17,7 @@ after(() => rm(directory, { recursive: true, force: true }));
 
 async function readAll(spool: Spool, fromByte?: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
-  for await (const piece of spool.read(fromByte)) pieces.push(piece);
+  for await (const piece of spool.read(fromByte)) pieces.push(Buffer.from(piece));
   return Buffer.concat(pieces);
 }
 
@@ -96,12 +96,17 @@ test('the file has no name at any time: a process that is killed leaves nothing 
   );
 });
 
-test('pieces read from the file are 64 KiB at most', async () => {
+test('pieces read from the file are 64 KiB at most, and come in one buffer', async () => {
   await using spool = new Spool({ memoryBytes: 10, directory });
   await spool.append(Buffer.alloc(150_000));
   const sizes = [];
-  for await (const piece of spool.read()) sizes.push(piece.length);
+  const buffers = new Set();
+  for await (const piece of spool.read()) {
+    sizes.push(piece.length);
+    buffers.add(piece.buffer);
+  }
   assert.deepEqual(sizes, [65_536, 65_536, 18_928]);
+  assert.equal(buffers.size, 1);
 });
 
 test('a message that is announced as too large for memory goes to the file from the beginning', async () => {

@@ -151,6 +151,33 @@ test('a large message in small and large chunks arrives whole, whatever the back
   assert.ok(it.downstream.messages[0]?.data.equals(Buffer.concat([big, big])));
 });
 
+for (const tls of [undefined, 'implicit'] as const) {
+  test(`chunks that share a buffer have left when the next is asked for${tls ? ', over TLS' : ''}`, async () => {
+    await using it = await start(tls ? { tls } : {}, { tls: { ca: testCertificate.cert } });
+    await begin(it.session);
+    const buffer = Buffer.alloc(100_000);
+    const given: Buffer[] = [];
+    async function* chunks() {
+      for (let i = 0; i < 100; i++) {
+        buffer.fill(`.${i}\r\n`);
+        given.push(Buffer.from(buffer));
+        yield buffer;
+      }
+    }
+    it.downstream.pause();
+    const answers = it.session.content(chunks(), 1);
+    // Until nothing more goes into the socket.
+    for (let [turns, before] = [0, 0]; turns < 100; turns = given.length === before ? turns + 1 : 0) {
+      before = given.length;
+      await new Promise(setImmediate);
+    }
+    assert.ok(given.length < 100);
+    it.downstream.resume();
+    assert.deepEqual(codes(await answers), [250]);
+    assert.ok(it.downstream.messages[0]?.data.equals(Buffer.concat(given)));
+  });
+}
+
 test('an empty message is one without a single byte', async () => {
   await using it = await start();
   await begin(it.session);

@@ -107,12 +107,16 @@ export class ScriptedDownstream implements AsyncDisposable {
 
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Over TLS from the beginning other ones than `#sockets`. */
+  readonly #readers = new Set<Socket>();
   readonly #watchers = new Set<() => void>();
 
   private constructor(options: ScriptedDownstreamOptions) {
     this.options = options;
     const accept = (socket: Socket) => {
       this.connections += 1;
+      this.#readers.add(socket);
+      socket.on('close', () => this.#readers.delete(socket));
       new Conversation(this, socket, this.connections).begin();
     };
     this.#server =
@@ -193,7 +197,12 @@ export class ScriptedDownstream implements AsyncDisposable {
 
   /** Stops reading from all connections. */
   pause(): void {
-    for (const socket of this.#sockets) socket.pause();
+    for (const socket of this.#readers) socket.pause();
+  }
+
+  /** Reads again. */
+  resume(): void {
+    for (const socket of this.#readers) socket.resume();
   }
 
   /** Ends all connections, and goes on listening. */
