@@ -1,5 +1,6 @@
 // The downstream half of a transaction: envelope and message on one session, and what may be tried again.
 import { DownstreamError } from '../relay/error.ts';
+import { parsePathArgument, unofferedParameter } from '../smtp/path.ts';
 import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
 import { formatXforward, type XforwardAttributes } from '../smtp/xforward.ts';
 import {
@@ -7,6 +8,7 @@ import {
   type DownstreamSide,
   failureReply,
   outOfOrder,
+  temporary,
   upstreamReply,
 } from './downstream.ts';
 
@@ -66,7 +68,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
    */
   async mail(line: string, recipients: readonly string[] = []): Promise<Reply> {
     try {
-      const reply = await this.#open(line, false, recipients);
+      const reply = this.#withoutBlame('MAIL', line, await this.#open(line, false, recipients));
       if (isPositive(reply)) this.#said.push({ line, phase: 'mail' });
       else this.#giveBack();
       return reply;
@@ -82,7 +84,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
       const reply = await this.#withRetry((session) => session.command(line, 'rcpt'), this.#takeAhead(line));
       if (isPositive(reply)) this.#said.push({ line, phase: 'rcpt' });
       if (reply.code === 421) return this.#break(upstreamReply(reply));
-      return upstreamReply(reply);
+      return this.#withoutBlame('RCPT', line, upstreamReply(reply));
     } catch (error) {
       return this.#fail('RCPT', error);
     }
@@ -165,6 +167,24 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.#abort.abort();
     this.#session?.destroy();
     this.end();
+  }
+
+  /**
+   * Upstream was offered what another destination takes, or the same one took before. Where this one refuses a parameter
+   * that it does not offer, the message is put off, and not returned to its sender.
+   */
+  #withoutBlame(verb: 'MAIL' | 'RCPT', line: string, reply: Reply): Reply {
+    if (!refusesParameters.has(reply.code) || !this.#session) return reply;
+    const path = parsePathArgument(line.slice(line.indexOf(':') + 1));
+    if (typeof path === 'string') return reply;
+    const { destination, extensions } = this.#session;
+    const parameter = unofferedParameter(verb, path.parameters, extensions);
+    if (parameter === undefined) return reply;
+    this.#report(
+      verb,
+      new DownstreamError('protocol', `${destination.text} does not offer ${parameter}`, { reply }),
+    );
+    return temporary(reply);
   }
 
   /** The reply to a RCPT that is on its way already. */
@@ -279,6 +299,9 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     return session;
   }
 }
+
+/** What servers say to a parameter that they do not know (RFC 5321 §4.2.4, §4.1.1.11), and not to an address. */
+const refusesParameters: ReadonlySet<number> = new Set([500, 501, 504, 555]);
 
 const offers = new WeakMap<DownstreamSide['extensions'], ReadonlySet<string>>();
 

@@ -47,8 +47,8 @@ export function failureReply(error: unknown): Reply {
   }
 }
 
-/** A refusal of the whole connection, with its text: temporary, whatever class it was of. */
-function temporary({ lines: [first, ...rest] }: Reply): Reply {
+/** A refusal that says nothing of the message itself, with its text: temporary, whatever class it was of. */
+export function temporary({ lines: [first, ...rest] }: Reply): Reply {
   const soften = (line: string) => line.replace(/^[25](?=\.[0-9]{1,3}\.[0-9]{1,3}(?: |$))/, '4');
   return { code: 451, lines: [soften(first), ...rest.map(soften)] };
 }

@@ -100,6 +100,37 @@ test('recipients that came with MAIL go out behind it, and each has its own repl
   pool.assertAllBack();
 });
 
+const unknown = '555 5.5.4 Unsupported option';
+const putOff = '451 4.5.4 Unsupported option';
+
+for (const { offers, answers, mailed, rcpted, failed } of [
+  {
+    offers: [],
+    answers: { MAIL: unknown },
+    mailed: putOff,
+    failed: 'MAIL: smtp://fake:1 does not offer BODY',
+  },
+  { offers: ['8BITMIME'], answers: { MAIL: unknown }, mailed: unknown },
+  { offers: [], answers: { MAIL: '550 5.7.1 Go away' }, mailed: '550 5.7.1 Go away' },
+  {
+    offers: [],
+    answers: { RCPT: unknown },
+    rcpted: putOff,
+    failed: 'RCPT: smtp://fake:1 does not offer NOTIFY',
+  },
+  { offers: ['DSN'], answers: { RCPT: unknown }, rcpted: unknown },
+]) {
+  const name = `${JSON.stringify(answers)} of a destination that offers ${offers.join() || 'nothing'}`;
+  test(`${name} ${failed ? 'puts the message off' : 'is passed on'}`, async () => {
+    const { pool, delivery, failures } = start([{ offers, answers }]);
+    assert.equal(await text(delivery.mail(`${mail} BODY=8BITMIME`)), mailed ?? '250 2.0.0 Ok');
+    if (rcpted) assert.equal(await text(delivery.rcpt(`${one} NOTIFY=NEVER`)), rcpted);
+    assert.deepEqual(failures, failed ? [failed] : []);
+    delivery.end();
+    pool.assertAllBack();
+  });
+}
+
 test('without PIPELINING each recipient waits for the reply before it', async () => {
   const { delivery, story } = start([{}]);
   await delivery.mail(mail, [one]);

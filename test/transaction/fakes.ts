@@ -17,6 +17,8 @@ export interface SessionPlan {
   /** Parameters of its XFORWARD offer. */
   readonly xforward?: string;
   readonly pipelining?: boolean;
+  /** Other extensions. */
+  readonly offers?: readonly string[];
   /** It can be had when this resolves. */
   readonly opened?: Promise<void>;
 }
@@ -86,6 +88,7 @@ export class FakeSession implements DownstreamSide {
     this.extensions = new Map([
       ...(plan.xforward === undefined ? [] : [['XFORWARD', plan.xforward] as const]),
       ...(plan.pipelining ? [['PIPELINING', ''] as const] : []),
+      ...(plan.offers ?? []).map((keyword) => [keyword, ''] as const),
     ]);
     this.transactions = plan.used ? 1 : 0;
     this.#plan = plan;
