@@ -2,6 +2,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import type { Account } from '../config/accounts.ts';
+import { workerOptions } from './heap.ts';
 
 // A socket that one of them listens on is bound here, and connections are accepted there: the other way of
 // node:cluster, by which they pass through here, loses those that are on their way to a process that ends.
@@ -16,6 +17,7 @@ export function forkAs(entry: Entry, account: Account | undefined): Worker {
   cluster.setupPrimary({
     exec: fileURLToPath(new URL(`./${entry}.${extension}`, import.meta.url)),
     args: [],
+    execArgv: [...process.execArgv, ...(entry === 'worker' ? workerOptions : [])],
     serialization: 'advanced',
     // What is left out here would stay as it was for the process before.
     ...identity(account),
