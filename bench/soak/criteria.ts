@@ -1,6 +1,6 @@
 // What has to be flat, and how flat: memory and descriptors of each kind of process, latency, CPU.
 import { median } from '../statistics.ts';
-import type { Sample } from './samples.ts';
+import type { ProcessSample, Sample } from './samples.ts';
 import { blocksOf, type Point, robustSlopeOf, type Slope, slopeOf } from './slope.ts';
 
 /** Of the run, and of each process's life: what is not counted, because everything grows at its beginning. */
@@ -84,10 +84,15 @@ export function judgeAll(samples: readonly Sample[], seconds: number): readonly 
     // What garbage is not yet collected, what is open in passing, and what waits for a machine that has a bad moment, is
     // above what stays: the least of a block tells of that.
     ...kinds.map((kind) =>
-      series(`memory, ${kind}`, 'MB', () => 32, pointsOf(samples, seconds, kind, 'residentBytes', megabyte)),
+      series(
+        `memory, ${kind}`,
+        'MB',
+        () => 32,
+        pointsOf(samples, seconds, kind, (each) => each.residentBytes / megabyte),
+      ),
     ),
     ...kinds.map((kind) =>
-      series(`descriptors, ${kind}`, '', () => 5, pointsOf(samples, seconds, kind, 'descriptors', 1)),
+      series(`descriptors, ${kind}`, '', () => 5, pointsOf(samples, seconds, kind, besidesConnections)),
     ),
     slower('latency p50', 'p50'),
     slower('latency p95', 'p95'),
@@ -96,13 +101,17 @@ export function judgeAll(samples: readonly Sample[], seconds: number): readonly 
   ];
 }
 
+/** Connections come and go with the traffic; what is open and nobody knows of is a leak. */
+function besidesConnections({ descriptors, connections }: ProcessSample): number | undefined {
+  return connections === undefined ? undefined : descriptors - connections;
+}
+
 /** The samples of each process of a kind from when it has warmed up. */
 function pointsOf(
   samples: readonly Sample[],
   seconds: number,
-  kind: Sample['processes'][number]['kind'],
-  of: 'residentBytes' | 'descriptors',
-  unit: number,
+  kind: ProcessSample['kind'],
+  of: (each: ProcessSample) => number | undefined,
 ): readonly Point[] {
   const born = new Map<number, number>();
   const youth = Math.max(seconds * warmUp, leastWarmUpSeconds);
@@ -110,8 +119,9 @@ function pointsOf(
     processes.flatMap((each) => {
       const since = born.get(each.pid) ?? at;
       born.set(each.pid, since);
-      if (each.kind !== kind || at - since < youth || at > seconds) return [];
-      return [{ group: String(each.pid), at: at / secondsPerHour, value: each[of] / unit }];
+      const value = of(each);
+      if (each.kind !== kind || at - since < youth || at > seconds || value === undefined) return [];
+      return [{ group: String(each.pid), at: at / secondsPerHour, value }];
     }),
   );
 }

@@ -1,5 +1,6 @@
 // What is looked at every few seconds: each of Postern's processes by the kernel's accounting, and the traffic meanwhile.
 import { readdirSync, readFileSync } from 'node:fs';
+import type { WorkerStatus } from '../../src/telemetry/status.ts';
 import type { Summary } from '../load/figures.ts';
 import { cpuMs, family, residentBytes } from '../site/processes.ts';
 import { sum } from '../statistics.ts';
@@ -9,6 +10,8 @@ export interface ProcessSample {
   readonly kind: 'primary' | 'worker' | 'http';
   readonly residentBytes: number;
   readonly descriptors: number;
+  /** Of these, connections that it knows of itself, upstream and downstream; undefined: nobody could tell. */
+  readonly connections: number | undefined;
   /** Since it began. */
   readonly cpuMs: number;
 }
@@ -33,20 +36,30 @@ export interface Sample {
   readonly use: number;
 }
 
-/** @param primary its pid @returns all processes of a service that are there, without those that end just now */
-export function processesOf(primary: number): readonly ProcessSample[] {
+/**
+ * @param primary its pid
+ * @param workers what the service has just said of them
+ * @returns all processes of a service that are there, without those that end just now
+ */
+export function processesOf(primary: number, workers: readonly WorkerStatus[]): readonly ProcessSample[] {
   return family(primary).flatMap((pid): ProcessSample[] => {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1');
       const kind = pid === primary ? 'primary' : command.includes('/http-worker.') ? 'http' : 'worker';
       const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+      const connections = kind === 'worker' ? connectionsOf(workers.find((each) => each.pid === pid)) : 0;
       const resident = residentBytes(pid);
       // One that has ended, and was not yet taken notice of, has nothing any more.
-      return resident === 0 ? [] : [{ pid, kind, residentBytes: resident, descriptors, cpuMs: cpuMs(pid) }];
+      if (resident === 0) return [];
+      return [{ pid, kind, residentBytes: resident, descriptors, connections, cpuMs: cpuMs(pid) }];
     } catch {
       return [];
     }
   });
+}
+
+function connectionsOf(worker: WorkerStatus | undefined): number | undefined {
+  return worker && sum(worker.listeners, ({ connections, pool }) => connections + pool.busy + pool.idle);
 }
 
 /** Puts together what the load generators have said since the sample before. */

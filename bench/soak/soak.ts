@@ -153,7 +153,16 @@ async function sample(
   take: (sample: Sample) => void,
 ): Promise<void> {
   const begun = performance.now();
-  let before = { processes: processesOf(service.pid), busyMs: busyMs(), at: 0 };
+  const look = async () => {
+    // Without an answer nobody knows how many connections there are; all else is known.
+    const workers = await service.status().then(
+      (status) => status.workers,
+      () => [],
+    );
+    const at = (performance.now() - begun) / 1000;
+    return { processes: processesOf(service.pid, workers), busyMs: busyMs(), at };
+  };
+  let before = await look();
   let rate = sum(rates, Number);
   for (let i = 1; ; i++) {
     try {
@@ -161,11 +170,7 @@ async function sample(
     } catch {
       return;
     }
-    const now = {
-      processes: processesOf(service.pid),
-      busyMs: busyMs(),
-      at: (performance.now() - begun) / 1000,
-    };
+    const now = await look();
     const traffic = streams.flatMap((stream) => stream.take());
     const busy = now.busyMs - before.busyMs;
     const use = useOf(busy, now.at - before.at);

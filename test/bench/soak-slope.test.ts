@@ -109,18 +109,21 @@ function samples(leak: {
   const { megabytes = 0, descriptors = 0, milliseconds = 0 } = leak;
   return series((_, noise) => noise).map(({ at, value: noise }): Sample => {
     const worker = at < 0.4 ? 2 : 3;
+    // As the pace goes up and down.
+    const open = Math.round(30 + 20 * Math.sin(4 * at));
     const age = worker === 2 ? at : at - 0.4;
-    const each = (pid: number, kind: 'primary' | 'worker' | 'http', hours: number) => ({
+    const each = (pid: number, kind: 'primary' | 'worker' | 'http', hours: number, connections = 0) => ({
       pid,
       kind,
+      connections,
       // All grow while they are young.
       residentBytes: (150 + 50 * Math.min(1, hours * 10) + megabytes * hours + 5 * noise) * 1e6,
-      descriptors: Math.round(30 + descriptors * hours + 2 * noise),
+      descriptors: Math.round(30 + connections + descriptors * hours + 2 * noise),
       cpuMs: 0,
     });
     return {
       at: at * 3600,
-      processes: [each(1, 'primary', at), each(worker, 'worker', age), each(4, 'http', at)],
+      processes: [each(1, 'primary', at), each(worker, 'worker', age, open), each(4, 'http', at)],
       accepted: 1000,
       refused: 0,
       unanswered: 0,
