@@ -109,8 +109,8 @@ function samples(leak: {
   const { megabytes = 0, descriptors = 0, milliseconds = 0 } = leak;
   return series((_, noise) => noise).map(({ at, value: noise }): Sample => {
     const worker = at < 0.4 ? 2 : 3;
-    // As the pace goes up and down.
-    const open = Math.round(30 + 20 * Math.sin(4 * at));
+    // As the pace goes up.
+    const open = Math.round(30 + 40 * at);
     const age = worker === 2 ? at : at - 0.4;
     const each = (pid: number, kind: 'primary' | 'worker' | 'http', hours: number, connections = 0) => ({
       pid,
