@@ -50,7 +50,9 @@ export function readYaml(file: string, environment?: NodeJS.ProcessEnv): Source 
 export function parseYaml(file: string, text: string, environment?: NodeJS.ProcessEnv): Source {
   const lines = new LineCounter();
   // What the parser warns of is told as mistakes: to standard error it shall not write by itself.
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
+  const document = readable(file, () =>
+    parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' }),
+  );
   const lineOf = (offset: number) => Math.max(1, lines.linePos(offset).line);
   const problems = [...document.errors, ...document.warnings, ...unresolvedAliases(document)];
   if (problems.length > 0) {
@@ -63,7 +65,7 @@ export function parseYaml(file: string, text: string, environment?: NodeJS.Proce
   const unresolved = environment ? interpolate(document, environment) : [];
   const line = (path: readonly PropertyKey[]) => lineOf(findOffset(document.contents, path, resolve));
   return {
-    value: toValue(file, () => document.toJS()),
+    value: readable(file, () => document.toJS()),
     place: (path) => `${file}:${line(path)}${path.length > 0 ? `: ${formatPath(path)}` : ''}`,
     line,
     unresolved,
@@ -117,12 +119,13 @@ function unresolvedAliases(document: Document): { pos: readonly [number]; messag
   return found;
 }
 
-function toValue(file: string, convert: () => unknown): unknown {
+/** What the parser throws in place of telling it: values nested too deeply, aliases that multiply beyond measure. */
+function readable<Value>(file: string, read: () => Value): Value {
   try {
-    return convert();
+    return read();
   } catch (error) {
-    // Aliases that multiply beyond measure are found only here.
-    throw new ConfigurationError([`${file}:1: ${reasonOf(error)}; expected YAML`]);
+    const reason = error instanceof RangeError ? 'nested too deeply' : reasonOf(error);
+    throw new ConfigurationError([`${file}:1: ${reason}; expected YAML`]);
   }
 }
 

@@ -263,6 +263,11 @@ test('aliases that multiply without end are a mistake, and take no memory', () =
   assert.match(mistake, /^postern\.yaml:1: .*alias.*; expected YAML$/i);
 });
 
+test('values that are nested too deeply for the parser are a mistake', () => {
+  const [mistake = ''] = mistakesIn(`${'? '.repeat(6000)}\na`);
+  assert.equal(mistake, 'postern.yaml:1: nested too deeply; expected YAML');
+});
+
 test('what is near a key or a word that there is, is named', () => {
   const hints = mistakesIn(
     `${good}    pol: { sise: 5 }\nhost_name: a\npolicy: { dmarc: rejct, temperror: anotate }\nlog: { level: loud }`,
