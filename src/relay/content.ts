@@ -67,25 +67,25 @@ export async function sendContent(
  */
 async function sendBlocks(wire: Wire, chunks: MessageChunks, timeoutMs: number): Promise<Buffer[]> {
   const stuffer = new DotStuffer();
-  let block: Buffer[] = [];
-  if (Symbol.iterator in chunks) {
-    let size = 0;
-    for (const chunk of chunks) {
-      if (wire.failure) throw wire.failure;
-      for (const piece of piecesOf(chunk)) {
-        const stuffed = stuffer.stuff(piece);
-        block.push(stuffed);
-        size += stuffed.length;
-        if (size < blockBytes) continue;
-        await wire.write(block, timeoutMs);
-        block = [];
-        size = 0;
-      }
-    }
-  } else {
+  if (!(Symbol.iterator in chunks)) {
     // None is kept until the next has come.
     for await (const chunk of untilFailure(wire, chunks)) {
       for (const piece of piecesOf(chunk)) await wire.write([stuffer.stuff(piece)], timeoutMs);
+    }
+    return [stuffer.end()];
+  }
+  let block: Buffer[] = [];
+  let size = 0;
+  for (const chunk of chunks) {
+    if (wire.failure) throw wire.failure;
+    for (const piece of piecesOf(chunk)) {
+      const stuffed = stuffer.stuff(piece);
+      block.push(stuffed);
+      size += stuffed.length;
+      if (size < blockBytes) continue;
+      await wire.write(block, timeoutMs);
+      block = [];
+      size = 0;
     }
   }
   block.push(stuffer.end());

@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls';
 import type { FaultyDownstream } from './downstream.ts';
 import { type DownstreamFault, type DownstreamStep, garbage } from './faults.ts';
 import type { Stored, StoredRecipient } from './ledger.ts';
-import { readMail, tooEarly } from './mail.ts';
+import { pathOf, readMail, tooEarly } from './mail.ts';
 import type { Random } from './random.ts';
 
 const end = Buffer.from('\r\n.\r\n');
@@ -413,9 +413,4 @@ export class DownstreamConversation {
   #note(text: string): void {
     this.#downstream.options.dialogue.say(this.#name, text);
   }
-}
-
-/** The path of MAIL or RCPT. */
-function pathOf(line: string): string {
-  return /<([^>]*)>/.exec(line)?.[1] ?? '';
 }

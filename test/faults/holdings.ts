@@ -75,6 +75,7 @@ function descriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-function idle({ listeners }: WorkerStatus): number {
+/** Connections downstream that wait in the pools. */
+export function idle({ listeners }: Pick<WorkerStatus, 'listeners'>): number {
   return listeners.reduce((sum, { pool }) => sum + pool.idle, 0);
 }

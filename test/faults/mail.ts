@@ -86,3 +86,8 @@ export function readMail(wire: Buffer): ReceivedMail {
     spf: /\bspf=(\w+)/.exec(text.slice(0, at))?.[1],
   };
 }
+
+/** The path of a MAIL or RCPT line. */
+export function pathOf(line: string): string {
+  return /<([^>]*)>/.exec(line)?.[1] ?? '';
+}

@@ -9,6 +9,7 @@ import { ShiftedClock } from './clock.ts';
 import type { Dialogue } from './dialogue.ts';
 import { FaultyDownstream } from './downstream.ts';
 import { Faults } from './faults.ts';
+import { idle } from './holdings.ts';
 import { acknowledged, judge, type Sent, type Stored, type Verdict, type Violation } from './ledger.ts';
 import { authservId, type Mail, makeMail } from './mail.ts';
 import { mistakesIn } from './mistakes.ts';
@@ -255,16 +256,16 @@ function atWork(
   const busy = listeners.some(
     ({ connections, pool }) => connections > 0 || pool.busy > 0 || pool.waiting > 0 || pool.idle > pool.size,
   );
-  const idle = listeners.reduce((sum, { pool }) => sum + pool.idle, 0);
+  const pooled = idle(proxy.status);
   const downstream = downstreams.reduce((sum, { open }) => sum + open, 0);
   const open = openFiles();
   return [
     ...(busy || kept.messages > 0 || kept.memoryBytes > 0 || kept.diskBytes > 0
       ? [JSON.stringify({ listeners, spool: kept })]
       : []),
-    ...(downstream > idle ? [`${downstream} connections downstream, ${idle} of them in the pool`] : []),
-    ...(open.length > descriptors + 2 * idle
-      ? [`${open.length} descriptors with ${idle} idle connections, at the beginning ${descriptors}`]
+    ...(downstream > pooled ? [`${downstream} connections downstream, ${pooled} of them in the pool`] : []),
+    ...(open.length > descriptors + 2 * pooled
+      ? [`${open.length} descriptors with ${pooled} idle connections, at the beginning ${descriptors}`]
       : []),
     ...spoolFiles(spool),
   ];

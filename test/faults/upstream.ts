@@ -3,7 +3,7 @@ import type { ClientAddress } from '../support/running-proxy.ts';
 import type { Dialogue } from './dialogue.ts';
 import { type Faults, garbage, type UpstreamFault, type UpstreamStep } from './faults.ts';
 import type { Sent, Violation } from './ledger.ts';
-import type { Mail } from './mail.ts';
+import { type Mail, pathOf } from './mail.ts';
 import type { Random } from './random.ts';
 import { HangError, UpstreamConnection } from './upstream-connection.ts';
 
@@ -205,7 +205,7 @@ export class FaultyUpstream {
     if (!carriedOut && !reply.startsWith('452 4.5.3'))
       this.refusals.push({ claim: `${line} was answered ${reply}`, connections: [connection.name] });
     if (step === 'RCPT' && reply.startsWith('2')) {
-      sent.recipients.push({ address: /<([^>]*)>/.exec(line)?.[1] ?? '', final: undefined });
+      sent.recipients.push({ address: pathOf(line), final: undefined });
     }
     return carriedOut;
   }
