@@ -7,45 +7,48 @@ import type {
   Proposal,
   Upstream,
 } from '../authentication/authentication.ts';
-import {
-  countReceived,
-  HeaderCollector,
-  type HeaderSection,
-  maxReceived,
-} from '../message/header-section.ts';
+import { countReceived, type HeaderSection, maxReceived } from '../message/header-section.ts';
 import { receivedField } from '../message/received.ts';
 import { relayed } from '../message/relayed.ts';
-import { Spool, SpoolError, type SpoolOptions } from '../message/spool.ts';
+import { SpoolError } from '../message/spool.ts';
 import type { Disposition, Policy } from '../policy/policy.ts';
-import { Deadline } from '../relay/deadline.ts';
-import { type BareNewlines, Newlines } from '../smtp/newlines.ts';
 import type { PathArgument } from '../smtp/path.ts';
-import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
+import { isPositive, type Reply } from '../smtp/reply.ts';
 import { afterTurnEnd } from '../smtp/turn-end.ts';
 import type { XforwardAttributes } from '../smtp/xforward.ts';
 import type { MeasuredTransaction } from '../telemetry/metrics.ts';
 import type { Masker } from '../telemetry/privacy.ts';
 import type { Trace } from '../telemetry/trace.ts';
+import { AnswerTime } from './answer-time.ts';
+import { Content, type ContentSettings } from './content.ts';
 import { Delivery } from './delivery.ts';
 import { type DownstreamPool, failureReply } from './downstream.ts';
 import { type EnvelopeAnswer, TransactionRecord, type WriteRecord } from './record.ts';
+import {
+  bareNewline,
+  goAhead,
+  internalError,
+  mailLoop,
+  noRecipients,
+  notStored,
+  recipientAccepted,
+  senderAccepted,
+  timedOut,
+  tooManyRecipients,
+} from './replies.ts';
 
 /** What all transactions of a listener share. */
-export interface TransactionSettings {
+export interface TransactionSettings extends ContentSettings {
   readonly listener: string;
   readonly mode: 'before-queue' | 'after-queue';
   /** Name for Received "by". */
   readonly hostname: string;
   readonly envelope: 'passthrough' | 'deferred';
-  readonly bareNewlines: BareNewlines;
-  readonly limits: {
+  readonly limits: ContentSettings['limits'] & {
     readonly recipients: number;
-    readonly messageBytes: number;
-    readonly headerBytes: number;
     /** Longest time from a command, or from the end of data, to its reply. */
     readonly answerMs: number;
   };
-  readonly spool: SpoolOptions;
   readonly pool: DownstreamPool;
   readonly authentication: Authentication;
   readonly policy: Policy;
@@ -76,21 +79,7 @@ export interface TransactionStart {
   readonly xforward: XforwardAttributes;
 }
 
-const tooManyRecipients = makeReply(
-  452,
-  '4.5.3',
-  'too many recipients, send the others in another transaction',
-);
-const accepted = makeReply(250, '2.1.5', 'recipient will be asked for after the message');
-const timedOut = makeReply(451, '4.4.2', 'downstream did not answer in time, try again later');
-const notStored = makeReply(452, '4.3.1', 'message cannot be stored, try again later');
-const bareNewline = makeReply(550, '5.6.11', 'message holds a bare CR or LF');
-const internalError = makeReply(451, '4.3.0', 'internal error, try again later');
-
-type State =
-  | { readonly name: 'envelope' }
-  | { readonly name: 'content'; refusal?: Reply }
-  | { readonly name: 'ended' };
+type State = 'envelope' | 'content' | 'ended';
 
 /**
  * A transaction. The upstream side calls `mail`, `rcpt`…, `data`, `write`…, `finish` in that order, one
@@ -102,21 +91,16 @@ export class Transaction {
   readonly #start: TransactionStart;
   readonly #record: TransactionRecord;
   readonly #delivery: Delivery;
-  readonly #spool: Spool;
-  readonly #header: HeaderCollector;
-  readonly #newlines: Newlines;
+  readonly #content: Content;
   readonly #deadline = new AbortController();
-  /** For one answer at a time; `#giveUp` is there while one is waited for. */
-  readonly #answerTime = new Deadline(() => this.#late());
-  #giveUp: (() => void) | undefined;
+  readonly #answerTime: AnswerTime;
   #run: AuthenticationRun | undefined;
   #smtputf8 = false;
   #reversePath = '';
   #mailLine = '';
   /** RCPT lines that upstream was told 2yz for, with their addresses. */
   readonly #recipients: { readonly line: string; readonly address: string }[] = [];
-  #state: State = { name: 'envelope' };
-  #sizeBytes = 0;
+  #state: State = 'envelope';
   #concluding = false;
 
   constructor(settings: TransactionSettings, start: TransactionStart) {
@@ -127,9 +111,13 @@ export class Transaction {
     this.#delivery = new Delivery(settings.pool, start.xforward, (stage, error) =>
       this.#record.failure(stage, error),
     );
-    this.#spool = new Spool(settings.spool);
-    this.#header = new HeaderCollector(settings.limits.headerBytes);
-    this.#newlines = new Newlines(settings.bareNewlines);
+    this.#content = new Content(settings, {
+      header: (fields) => this.#run?.header(fields),
+      body: (chunk) => this.#run?.body(chunk),
+      refused: () => this.#run?.abort(),
+      failure: (stage, error) => this.#record.failure(stage, error),
+    });
+    this.#answerTime = new AnswerTime(settings.limits.answerMs, () => this.#late());
   }
 
   /**
@@ -142,8 +130,8 @@ export class Transaction {
   async mail(line: string, path: PathArgument, recipients: readonly string[] = []): Promise<Reply> {
     const size = Number(path.parameters.find(({ keyword }) => keyword === 'SIZE')?.value ?? 0);
     this.#record.mail(path);
-    if (size > this.#settings.limits.messageBytes) return this.#refuseMail(this.#tooLarge());
-    this.#spool.expect(size);
+    const tooLarge = this.#content.expect(size);
+    if (tooLarge) return this.#refuseMail(tooLarge);
     this.#mailLine = line;
     this.#smtputf8 = path.parameters.some(({ keyword }) => keyword === 'SMTPUTF8');
     this.#reversePath = path.address;
@@ -154,12 +142,11 @@ export class Transaction {
       // It leaves before this process is busy with the checks, none of which can refuse it.
       await new Promise<void>(afterTurnEnd);
       // Aborted meanwhile: nobody would end the checks.
-      if (this.#state.name === 'ended') return passed;
+      if (this.#state === 'ended') return passed;
     }
     const refused = await this.#begin();
     if (refused) return this.#refuseMail(refused);
-    if (this.#settings.envelope === 'deferred')
-      return makeReply(250, '2.1.0', 'sender will be passed on after the message');
+    if (this.#settings.envelope === 'deferred') return senderAccepted;
     const reply = await (passed ?? passOn());
     return isPositive(reply) ? reply : this.#refuseMail(reply);
   }
@@ -179,7 +166,7 @@ export class Transaction {
       this.#record.failure('internal', error);
       return internalError;
     }
-    const refused = refusal && (await this.#withinAnswerTime(refusal, { reply: timedOut }));
+    const refused = refusal && (await this.#answerTime.within(refusal, { reply: timedOut }));
     if (refused) this.#record.refusedMail(refused);
     return refused?.reply;
   }
@@ -200,9 +187,9 @@ export class Transaction {
     if (this.#recipients.length >= this.#settings.limits.recipients) return { reply: tooManyRecipients };
     if (this.#onlyOneRecipient && this.#recipients.length > 0) return { reply: tooManyRecipients };
     const refusal = this.#early(this.#run?.rcpt(path.address));
-    const refused = refusal && (await this.#withinAnswerTime(refusal, { reply: timedOut }));
+    const refused = refusal && (await this.#answerTime.within(refusal, { reply: timedOut }));
     if (refused) return refused;
-    if (this.#settings.envelope === 'deferred') return { reply: accepted };
+    if (this.#settings.envelope === 'deferred') return { reply: recipientAccepted };
     return { reply: await this.#bounded(this.#delivery.rcpt(line)) };
   }
 
@@ -227,15 +214,15 @@ export class Transaction {
 
   /** DATA: 354, or why not; after a 354 come `write` and `finish`. */
   data(): Reply {
-    if (this.#recipients.length === 0) return makeReply(554, '5.5.1', 'no valid recipients');
+    if (this.#recipients.length === 0) return noRecipients;
     const refusal = this.#delivery.broken ?? (this.#settings.spool.budget?.full ? notStored : undefined);
     if (refusal) {
       this.#record.refusedData(refusal);
       return refusal;
     }
-    this.#state = { name: 'content' };
+    this.#state = 'content';
     this.#record.phase('receive');
-    return makeReply(354, '', 'End data with <CR><LF>.<CR><LF>');
+    return goAhead;
   }
 
   /**
@@ -244,39 +231,7 @@ export class Transaction {
    * @returns a promise where the next piece should wait for it
    */
   write(chunk: Buffer): Promise<void> | undefined {
-    if (this.#state.name !== 'content' || this.#state.refusal) return undefined;
-    try {
-      return this.#take(chunk);
-    } catch (error) {
-      this.#record.failure('internal', error);
-      return this.#refuseContent(internalError);
-    }
-  }
-
-  #take(chunk: Buffer): Promise<void> | undefined {
-    this.#sizeBytes += chunk.length;
-    if (this.#sizeBytes > this.#settings.limits.messageBytes) return this.#refuseContent(this.#tooLarge());
-    const piece = this.#newlines.push(chunk);
-    const { found, smuggling } = this.#newlines;
-    if ((found && this.#settings.bareNewlines === 'reject') || smuggling) {
-      return this.#refuseContent(bareNewline);
-    }
-    return this.#store(piece);
-  }
-
-  /** The next bytes of the message as it will be judged and relayed. */
-  #store(piece: Buffer): Promise<void> | undefined {
-    if (piece.length === 0) return undefined;
-    const known = this.#header.complete;
-    const headerBytes = this.#header.push(piece);
-    if (this.#header.overLimit) {
-      const limit = this.#settings.limits.headerBytes;
-      return this.#refuseContent(makeReply(552, '5.3.4', `header section over ${limit} bytes`));
-    }
-    if (!known && this.#header.complete) this.#run?.header(this.#header.section().fields);
-    const body = piece.subarray(headerBytes);
-    if (body.length > 0) this.#run?.body(body);
-    return this.#spool.append(piece)?.catch((error: unknown) => this.#spoolFailed(error));
+    return this.#state === 'content' ? this.#content.write(chunk) : undefined;
   }
 
   /**
@@ -285,15 +240,15 @@ export class Transaction {
    * @returns one reply in SMTP, in LMTP one for each accepted recipient, in order
    */
   async finish(): Promise<readonly Reply[]> {
-    if (this.#state.name !== 'content') return [internalError];
-    this.#record.sizeBytes = this.#sizeBytes;
+    if (this.#state !== 'content') return [internalError];
+    this.#record.sizeBytes = this.#content.sizeBytes;
     this.#concluding = true;
     const work = this.#conclude()
       .catch((error: unknown) => this.#explain(error))
       .finally(() => this.#free());
     const late = this.#forAll(timedOut);
-    const replies = await this.#withinAnswerTime(work, late);
-    this.#state = { name: 'ended' };
+    const replies = await this.#answerTime.within(work, late);
+    this.#state = 'ended';
     this.#answerTime.end();
     this.#record.write(replies, this.#delivery.destination);
     return replies;
@@ -301,8 +256,8 @@ export class Transaction {
 
   /** The transaction is over without its end of data: RSET, QUIT, or upstream is gone. */
   abort(reason: string): void {
-    if (this.#state.name === 'ended') return;
-    this.#state = { name: 'ended' };
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
     this.#record.aborted(reason);
     this.#deadline.abort();
     this.#delivery.abandon();
@@ -314,21 +269,18 @@ export class Transaction {
 
   /** RSET, EHLO or QUIT between commands: as `abort`, but the downstream session can be used again. */
   reset(reason: string): void {
-    if (this.#state.name === 'envelope') this.#delivery.end();
+    if (this.#state === 'envelope') this.#delivery.end();
     this.abort(reason);
   }
 
   async #conclude(): Promise<readonly Reply[]> {
-    if (this.#state.name === 'content' && !this.#state.refusal) await this.#store(this.#newlines.end());
-    const refusal = this.#state.name === 'content' ? this.#state.refusal : internalError;
+    if (this.#state === 'content') await this.#content.end();
+    const { refusal } = this.#content;
     if (refusal) return this.#forAll(refusal);
-    if (!this.#run) return this.#forAll(internalError);
-    const section = this.#header.section();
-    // Without an empty line all of it is header.
-    if (!this.#header.complete) this.#run.header(section.fields);
-    if (countReceived(section) > maxReceived) {
-      return this.#forAll(makeReply(554, '5.4.6', `mail loop: more than ${maxReceived} Received fields`));
-    }
+    // Ended meanwhile: nobody hears it.
+    if (this.#state !== 'content' || !this.#run) return this.#forAll(internalError);
+    const { section } = this.#content;
+    if (countReceived(section) > maxReceived) return this.#forAll(mailLoop(maxReceived));
     this.#record.phase('authenticate');
     if (this.#checksOnlyLook && this.#settings.policy.acceptsAll) {
       this.#delivery.announce();
@@ -365,7 +317,7 @@ export class Transaction {
   ): Promise<readonly Reply[]> {
     const quarantine = disposition.kind === 'quarantine' ? disposition.fields : [];
     const added = [...outcome.fields, ...quarantine, this.#received()];
-    const { chunks, rewritten, smuggling } = relayed(this.#spool, section, added, outcome.rewrite);
+    const { chunks, rewritten, smuggling } = relayed(this.#content.spool, section, added, outcome.rewrite);
     if (smuggling) return this.#forAll(bareNewline);
     this.#record.rewritten(rewritten.length, outcome.sealed);
     const lmtpOut = this.#settings.pool.protocol === 'lmtp';
@@ -417,30 +369,13 @@ export class Transaction {
     return this.#start.protocol === 'lmtp' ? this.#recipients.map(() => reply) : [reply];
   }
 
-  #tooLarge(): Reply {
-    return makeReply(552, '5.3.4', `message over ${this.#settings.limits.messageBytes} bytes`);
-  }
-
   #refuseMail(reply: Reply): Reply {
     // Aborted meanwhile: all is freed and written already.
-    if (this.#state.name === 'ended') return reply;
-    this.#state = { name: 'ended' };
+    if (this.#state === 'ended') return reply;
+    this.#state = 'ended';
     this.#free();
     this.#record.write([reply], this.#delivery.destination);
     return reply;
-  }
-
-  /** The rest of the content is read and thrown away, as is what came before. */
-  #refuseContent(reply: Reply): undefined {
-    if (this.#state.name === 'content') this.#state.refusal ??= reply;
-    this.#run?.abort();
-    this.#disposeOfSpool();
-    return undefined;
-  }
-
-  #spoolFailed(error: unknown): void {
-    this.#record.failure('spool', error);
-    this.#refuseContent(notStored);
   }
 
   #explain(error: unknown): readonly Reply[] {
@@ -455,44 +390,18 @@ export class Transaction {
   #free(): void {
     this.#run?.abort();
     this.#delivery.end();
-    this.#disposeOfSpool();
-    // Whoever waits for an answer still does so no longer than that.
-    if (!this.#giveUp) this.#answerTime.end();
-  }
-
-  #disposeOfSpool(): void {
-    this.#spool.dispose().catch((error: unknown) => this.#record.failure('spool', error));
+    this.#content.dispose();
+    this.#answerTime.end();
   }
 
   #bounded(reply: Promise<Reply>): Promise<Reply> {
-    return this.#withinAnswerTime(reply, timedOut);
+    return this.#answerTime.within(reply, timedOut);
   }
 
-  /** Upstream gets `late` when the work takes too long; the downstream session is closed then. */
-  async #withinAnswerTime<T>(work: Promise<T>, late: T): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#giveUp = () => {
-      this.#record.failure('deadline', new Error(`no answer within ${this.#settings.limits.answerMs} ms`));
-      this.#deadline.abort();
-      this.#delivery.destroy();
-      resolve(late);
-    };
-    this.#answerTime.set(this.#settings.limits.answerMs);
-    work.then(resolve, reject);
-    try {
-      return await promise;
-    } finally {
-      this.#giveUp = undefined;
-      if (this.#state.name === 'ended') this.#answerTime.end();
-      else this.#answerTime.lift();
-    }
-  }
-
+  /** Upstream is answered without what is still worked on; the downstream session is closed. */
   #late(): void {
-    const giveUp = this.#giveUp;
-    // What has come while this process was held up is read before: it may be the 250 to the message.
-    setImmediate(() => {
-      if (giveUp && giveUp === this.#giveUp) giveUp();
-    });
+    this.#record.failure('deadline', new Error(`no answer within ${this.#settings.limits.answerMs} ms`));
+    this.#deadline.abort();
+    this.#delivery.destroy();
   }
 }
