@@ -5,8 +5,9 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { describeReply, formatReply, makeReply, type Reply } from '../smtp/reply.ts';
 import { atTurnEnd } from '../smtp/turn-end.ts';
 import { ConnectionRecord, type WriteEvent } from './connection-record.ts';
-import { type Answer, Dialogue, type DialogueSettings, type Peer } from './dialogue.ts';
+import { type Answer, Dialogue, type DialogueSettings } from './dialogue.ts';
 import { Parser } from './parser.ts';
+import type { Peer } from './start.ts';
 
 /** What is known of a connection that another process has accepted. */
 export interface Arrival {

@@ -1,16 +1,10 @@
 // The dialogue with upstream: one method per verb, each gives its reply; no sockets (RFC 5321 §4.1, RFC 2033).
-import type { Client } from '../authentication/authentication.ts';
-import { withoutFinalBlanks } from '../smtp/blanks.ts';
 import type { Extensions } from '../smtp/extensions.ts';
-import { controlCharacter, type PathArgument, parsePathArgument, unofferedParameter } from '../smtp/path.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
-import {
-  maxXforwardCommand,
-  parseXforward,
-  type XforwardAttributes,
-  type XforwardName,
-} from '../smtp/xforward.ts';
+import { maxXforwardCommand, parseXforward, type XforwardName } from '../smtp/xforward.ts';
 import type { Transaction, TransactionStart } from '../transaction/transaction.ts';
+import { type Command, readCommand, readPath, syntaxError, unknown } from './command.ts';
+import { type Hello, type Peer, transactionStart } from './start.ts';
 
 /** What the dialogue needs of its listener. */
 export interface DialogueSettings {
@@ -25,15 +19,6 @@ export interface DialogueSettings {
   beginTransaction(start: TransactionStart): Transaction;
   /** A new id for a transaction. */
   newId(): string;
-}
-
-/** The connection's peer: whom the connection comes from, and whether it is believed. */
-export interface Peer {
-  /** undefined on a UNIX socket */
-  readonly ip: string | undefined;
-  readonly port: number | undefined;
-  /** Whether its XFORWARD counts. */
-  readonly believed: boolean;
 }
 
 /** What follows a reply. */
@@ -54,14 +39,7 @@ const transparent = ['8BITMIME', 'SMTPUTF8', 'DSN', 'ENHANCEDSTATUSCODES'] as co
 
 const ok = makeReply(250, '2.0.0', 'Ok');
 const plainAnswer = (reply: Reply): Answer => ({ reply, next: 'command' });
-const syntaxError = (text: string) => makeReply(501, '5.5.4', text);
 const outOfOrder = (text: string) => makeReply(503, '5.5.1', text);
-
-/** How the client introduced itself; the verb decides between SMTP and LMTP. */
-interface Hello {
-  readonly verb: 'HELO' | 'EHLO' | 'LHLO';
-  readonly name: string;
-}
 
 /** One connection's dialogue. Commands come one at a time; `end` may come at any time. */
 export class Dialogue {
@@ -227,7 +205,7 @@ export class Dialogue {
     const helo = this.#helo;
     if (helo === undefined) return outOfOrder('send HELO, EHLO or LHLO first');
     if (this.#transaction) return outOfOrder('a transaction is open already');
-    const path = this.#path('MAIL', 'FROM', text);
+    const path = readPath('MAIL', text, this.#offered);
     if ('code' in path) return path;
     const size = path.parameters.find(({ keyword }) => keyword === 'SIZE');
     if (size && !/^[0-9]{1,20}$/.test(size.value ?? '')) return syntaxError('SIZE needs a number');
@@ -241,15 +219,9 @@ export class Dialogue {
 
   #rcpt(line: string, text: string): Reply | Promise<Reply> {
     if (!this.#transaction) return outOfOrder('send MAIL first');
-    const path = this.#recipient(text);
+    const path = readPath('RCPT', text, this.#offered);
     if ('code' in path) return path;
     return this.#transaction.rcpt(line, path);
-  }
-
-  #recipient(text: string): PathArgument | Reply {
-    const path = this.#path('RCPT', 'TO', text);
-    if ('code' in path || path.address !== '') return path;
-    return syntaxError('RCPT needs an address');
   }
 
   /** The RCPT lines among what follows MAIL, up to the first line that is none, or that would be refused here. */
@@ -257,7 +229,12 @@ export class Dialogue {
     const lines: string[] = [];
     for (const line of following) {
       const command = readCommand(line);
-      if ('code' in command || command.verb !== 'RCPT' || 'code' in this.#recipient(command.text)) break;
+      if (
+        'code' in command ||
+        command.verb !== 'RCPT' ||
+        'code' in readPath('RCPT', command.text, this.#offered)
+      )
+        break;
       lines.push(line);
     }
     return lines;
@@ -273,55 +250,17 @@ export class Dialogue {
     return makeReply(220, '2.0.0', 'Ready to start TLS');
   }
 
-  #path(verb: 'MAIL' | 'RCPT', keyword: 'FROM' | 'TO', text: string): PathArgument | Reply {
-    const colon = text.indexOf(':');
-    if (
-      colon < 0 ||
-      !/^[ \t]*$/.test(text.slice(keyword.length, colon)) ||
-      text.slice(0, keyword.length).toUpperCase() !== keyword
-    ) {
-      return syntaxError(`syntax: ${verb} ${keyword}:<address>`);
-    }
-    const path = parsePathArgument(text.slice(colon + 1));
-    if (typeof path === 'string') return syntaxError(`${verb}: ${path}`);
-    const parameter = unofferedParameter(verb, path.parameters, this.#offered);
-    if (parameter !== undefined)
-      return makeReply(555, '5.5.4', `${verb} parameter ${parameter} is not offered`);
-    return path;
-  }
-
-  /** Whose message comes: from XFORWARD alone where there was one, else from the connection alone. */
   #start(helo: Hello): TransactionStart {
-    const protocol = helo.verb === 'LHLO' ? 'lmtp' : 'smtp';
-    const own = this.#settings.newId();
-    const said = this.#xforward;
-    const common = { protocol, extended: helo.verb !== 'HELO', encrypted: this.#encrypted } as const;
-    if (said) {
-      const ident = said.get('IDENT');
-      // The id stands in Received and in logs; another MTA's queue id is letters and digits.
-      const joined = this.#settings.mode === 'after-queue' && ident && /^[A-Za-z0-9._-]{1,64}$/.test(ident);
-      const client = known({ ip: said.get('ADDR'), name: said.get('NAME'), helo: said.get('HELO') });
-      const id = joined ? `${own}.${ident}` : own;
-      // LOCAL alone is no proof: with local_header_rewrite_clients Postfix says it of clients that have an address.
-      const submitted = said.get('SOURCE') === 'LOCAL' && said.get('ADDR') === undefined;
-      const upstream = { helo: helo.name, submitted, ...(ident !== undefined && { queueId: ident }) };
-      return { ...common, id, client, upstream, xforward: new Map(said) };
-    }
-    // Whoever does not forward may be the client himself, or a proxy that repeats what he says: no upstream.
-    const client = known({ ip: this.#peer.ip, helo: helo.name, name: undefined });
-    return { ...common, id: own, client, xforward: this.#ownAttributes(helo, own) };
-  }
-
-  /** What we know of a client that nobody forwarded. */
-  #ownAttributes(helo: Hello, id: string): XforwardAttributes {
-    return new Map<XforwardName, string | undefined>([
-      ['NAME', undefined],
-      ['ADDR', this.#peer.ip],
-      ['PORT', this.#peer.port === undefined ? undefined : String(this.#peer.port)],
-      ['PROTO', helo.verb === 'EHLO' ? 'ESMTP' : helo.verb === 'LHLO' ? 'LMTP' : 'SMTP'],
-      ['HELO', helo.name],
-      ['IDENT', id],
-    ]);
+    const { mode } = this.#settings;
+    const id = this.#settings.newId();
+    return transactionStart({
+      peer: this.#peer,
+      helo,
+      encrypted: this.#encrypted,
+      xforward: this.#xforward,
+      mode,
+      id,
+    });
   }
 
   /** RSET and its likes: an open transaction ends, and with it what XFORWARD said. */
@@ -336,26 +275,6 @@ export class Dialogue {
   }
 }
 
-const unknown = makeReply(500, '5.5.2', 'unknown command');
-
-interface Command {
-  /** In capitals. */
-  readonly verb: string;
-  /** What follows it, without blanks around it. */
-  readonly text: string;
-}
-
-/** A command line's parts, or why it has none. */
-function readCommand(line: string): Command | Reply {
-  const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(withoutFinalBlanks(line)) ?? [];
-  // They have no place in any command, and would end up in logs or, as a bare CR, split a line downstream.
-  if (controlCharacter.test(line)) return syntaxError('control character in command');
-  // A verb ends at a blank or with the line; anything else is no verb of ours.
-  if (argument !== '' && !/^[ \t]/.test(argument)) return unknown;
-  // The end of the line is without blanks already; U+00A0 is none, but half of a character in UTF-8.
-  return { verb: verb.toUpperCase(), text: argument.replace(/^[ \t]+/, '') };
-}
-
 /** The smaller of both limits; undefined where the downstream does not take SIZE. */
 function offeredSize(downstream: Extensions, ownBytes: number): number | undefined {
   const text = downstream.get('SIZE');
@@ -363,17 +282,4 @@ function offeredSize(downstream: Extensions, ownBytes: number): number | undefin
   const limit = Number(text);
   // RFC 1870 §4: no number, or 0, means no fixed limit.
   return Number.isSafeInteger(limit) && limit > 0 ? Math.min(limit, ownBytes) : ownBytes;
-}
-
-/** A client with the parts that are known. */
-function known(parts: {
-  ip: string | undefined;
-  name: string | undefined;
-  helo: string | undefined;
-}): Client {
-  return {
-    ...(parts.ip === undefined ? {} : { ip: parts.ip }),
-    ...(parts.name === undefined ? {} : { name: parts.name }),
-    ...(parts.helo === undefined ? {} : { helo: parts.helo }),
-  };
 }

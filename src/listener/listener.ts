@@ -10,7 +10,7 @@ import { Transaction, type TransactionSettings } from '../transaction/transactio
 import { bind, type ListenAddress } from './bind.ts';
 import { type Arrival, Connection, type ConnectionServer, type ConnectionSettings } from './connection.ts';
 import type { WriteEvent } from './connection-record.ts';
-import type { Peer } from './dialogue.ts';
+import type { Peer } from './start.ts';
 
 /** What a listener is made from. */
 export interface ListenerOptions {
