@@ -1,20 +1,21 @@
 // The primary's observatory as the process that serves HTTP sees it: each question is a message.
 import type { Observatory, Readiness, WorkerStatus } from '../telemetry/status.ts';
 import type { Story, StorySummary } from '../telemetry/trace.ts';
+import { Followers } from './followers.ts';
 import type { FromHttp, ToHttp, TotalAnswers, TotalQuestion } from './http-messages.ts';
 
 /** Nobody asks so much at the same time, but of a primary that does not answer. */
 const mostQuestions = 1000;
 
 type Answer = TotalAnswers[keyof TotalAnswers];
-/** Hears what is said of a transaction. */
-type Hear = (record: Readonly<Record<string, unknown>>) => void;
+/** What is said of a transaction. */
+type Said = Readonly<Record<string, unknown>>;
 
 /** Asks by one channel; the primary's answers are bounded in time, and this process ends with it. */
 export class RemoteObservatory implements Observatory {
   readonly #tell: (message: FromHttp) => void;
   readonly #questions = new Map<number, PromiseWithResolvers<Answer>>();
-  readonly #hearers = new Set<{ readonly hear: Hear }>();
+  readonly #followers = new Followers<Said>((on) => this.#tell({ kind: 'follow', on }));
   #lastQuestion = 0;
 
   constructor(tell: (message: FromHttp) => void) {
@@ -41,15 +42,8 @@ export class RemoteObservatory implements Observatory {
     return this.#ask({ what: 'story', id });
   }
 
-  follow(hear: Hear, signal: AbortSignal): void {
-    if (signal.aborted) return;
-    const hearer = { hear };
-    this.#hearers.add(hearer);
-    if (this.#hearers.size === 1) this.#tell({ kind: 'follow', on: true });
-    const leave = () => {
-      if (this.#hearers.delete(hearer) && this.#hearers.size === 0) this.#tell({ kind: 'follow', on: false });
-    };
-    signal.addEventListener('abort', leave, { once: true });
+  follow(hear: (said: Said) => void, signal: AbortSignal): void {
+    this.#followers.add(hear, signal);
   }
 
   /** What the primary says. */
@@ -64,14 +58,9 @@ export class RemoteObservatory implements Observatory {
         this.#questions.delete(message.id);
         break;
       case 'records':
-        for (const record of message.records) this.#tellHearers(record);
+        for (const record of message.records) this.#followers.tell(JSON.parse(record) as Said);
         break;
     }
-  }
-
-  #tellHearers(json: string): void {
-    const record = JSON.parse(json) as Readonly<Record<string, unknown>>;
-    for (const { hear } of this.#hearers) hear(record);
   }
 
   async #ask<What extends keyof TotalAnswers>(

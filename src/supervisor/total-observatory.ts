@@ -3,6 +3,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { EndedProcesses, type MetricsSnapshot, metricsText } from '../telemetry/metrics-total.ts';
 import type { Observatory, Readiness, WorkerStatus } from '../telemetry/status.ts';
 import type { Story, StorySummary } from '../telemetry/trace.ts';
+import { Followers } from './followers.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
 /** Who is asked. */
@@ -17,15 +18,13 @@ export interface Asked {
   follow(on: boolean): void;
 }
 
-/** Hears what one worker says of transactions: JSON, which only passes through here. */
-type Hear = (records: readonly string[]) => void;
-
 /** The primary's. */
 export class TotalObservatory implements Omit<Observatory, 'follow'> {
   readonly #asked: Asked;
   readonly #metrics: Metrics;
   readonly #ended = new EndedProcesses();
-  readonly #hearers = new Set<{ readonly hear: Hear }>();
+  /** They hear what one worker says of transactions: JSON, which only passes through here. */
+  readonly #followers = new Followers<readonly string[]>((on) => this.#asked.follow(on));
 
   /** @param metrics the primary's own */
   constructor(asked: Asked, metrics: Metrics) {
@@ -72,25 +71,18 @@ export class TotalObservatory implements Omit<Observatory, 'follow'> {
   }
 
   /** Hears of each transaction that ended, from now on until the signal is aborted. */
-  follow(hear: Hear, signal: AbortSignal): void {
-    if (signal.aborted) return;
-    const hearer = { hear };
-    this.#hearers.add(hearer);
-    if (this.#hearers.size === 1) this.#asked.follow(true);
-    const leave = () => {
-      if (this.#hearers.delete(hearer) && this.#hearers.size === 0) this.#asked.follow(false);
-    };
-    signal.addEventListener('abort', leave, { once: true });
+  follow(hear: (records: readonly string[]) => void, signal: AbortSignal): void {
+    this.#followers.add(hear, signal);
   }
 
   /** Whether anybody follows. */
   get followed(): boolean {
-    return this.#hearers.size > 0;
+    return this.#followers.any;
   }
 
   /** A worker tells of transactions. */
   tell(records: readonly string[]): void {
-    for (const { hear } of this.#hearers) hear(records);
+    this.#followers.tell(records);
   }
 
   /** A worker is gone, having counted this. */
