@@ -2,6 +2,7 @@
 import type { Extensions } from '../smtp/extensions.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
 import { maxXforwardCommand, parseXforward, type XforwardName } from '../smtp/xforward.ts';
+import type { Pipelined } from '../transaction/delivery.ts';
 import type { Transaction, TransactionStart } from '../transaction/transaction.ts';
 import { type Command, readCommand, readPath, syntaxError, unknown } from './command.ts';
 import { type Hello, type Peer, transactionStart } from './start.ts';
@@ -211,7 +212,7 @@ export class Dialogue {
     if (size && !/^[0-9]{1,20}$/.test(size.value ?? '')) return syntaxError('SIZE needs a number');
     const transaction = this.#settings.beginTransaction(this.#start(helo));
     this.#transaction = transaction;
-    const reply = await transaction.mail(line, path, this.#recipients(following));
+    const reply = await transaction.mail(line, path, this.#pipelined(following));
     // It may have been ended while it waited; a refused MAIL leaves what XFORWARD said for the next one.
     if (reply.code >= 300 && this.#transaction === transaction) this.#transaction = undefined;
     return reply;
@@ -224,20 +225,18 @@ export class Dialogue {
     return this.#transaction.rcpt(line, path);
   }
 
-  /** The RCPT lines among what follows MAIL, up to the first line that is none, or that would be refused here. */
-  #recipients(following: Iterable<string>): readonly string[] {
-    const lines: string[] = [];
+  /** The RCPT lines that follow MAIL, up to the first line that is none or would be refused here, and whether that is DATA. */
+  #pipelined(following: Iterable<string>): Pipelined {
+    const recipients: string[] = [];
     for (const line of following) {
       const command = readCommand(line);
-      if (
-        'code' in command ||
-        command.verb !== 'RCPT' ||
-        'code' in readPath('RCPT', command.text, this.#offered)
-      )
-        break;
-      lines.push(line);
+      if ('code' in command) break;
+      const { verb, text } = command;
+      if (verb === 'DATA') return { recipients, data: text === '' };
+      if (verb !== 'RCPT' || 'code' in readPath('RCPT', text, this.#offered)) break;
+      recipients.push(line);
     }
-    return lines;
+    return { recipients, data: false };
   }
 
   #data(): Reply {

@@ -12,6 +12,24 @@ import {
   upstreamReply,
 } from './downstream.ts';
 
+/** What came together with MAIL, and goes downstream with it where the downstream lets us (RFC 2920). */
+export interface Pipelined {
+  /** RCPT lines that will be asked for next, in order. */
+  readonly recipients: readonly string[];
+  /** Whether DATA follows them; not without a recipient. */
+  readonly data: boolean;
+}
+
+/** MAIL comes by itself. */
+export const alone: Pipelined = { recipients: [], data: false };
+
+/** DATA that was said before its message is there to be sent. */
+interface Announced<Session> {
+  readonly said: Promise<{ readonly session: Session; readonly reply: Reply }>;
+  /** Undefined until it has come. */
+  reply: Reply | undefined;
+}
+
 /** Reports what upstream is not told in full: the cause of a 4yz that we made. */
 export type ReportFailure = (stage: string, error: unknown) => void;
 
@@ -31,8 +49,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   /** RCPTs that went out with MAIL, and are not asked for yet. */
   #ahead: { readonly line: string; readonly reply: Promise<Reply> }[] = [];
   #session: Session | undefined;
-  /** DATA has been said before its message was there to be sent; the session and its reply. */
-  #data: Promise<{ readonly session: Session; readonly reply: Reply }> | undefined;
+  #announced: Announced<Session> | undefined;
   #retried = false;
   /** Whether the message is on its way: then `abandon` leaves it to the session to end. */
   #sending = false;
@@ -63,12 +80,12 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   /**
    * Sends MAIL on a session of the pool, XFORWARD before it. Never rejects.
    *
-   * @param recipients RCPT lines that will be asked for next, in order: they go out in the same packet where the
-   *   downstream lets us (RFC 2920)
+   * @param pipelined what is said in the same packet. With DATA among it, `rcpt` is called for each recipient, and then
+   *   either the message is sent, or `withdraw` is called; all else costs the connection
    */
-  async mail(line: string, recipients: readonly string[] = []): Promise<Reply> {
+  async mail(line: string, pipelined = alone): Promise<Reply> {
     try {
-      const reply = this.#withoutBlame('MAIL', line, await this.#open(line, false, recipients));
+      const reply = this.#withoutBlame('MAIL', line, await this.#open(line, false, pipelined));
       if (isPositive(reply)) this.#said.push({ line, phase: 'mail' });
       else this.#giveBack();
       return reply;
@@ -92,13 +109,28 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
 
   /**
    * Says DATA now, for a message that `send` will send as far as one can tell: the downstream gets ready for it
-   * meanwhile. If it is not sent after all, that costs the connection.
+   * meanwhile. If it is not sent after all, that costs the connection, unless DATA is refused.
    */
   announce(): void {
-    if (this.#broken) return;
-    this.#data = this.#sayData();
-    // `send` looks at it.
-    this.#data.catch(() => undefined);
+    if (!this.#broken && !this.#announced) this.#announce(this.#sayData());
+  }
+
+  #announce(said: Announced<Session>['said']): void {
+    const announced: Announced<Session> = { said, reply: undefined };
+    this.#announced = announced;
+    said.then(
+      ({ reply }) => {
+        announced.reply = reply;
+      },
+      () => undefined, // `send` looks at it.
+    );
+  }
+
+  /** The message that was announced will not come. After a 354 nothing else can. */
+  withdraw(): void {
+    const announced = this.#announced;
+    this.#announced = undefined;
+    if (announced && !(announced.reply && announced.reply.code >= 400)) this.#session?.destroy();
   }
 
   /**
@@ -114,10 +146,11 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     if (this.#broken) return forAll(this.#broken);
     let session: Session;
     try {
-      let said = await (this.#data ?? this.#sayData());
+      const announced = this.#announced;
+      let said = await (announced?.said ?? this.#sayData());
       // Lost since it was announced: no byte of the message has left.
-      if (this.#data && said.reply.code === 354 && !said.session.usable) said = await this.#sayData();
-      this.#data = undefined;
+      if (announced && said.reply.code === 354 && !said.session.usable) said = await this.#sayData();
+      this.#announced = undefined;
       ({ session } = said);
       const { reply } = said;
       if (reply.code !== 354) {
@@ -147,8 +180,6 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
 
   /** Ends the transaction: the session goes back to the pool, which resets it where that is needed. */
   end(): void {
-    // What follows DATA can only be content.
-    if (this.#data) this.#session?.destroy();
     this.#giveBack();
     this.#broken ??= makeReply(451, '4.4.2', 'the transaction has ended, try again later');
   }
@@ -202,6 +233,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   }
 
   #giveBack(): void {
+    this.withdraw();
     const session = this.#session;
     this.#session = undefined;
     if (session) this.#pool.release(session);
@@ -219,7 +251,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   }
 
   /** Takes a session and says MAIL; a pooled one that turns out dead is replaced by a fresh one. */
-  async #open(mailLine: string, fresh: boolean, recipients: readonly string[]): Promise<Reply> {
+  async #open(mailLine: string, fresh: boolean, pipelined: Pipelined): Promise<Reply> {
     const session = await this.#pool.acquire({ fresh, signal: this.#abort.signal });
     // Ended meanwhile: nobody would give it back.
     if (this.#abort.signal.aborted || this.#broken) {
@@ -230,7 +262,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.#destination = session.destination.text;
     const mayRetry = !fresh && session.transactions > 0;
     try {
-      const reply = await this.#introduce(session, mailLine, recipients);
+      const reply = await this.#introduce(session, mailLine, pipelined);
       // A server that shuts down says 421 to whatever comes next; the message can do nothing for it.
       if (reply.code !== 421 || !mayRetry) return upstreamReply(reply);
     } catch (error) {
@@ -239,16 +271,17 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.#retried = true;
     session.destroy();
     this.#giveBack();
-    return this.#open(mailLine, true, recipients);
+    return this.#open(mailLine, true, pipelined);
   }
 
   /** XFORWARD as far as it is offered, MAIL, and what follows it, in one go where the downstream lets us. */
-  async #introduce(session: Session, mailLine: string, recipients: readonly string[]): Promise<Reply> {
+  async #introduce(session: Session, mailLine: string, pipelined: Pipelined): Promise<Reply> {
     const offered = xforwardOf(session.extensions);
     const forwards = formatXforward(this.#xforward, offered).map((line) => session.command(line, 'xforward'));
     const said = session.command(mailLine, 'mail');
-    const ahead = session.extensions.has('PIPELINING') ? recipients : [];
-    this.#ahead = ahead.map((line) => ({ line, reply: session.command(line, 'rcpt') }));
+    const { recipients, data } = session.extensions.has('PIPELINING') ? pipelined : alone;
+    this.#ahead = recipients.map((line) => ({ line, reply: session.command(line, 'rcpt') }));
+    if (data) this.#announce(session.command('DATA', 'data').then((reply) => ({ session, reply })));
     const [mail, ...answers] = await Promise.all([said, ...forwards]);
     for (const answer of answers) {
       // The downstream offered it and does not believe us: its logs lack the client, the mail goes on.
@@ -287,7 +320,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.#giveBack();
     const [mail, ...recipients] = this.#said;
     if (!mail) throw new DownstreamError('lost', 'closed before MAIL');
-    const first = await this.#open(mail.line, true, []);
+    const first = await this.#open(mail.line, true, alone);
     const session = this.#session;
     if (!session) throw new DownstreamError('lost', 'the transaction has ended');
     const replies = isPositive(first)

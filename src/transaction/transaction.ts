@@ -21,7 +21,7 @@ import type { Masker } from '../telemetry/privacy.ts';
 import type { Trace } from '../telemetry/trace.ts';
 import { AnswerTime } from './answer-time.ts';
 import { Content, type ContentSettings } from './content.ts';
-import { Delivery } from './delivery.ts';
+import { alone, Delivery, type Pipelined } from './delivery.ts';
 import { type DownstreamPool, failureReply } from './downstream.ts';
 import { type EnvelopeAnswer, TransactionRecord, type WriteRecord } from './record.ts';
 import {
@@ -124,10 +124,10 @@ export class Transaction {
    * MAIL. Anything but a 2yz ends the transaction.
    *
    * @param line the command as sent, without its line end
-   * @param recipients RCPT lines that came together with it: `rcpt` will be called with each, in order, unless
-   *   the transaction ends
+   * @param pipelined what came together with it: `rcpt` will be called with each recipient, in order, and `data` where
+   *   DATA follows them, unless the transaction ends
    */
-  async mail(line: string, path: PathArgument, recipients: readonly string[] = []): Promise<Reply> {
+  async mail(line: string, path: PathArgument, pipelined = alone): Promise<Reply> {
     const size = Number(path.parameters.find(({ keyword }) => keyword === 'SIZE')?.value ?? 0);
     this.#record.mail(path);
     const tooLarge = this.#content.expect(size);
@@ -135,7 +135,7 @@ export class Transaction {
     this.#mailLine = line;
     this.#smtputf8 = path.parameters.some(({ keyword }) => keyword === 'SMTPUTF8');
     this.#reversePath = path.address;
-    const passOn = () => this.#bounded(this.#delivery.mail(line, recipients.slice(0, this.#surelyPassed)));
+    const passOn = () => this.#bounded(this.#delivery.mail(line, this.#surelyPassed(pipelined)));
     let passed: Promise<Reply> | undefined;
     if (this.#checksOnlyLook) {
       passed = passOn();
@@ -193,10 +193,22 @@ export class Transaction {
     return { reply: await this.#bounded(this.#delivery.rcpt(line)) };
   }
 
-  /** How many recipients are asked for downstream whatever becomes of those before them. */
-  get #surelyPassed(): number {
-    if (this.#run?.hearsRecipients) return 0;
-    return this.#onlyOneRecipient ? 1 : this.#settings.limits.recipients;
+  /** What is passed on whatever becomes of that which comes before it. */
+  #surelyPassed({ recipients, data }: Pipelined): Pipelined {
+    const most = this.#onlyOneRecipient ? 1 : this.#settings.limits.recipients;
+    const passed = recipients.slice(0, this.#run?.hearsRecipients ? 0 : most);
+    const all = passed.length > 0 && passed.length === recipients.length;
+    return { recipients: passed, data: data && all && this.#surelySent && !this.#noRoom };
+  }
+
+  /** Whether every message that is taken goes downstream, whatever is found of it. */
+  get #surelySent(): boolean {
+    return this.#checksOnlyLook && this.#settings.policy.acceptsAll;
+  }
+
+  /** Whether no further message should begin. */
+  get #noRoom(): boolean {
+    return this.#settings.spool.budget?.full ?? false;
   }
 
   /** One reply cannot stand for several recipients' own replies without loss or duplicates. */
@@ -214,9 +226,13 @@ export class Transaction {
 
   /** DATA: 354, or why not; after a 354 come `write` and `finish`. */
   data(): Reply {
-    if (this.#recipients.length === 0) return noRecipients;
-    const refusal = this.#delivery.broken ?? (this.#settings.spool.budget?.full ? notStored : undefined);
+    if (this.#recipients.length === 0) {
+      this.#delivery.withdraw();
+      return noRecipients;
+    }
+    const refusal = this.#delivery.broken ?? (this.#noRoom ? notStored : undefined);
     if (refusal) {
+      this.#delivery.withdraw();
       this.#record.refusedData(refusal);
       return refusal;
     }
@@ -282,7 +298,7 @@ export class Transaction {
     const { section } = this.#content;
     if (countReceived(section) > maxReceived) return this.#forAll(mailLoop(maxReceived));
     this.#record.phase('authenticate');
-    if (this.#checksOnlyLook && this.#settings.policy.acceptsAll) {
+    if (this.#surelySent) {
       this.#delivery.announce();
       // It leaves before this process is busy with the message.
       await new Promise<void>(afterTurnEnd);
@@ -326,7 +342,7 @@ export class Transaction {
       return lmtpOut ? answers : this.#forAll(answers[0] ?? internalError);
     }
     const lines = this.#recipients.map(({ line }) => line);
-    const mail = await this.#delivery.mail(this.#mailLine, lines);
+    const mail = await this.#delivery.mail(this.#mailLine, { recipients: lines, data: false });
     if (!isPositive(mail)) return this.#forAll(mail);
     const replies: Reply[] = [];
     for (const line of lines) replies.push(await this.#delivery.rcpt(line));

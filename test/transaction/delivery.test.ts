@@ -33,6 +33,11 @@ async function text(reply: Promise<Parameters<typeof describeReply>[0]>): Promis
   return describeReply(await reply);
 }
 
+/** Recipients that come together with MAIL. */
+const behind = (...recipients: string[]) => ({ recipients, data: false });
+/** The same, and DATA behind them. */
+const whole = (...recipients: string[]) => ({ recipients, data: true });
+
 const lost = '451 4.4.2 downstream closed the connection, try again later';
 const ended = '451 4.4.2 the transaction has ended, try again later';
 
@@ -79,7 +84,7 @@ test('XFORWARD goes before MAIL, as far as it is offered; a refusal is logged an
 
 test('recipients that came with MAIL go out behind it, and each has its own reply', async () => {
   const { pool, delivery, story } = start([{ pipelining: true, answers: { [one]: '450 4.2.0 later' } }]);
-  const mailed = delivery.mail(mail, [one, two]);
+  const mailed = delivery.mail(mail, behind(one, two));
   await story.until(`1 ${two}`);
   assert.equal(await text(mailed), '250 2.0.0 Ok');
   assert.equal(await text(delivery.rcpt(one)), '450 4.2.0 later');
@@ -133,7 +138,7 @@ for (const { offers, answers, mailed, rcpted, failed } of [
 
 test('without PIPELINING each recipient waits for the reply before it', async () => {
   const { delivery, story } = start([{}]);
-  await delivery.mail(mail, [one]);
+  await delivery.mail(mail, behind(one));
   assert.deepEqual(story.lines, ['acquire', `1 ${mail}`]);
   await delivery.rcpt(one);
   assert.deepEqual(story.lines, ['acquire', `1 ${mail}`, `1 ${one}`]);
@@ -144,7 +149,7 @@ test('a pooled connection that dies at MAIL is replaced, recipients behind it in
     { used: true, pipelining: true, answers: { MAIL: 'lost' } },
     { pipelining: true },
   ]);
-  assert.equal(await text(delivery.mail(mail, [one])), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.mail(mail, behind(one))), '250 2.0.0 Ok');
   assert.equal(await text(delivery.rcpt(one)), '250 2.0.0 Ok');
   await delivery.send(message(), 1);
   delivery.end();
@@ -157,7 +162,7 @@ test('a connection that dies at a recipient behind MAIL: all is said again, and 
     { pipelining: true, answers: { [two]: 'lost' } },
     { pipelining: true },
   ]);
-  assert.equal(await text(delivery.mail(mail, [one, two])), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.mail(mail, behind(one, two))), '250 2.0.0 Ok');
   assert.equal(await text(delivery.rcpt(one)), '250 2.0.0 Ok');
   assert.equal(await text(delivery.rcpt(two)), '250 2.0.0 Ok');
   await delivery.send(message(), 1);
@@ -169,7 +174,7 @@ test('a connection that dies at a recipient behind MAIL: all is said again, and 
 test('a recipient that went out with MAIL and is not asked for never gets the message', async () => {
   for (const asked of [[one], [two]]) {
     const { pool, delivery, story } = start([{ pipelining: true }, { pipelining: true }]);
-    await delivery.mail(mail, asked.includes(one) ? [one, two] : [one]);
+    await delivery.mail(mail, asked.includes(one) ? behind(one, two) : behind(one));
     for (const line of asked) assert.equal(await text(delivery.rcpt(line)), '250 2.0.0 Ok');
     await delivery.send(message(), 1);
     delivery.end();
@@ -241,6 +246,100 @@ test('a connection that is lost after the 354 to DATA that was announced is repl
   pool.assertAllBack();
 });
 
+test('DATA that came with the recipients goes out behind them, and is not said again', async () => {
+  const { pool, delivery, story } = start([{ pipelining: true, answers: { [two]: '550 5.1.1 no' } }]);
+  const mailed = delivery.mail(mail, whole(one, two));
+  await story.until('1 DATA');
+  assert.deepEqual(story.on(1), [mail, one, two, 'DATA']);
+  assert.equal(await text(mailed), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.rcpt(one)), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.rcpt(two)), '550 5.1.1 no');
+  delivery.announce();
+  assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), ['250 2.0.0 Queued']);
+  delivery.end();
+  assert.deepEqual(story.on(1), [mail, one, two, 'DATA', 'content', '.', 'released']);
+  pool.assertAllBack();
+});
+
+test('without PIPELINING DATA waits for the message, whatever it came with', async () => {
+  const { delivery, story } = start([{}]);
+  await delivery.mail(mail, whole(one));
+  await delivery.rcpt(one);
+  assert.deepEqual(story.on(1), [mail, one]);
+});
+
+test('no message for a DATA that is under way: the connection can be used again if that was refused, else not', async () => {
+  for (const [DATA, ...left] of [
+    ['554 5.5.1 no valid recipients', 'released'],
+    ['354 Go ahead', 'closed', 'released'],
+    ['250 2.0.0 Ok', 'closed', 'released'],
+    ['hang', 'closed', 'released'],
+  ] as const) {
+    const refused = '550 5.1.1 no';
+    const answers = { RCPT: refused, DATA };
+    const { pool, delivery, failures, story } = start([{ pipelining: true, answers }]);
+    await delivery.mail(mail, whole(one));
+    assert.equal(await text(delivery.rcpt(one)), refused);
+    delivery.withdraw();
+    delivery.end();
+    assert.deepEqual(story.on(1), [mail, one, 'DATA', ...left]);
+    assert.deepEqual(failures, []);
+    pool.assertAllBack();
+  }
+});
+
+test('after a DATA that was withdrawn the envelope goes on', async () => {
+  for (const DATA of ['554 5.5.1 no valid recipients', '354 Go ahead']) {
+    const answers = { [one]: '550 5.1.1 no', DATA };
+    const { pool, delivery, story } = start([{ pipelining: true, answers }, {}]);
+    await delivery.mail(mail, whole(one));
+    await delivery.rcpt(one);
+    delivery.withdraw();
+    assert.equal(await text(delivery.rcpt(two)), '250 2.0.0 Ok');
+    delivery.end();
+    const last = DATA.startsWith('354') ? story.on(2) : story.on(1);
+    assert.deepEqual(last.slice(-2), [two, 'released']);
+    pool.assertAllBack();
+  }
+});
+
+test('a MAIL that is refused with DATA under way: the connection can be used again if that was refused as well', async () => {
+  for (const [DATA, ...left] of [
+    ['503 5.5.1 no MAIL', 'released'],
+    ['354 Go ahead', 'closed', 'released'],
+  ] as const) {
+    const answers = { MAIL: '550 5.7.1 no', RCPT: '503 5.5.1 no MAIL', DATA };
+    const { pool, delivery, story } = start([{ pipelining: true, answers }]);
+    assert.equal(await text(delivery.mail(mail, whole(one))), '550 5.7.1 no');
+    assert.deepEqual(story.on(1), [mail, one, 'DATA', ...left]);
+    delivery.end();
+    pool.assertAllBack();
+  }
+});
+
+test('a connection that dies with DATA under way is replaced as long as no recipient was answered, or the 354 was there', async () => {
+  for (const answers of [{ MAIL: 'lost' }, { [one]: 'lost' }] as const) {
+    const { pool, delivery, story } = start([
+      { used: true, pipelining: true, answers },
+      { pipelining: true },
+    ]);
+    assert.equal(await text(delivery.mail(mail, whole(one))), '250 2.0.0 Ok');
+    assert.equal(await text(delivery.rcpt(one)), '250 2.0.0 Ok');
+    assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), ['250 2.0.0 Queued']);
+    delivery.end();
+    assert.deepEqual(story.on(2), [mail, one, 'DATA', 'content', '.', 'released']);
+    pool.assertAllBack();
+  }
+  const { pool, delivery, story } = start([{ pipelining: true }, {}]);
+  await delivery.mail(mail, whole(one));
+  await delivery.rcpt(one);
+  pool.sessions[0]?.drop();
+  assert.deepEqual((await delivery.send(message(), 1)).map(describeReply), ['250 2.0.0 Queued']);
+  delivery.end();
+  assert.deepEqual(story.on(2), [mail, one, 'DATA', 'content', '.', 'released']);
+  pool.assertAllBack();
+});
+
 test('a connection that comes when the transaction is over goes straight back', async () => {
   const opened = Promise.withResolvers<void>();
   const { pool, delivery, story } = start([{ used: true }, { opened: opened.promise }]);
@@ -268,7 +367,7 @@ test('a connection that is lost after DATA was announced: the message can come a
 
 test('a refused MAIL is not followed by what went out behind it', async () => {
   const { pool, delivery } = start([{ pipelining: true, answers: { MAIL: '550 5.7.1 no' } }]);
-  assert.equal(await text(delivery.mail(mail, [one])), '550 5.7.1 no');
+  assert.equal(await text(delivery.mail(mail, behind(one))), '550 5.7.1 no');
   delivery.end();
   pool.assertAllBack();
 });

@@ -7,6 +7,7 @@ import { Policy } from '../../src/policy/policy.ts';
 import { policySchema } from '../../src/policy/schema.ts';
 import { type PathArgument, parsePathArgument } from '../../src/smtp/path.ts';
 import { describeReply } from '../../src/smtp/reply.ts';
+import type { Pipelined } from '../../src/transaction/delivery.ts';
 import type { DownstreamPool } from '../../src/transaction/downstream.ts';
 import {
   Transaction,
@@ -99,8 +100,9 @@ export class Driven {
     });
   }
 
-  async mail(line = mailLine): Promise<string> {
-    return describeReply(await this.transaction.mail(line, pathOf(line)));
+  /** @param pipelined what comes together with it */
+  async mail(line = mailLine, pipelined?: Pipelined): Promise<string> {
+    return describeReply(await this.transaction.mail(line, pathOf(line), pipelined));
   }
 
   async rcpt(name = 'one'): Promise<string> {

@@ -4,9 +4,17 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { SpoolBudget } from '../../src/message/budget.ts';
 import { policyOf, rules } from '../policy/support.ts';
 import { type AcquirePlan, FakePool, settled } from './fakes.ts';
 import { body, ChangedAuthentication, type Changes, Driven, mailLine, rcptLine } from './start.ts';
+
+/** Of which other messages have taken all. */
+function fullBudget(): SpoolBudget {
+  const budget = new SpoolBudget(1000);
+  budget.take(1000);
+  return budget;
+}
 
 function start(
   plans: readonly AcquirePlan[] = [],
@@ -410,6 +418,59 @@ for (const { name, is, changes } of surely) {
     await assertOver({ pool, it });
   });
 }
+
+/** RCPTs for `one` and `two`, and DATA behind them. */
+const together = { recipients: [rcptLine('one'), rcptLine('two')], data: true };
+
+for (const { name, is, changes } of [
+  ...surely,
+  { name: 'where there is room for one recipient only', is: false, changes: { limits: { recipients: 1 } } },
+  {
+    name: 'where there is no room for another message',
+    is: false,
+    changes: { spool: { memoryBytes: 1, directory: tmpdir(), budget: fullBudget() } },
+  },
+]) {
+  test(`DATA that came with the recipients ${is ? 'goes downstream with them' : 'waits'} ${name}`, async () => {
+    const { pool, it } = start([{ pipelining: true }], changes);
+    assert.match(await it.mail(mailLine, together), /^250 /);
+    await settled();
+    assert.equal(pool.story.lines.includes('1 DATA'), is);
+    it.transaction.abort('test');
+    await assertOver({ pool, it });
+  });
+}
+
+test('DATA that came with a second recipient for LMTP behind SMTP waits: that one is never asked for', async () => {
+  const { pool, it } = start([{ pipelining: true }], { out: 'lmtp' });
+  assert.match(await it.mail(mailLine, together), /^250 /);
+  await settled();
+  assert.deepEqual(pool.story.on(1), [mailLine, rcptLine('one')]);
+  it.transaction.abort('test');
+  await assertOver({ pool, it });
+});
+
+test('all recipients refused that DATA came with: 554, and connection and transaction go on', async () => {
+  const answers = { RCPT: '550 5.1.1 No', DATA: '554 5.5.1 no valid recipients' };
+  const { pool, it } = start([{ pipelining: true, answers }]);
+  await it.mail(mailLine, together);
+  for (const name of ['one', 'two']) assert.equal(await it.rcpt(name), '550 5.1.1 No');
+  assert.equal(it.data(), '554 5.5.1 no valid recipients');
+  it.transaction.reset('reset');
+  assert.deepEqual(pool.story.on(1), [mailLine, ...together.recipients, 'DATA', 'released']);
+  await assertOver({ pool, it });
+});
+
+test('content that is refused with DATA under way never goes downstream, and costs the connection', async () => {
+  const { pool, it } = start([{ pipelining: true }], { limits: { messageBytes: 10 } });
+  await it.mail(mailLine, together);
+  for (const name of ['one', 'two']) assert.match(await it.rcpt(name), /^250 /);
+  assert.match(it.data(), /^354 /);
+  await it.write();
+  assert.deepEqual(await it.finish(), ['552 5.3.4 message over 10 bytes']);
+  assert.deepEqual(pool.story.on(1), [mailLine, ...together.recipients, 'DATA', 'closed', 'released']);
+  await assertOver({ pool, it });
+});
 
 test('what a check proposes after all never goes downstream: DATA waits where one may', async () => {
   const proposal = { kind: 'reject', reason: 'a known liar', text: 'Not here' } as const;
