@@ -461,6 +461,24 @@ test('all recipients refused that DATA came with: 554, and connection and transa
   await assertOver({ pool, it });
 });
 
+test('a recipient that comes after a DATA that was refused with all before it: DATA is said again', async () => {
+  const answers = {
+    [rcptLine('one')]: '550 5.1.1 No',
+    [rcptLine('two')]: '550 5.1.1 No',
+    DATA: '554 5.5.1 No',
+  };
+  const { pool, it } = start([{ pipelining: true, answers }]);
+  await it.mail(mailLine, together);
+  for (const name of ['one', 'two']) assert.equal(await it.rcpt(name), '550 5.1.1 No');
+  assert.equal(it.data(), '554 5.5.1 no valid recipients');
+  assert.match(await it.rcpt('three'), /^250 /);
+  assert.match(it.data(), /^354 /);
+  await it.write();
+  assert.deepEqual(await it.finish(), ['554 5.5.1 No']);
+  assert.deepEqual(pool.story.on(1).slice(3), ['DATA', rcptLine('three'), 'DATA', 'released']);
+  await assertOver({ pool, it });
+});
+
 test('content that is refused with DATA under way never goes downstream, and costs the connection', async () => {
   const { pool, it } = start([{ pipelining: true }], { limits: { messageBytes: 10 } });
   await it.mail(mailLine, together);
