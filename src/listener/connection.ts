@@ -4,6 +4,7 @@ import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { describeReply, formatReply, makeReply, type Reply } from '../smtp/reply.ts';
 import { atTurnEnd } from '../smtp/turn-end.ts';
+import { internalError } from '../transaction/replies.ts';
 import { ConnectionRecord, type WriteEvent } from './connection-record.ts';
 import { type Answer, Dialogue, type DialogueSettings } from './dialogue.ts';
 import { Parser } from './parser.ts';
@@ -314,7 +315,7 @@ export class Connection extends SMTPConnection {
     });
     this.#record?.ends('internal error');
     this.#dialogue?.end('internal error');
-    this.#answer(makeReply(451, '4.3.0', 'internal error, try again later'));
+    this.#answer(internalError);
   }
 
   #goodbye(): void {

@@ -1,6 +1,7 @@
 // The downstream side as a transaction sees it: what it needs of a session and a pool, and what a failure means upstream.
 import { DownstreamError } from '../relay/error.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
+import { internalError, timedOut } from './replies.ts';
 
 /** What a transaction needs of an open downstream session; relay/session.ts has it. */
 export interface DownstreamSide {
@@ -30,7 +31,7 @@ export interface DownstreamPool<Session extends DownstreamSide = DownstreamSide>
  * the message may go through later. The address stays in our log; a stranger may read this text.
  */
 export function failureReply(error: unknown): Reply {
-  if (!(error instanceof DownstreamError)) return makeReply(451, '4.3.0', 'internal error, try again later');
+  if (!(error instanceof DownstreamError)) return internalError;
   // A 2yz or 3yz that came out of order says nothing that upstream should read.
   if (error.reply && error.reply.code >= 400) return temporary(error.reply);
   switch (error.kind) {
@@ -39,7 +40,7 @@ export function failureReply(error: unknown): Reply {
     case 'waiting':
       return makeReply(451, '4.4.1', 'no downstream connection became free in time, try again later');
     case 'timeout':
-      return makeReply(451, '4.4.2', 'downstream did not answer in time, try again later');
+      return timedOut;
     case 'lost':
       return makeReply(451, '4.4.2', 'downstream closed the connection, try again later');
     case 'protocol':
