@@ -256,7 +256,7 @@ function atWork(
   const busy = listeners.some(
     ({ connections, pool }) => connections > 0 || pool.busy > 0 || pool.waiting > 0 || pool.idle > pool.size,
   );
-  const pooled = idle(proxy.status);
+  const pooled = idle({ listeners });
   const downstream = downstreams.reduce((sum, { open }) => sum + open, 0);
   const open = openFiles();
   return [
