@@ -157,9 +157,7 @@ function taken(lines: readonly string[], said: string, untroubled: boolean): Tak
   const lmtp = /LHLO/i.test(said) && !/EHLO|HELO/i.test(said);
   const finals = replies.flatMap((reply, i) => {
     if (!reply.startsWith('354')) return [];
-    // Where a reply was lost downstream MAIL is given a recipient's, and looks like one.
-    const recipients = accepted(replies.slice(0, i)) - (untroubled ? 0 : 1);
-    const due = lmtp ? Math.max(recipients, 1) : 1;
+    const due = lmtp ? Math.max(accepted(replies.slice(0, i), untroubled), 1) : 1;
     return [replies.slice(i + 1, i + 1 + due).filter((final) => final.startsWith('2')).length];
   });
   return {
@@ -169,9 +167,12 @@ function taken(lines: readonly string[], said: string, untroubled: boolean): Tak
 }
 
 /** How many recipients were accepted in the transaction that these replies end in. */
-function accepted(replies: readonly string[]): number {
+function accepted(replies: readonly string[], untroubled: boolean): number {
   const other = replies.findLastIndex((reply) => /^2(?!50 2\.1\.5)|^354/.test(reply));
-  return replies.slice(other + 1).filter((reply) => reply.startsWith('2')).length;
+  const positive = replies.slice(other + 1).filter((reply) => reply.startsWith('2')).length;
+  // Where a reply was lost downstream MAIL is given a recipient's, and looks like one.
+  const oneIsOfMail = !untroubled && !replies[other]?.startsWith('250 2.1.0');
+  return oneIsOfMail ? positive - 1 : positive;
 }
 
 /** What follows each line that may be DATA, as far as the end of a message: perhaps more than were taken for content, never less. */
