@@ -15,7 +15,7 @@ const maxRows = 1000;
  */
 export function apiRoutes(observatory: Observatory, signal: AbortSignal): Route {
   const feed: Feed = new Feed(() => observer.status());
-  const observer = new Observer(observatory, (row) => feed.transaction(row), signal);
+  const observer = new Observer(observatory, (record, timeMs) => feed.transaction(record, timeMs), signal);
 
   return async (_request, url) => {
     const [, api, name, id, ...rest] = url.pathname.split('/');

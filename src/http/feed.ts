@@ -1,6 +1,7 @@
 // Server-sent events: tells all who listen, and forgets those who do not read.
 import type { ServerResponse } from 'node:http';
-import type { StatusAnswer, TransactionRow } from './answers.ts';
+import type { StatusAnswer, TransactionEvent } from './answers.ts';
+import { rowOf, type TransactionFields } from './rows.ts';
 
 const maxClients = 20;
 /** What waits for a client that reads slowly; beyond it the client is dropped, and comes again by itself. */
@@ -55,15 +56,21 @@ export class Feed {
     void this.#tick();
   }
 
-  /** Tells of a transaction, if there were not too many since the last tick. */
-  transaction(row: TransactionRow): void {
+  /**
+   * Tells of a transaction, if there were not too many since the last tick.
+   *
+   * @param timeMs when it ended, in milliseconds since the epoch
+   */
+  transaction(record: TransactionFields, timeMs: number): void {
     if (this.#clients.size === 0) return;
     if (this.#told >= maxTransactionsPerTick) {
       this.#omitted += 1;
       return;
     }
     this.#told += 1;
-    this.#send('transaction', { ...row, ...(this.#omitted > 0 && { omitted: this.#omitted }) });
+    const omitted = this.#omitted > 0 && { omitted: this.#omitted };
+    const event: TransactionEvent = { ...rowOf(record, timeMs), ...omitted };
+    this.#send('transaction', event);
     this.#omitted = 0;
   }
 

@@ -4,7 +4,7 @@ import type { StatusAnswer, TransactionAnswer, TransactionRow } from './answers.
 import { problemsOf } from './problems.ts';
 import { Rates } from './rates.ts';
 import { Recent } from './recent.ts';
-import { rowOfStory } from './rows.ts';
+import { rowOfStory, type TransactionFields } from './rows.ts';
 import { totalsOf } from './totals.ts';
 
 /** Processes that take longer are not well; whoever asks is told so. */
@@ -18,14 +18,20 @@ export class Observer {
   #asking: Promise<StatusAnswer> | undefined;
 
   /**
-   * @param hear is told the row of each transaction that ends
+   * @param hear is told of each transaction that ends, and when: milliseconds since the epoch
    * @param signal ends it
    */
-  constructor(observatory: Observatory, hear: (row: TransactionRow) => void, signal: AbortSignal) {
+  constructor(
+    observatory: Observatory,
+    hear: (record: TransactionFields, timeMs: number) => void,
+    signal: AbortSignal,
+  ) {
     this.#observatory = observatory;
     observatory.follow((record) => {
+      const timeMs = Date.now();
       this.#rates.add(record);
-      hear(this.#recent.add(record, new Date().toISOString()));
+      this.#recent.add(record, timeMs);
+      hear(record, timeMs);
     }, signal);
   }
 

@@ -60,11 +60,13 @@ export class Rates {
     second.dispositions.add(typeof record.disposition === 'string' ? record.disposition : 'none');
     second.listeners.add(typeof record.listener === 'string' ? record.listener : 'unknown', reply);
     const coarse = this.#coarse.at(now);
-    for (const [method, values] of Object.entries(resultsOf(record))) {
+    for (const [method, values] of resultsOf(record)) {
       for (const value of values.split(',')) coarse.results.add(method, value);
     }
-    for (const [phase, milliseconds] of millisecondsOf(record)) {
-      coarse.durations.get(phase)?.add(milliseconds);
+    const milliseconds = millisecondsOf(record);
+    for (const [phase, durations] of coarse.durations) {
+      const time = milliseconds[phase];
+      if (typeof time === 'number' && time >= 0) durations.add(time);
     }
   }
 

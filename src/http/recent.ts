@@ -1,60 +1,39 @@
-// The records of the last transactions, bounded in number and in bytes.
+// The records of the last transactions. A row is made of one when somebody asks: most are forgotten before that.
 import type { TransactionAnswer, TransactionRow } from './answers.ts';
 import { rowOf, type TransactionFields } from './rows.ts';
 
+/** Each is bounded, as its line in the log is. */
 const maxRecords = 200;
-/** Of a record with thousands of recipients the first ones are kept. */
-const maxRecordBytes = 32 * 1024;
-const maxRecipients = 20;
 
 interface Kept {
-  readonly row: TransactionRow;
-  /** JSON: of it we know how much it takes. */
-  readonly record: string;
+  readonly record: TransactionFields;
+  /** When it ended, in milliseconds since the epoch. */
+  readonly timeMs: number;
 }
 
 /** Keeps records for whoever asks soon. */
 export class Recent {
   /** By id, the oldest first. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<unknown, Kept>();
 
-  /** @returns its row */
-  add(record: TransactionFields, time: string): TransactionRow {
-    const row = rowOf(record, time);
+  /** @param timeMs when it ended, in milliseconds since the epoch */
+  add(record: TransactionFields, timeMs: number): void {
+    const { id } = record;
     // An id that comes again is a new transaction: it is the youngest.
-    this.#kept.delete(row.id);
-    this.#kept.set(row.id, { row, record: bounded(record, row) });
+    this.#kept.delete(id);
+    this.#kept.set(id, { record, timeMs });
     const [oldest] = this.#kept.keys();
-    if (this.#kept.size > maxRecords && oldest !== undefined) this.#kept.delete(oldest);
-    return row;
+    if (this.#kept.size > maxRecords) this.#kept.delete(oldest);
   }
 
   /** Newest first. */
   rows(): TransactionRow[] {
-    return [...this.#kept.values()].map(({ row }) => row).reverse();
+    return [...this.#kept.values()].map(({ record, timeMs }) => rowOf(record, timeMs)).reverse();
   }
 
   /** @returns undefined: there was none, or it is forgotten */
   get(id: string): Omit<TransactionAnswer, 'explanation'> | undefined {
     const kept = this.#kept.get(id);
-    return kept && { id, time: kept.row.time, record: JSON.parse(kept.record) as TransactionFields };
+    return kept && { id, time: new Date(kept.timeMs).toISOString(), record: kept.record };
   }
-}
-
-function bounded(record: TransactionFields, row: TransactionRow): string {
-  const whole = JSON.stringify(record);
-  if (whole.length <= maxRecordBytes) return whole;
-  const { recipients } = record;
-  if (Array.isArray(recipients)) {
-    const first = recipients.slice(0, maxRecipients);
-    const cut = JSON.stringify({
-      ...record,
-      recipients: first,
-      recipientsOmitted: recipients.length - first.length,
-    });
-    if (cut.length <= maxRecordBytes) return cut;
-  }
-  // Texts of such length nobody reads; the row has their beginnings.
-  const { recipients: asked, ...fields } = row;
-  return JSON.stringify({ ...fields, recipients: [], recipientsOmitted: asked });
 }

@@ -10,8 +10,8 @@ export type TransactionFields = Readonly<Record<string, unknown>>;
 const maxCharacters = 320;
 const maxResults = 50;
 
-/** @param time when it ended, ISO 8601 */
-export function rowOf(record: TransactionFields, time: string): TransactionRow {
+/** @param timeMs when it ended, in milliseconds since the epoch */
+export function rowOf(record: TransactionFields, timeMs: number): TransactionRow {
   const { recipients, client, sizeBytes } = record;
   const asked = Array.isArray(recipients) ? recipients : [];
   const to = asked.length > 0 ? text(fieldsOf(asked[0]).to) : undefined;
@@ -19,13 +19,13 @@ export function rowOf(record: TransactionFields, time: string): TransactionRow {
   const milliseconds = fieldsOf(record.milliseconds).total;
   return {
     id: text(record.id),
-    time,
+    time: new Date(timeMs).toISOString(),
     listener: text(record.listener),
     from: text(record.from),
     ...(to !== undefined && { to }),
     recipients: asked.length + (typeof record.moreRecipients === 'number' ? record.moreRecipients : 0),
     client: clientOf(fieldsOf(client)),
-    results: resultsOf(record),
+    results: Object.fromEntries(resultsOf(record)),
     disposition: text(record.disposition),
     ...(reply !== undefined && { reply }),
     replyClass: replyClassOf(record),
@@ -45,17 +45,16 @@ export function replyClassOf(record: TransactionFields): ReplyClass {
   return readReplyClass(record.replyClass);
 }
 
-/** Method → values. */
-export function resultsOf(record: TransactionFields): Readonly<Record<string, string>> {
-  const results = Object.entries(fieldsOf(record.results)).slice(0, maxResults);
-  return Object.fromEntries(results.map(([method, values]) => [method, text(values)]));
+/** Method and values. */
+export function resultsOf(record: TransactionFields): [method: string, values: string][] {
+  return Object.entries(fieldsOf(record.results))
+    .slice(0, maxResults)
+    .map(([method, values]) => [method, text(values)]);
 }
 
 /** Phase → milliseconds. */
-export function millisecondsOf(record: TransactionFields): [string, number][] {
-  return Object.entries(fieldsOf(record.milliseconds)).filter(
-    (entry): entry is [string, number] => typeof entry[1] === 'number' && entry[1] >= 0,
-  );
+export function millisecondsOf(record: TransactionFields): TransactionFields {
+  return fieldsOf(record.milliseconds);
 }
 
 function replyOf(record: TransactionFields): string | undefined {
@@ -81,7 +80,11 @@ function clientOf({ ip, name, helo }: TransactionFields): NonNullable<Transactio
 }
 
 function fieldsOf(value: unknown): TransactionFields {
-  return typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value)) : {};
+  return isFields(value) ? value : {};
+}
+
+function isFields(value: unknown): value is TransactionFields {
+  return typeof value === 'object' && value !== null;
 }
 
 function textsOf(value: unknown): string[] {

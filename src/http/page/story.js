@@ -25,7 +25,6 @@ const placed = new Set([
   'replyClass',
   'moreReplies',
   'moreRecipients',
-  'recipientsOmitted',
   'disposition',
   'sizeBytes',
 ]);
@@ -82,9 +81,9 @@ function recipientList({ recipients }) {
   return Array.isArray(recipients) ? recipients.map(fieldsOf) : [];
 }
 
-/** How many were asked for besides those in the list: the log's line has ten, and an API answer its limit. @param {Fields} record */
-function untold({ moreRecipients, recipientsOmitted }) {
-  return Number(moreRecipients ?? 0) + Number(recipientsOmitted ?? 0);
+/** How many were asked for besides those in the list: the log's line has ten. @param {Fields} record */
+function untold({ moreRecipients }) {
+  return Number(moreRecipients ?? 0);
 }
 
 /** @param {Fields} record */
