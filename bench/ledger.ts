@@ -8,11 +8,16 @@ import { createInterface } from 'node:readline';
  */
 export const idField = 'X-Bench-Id: ';
 
-/** One message: sent with a list of reply codes (`250`, `250,450`, `-` for none), or stored with its size. */
+/** One message. */
 export interface Entry {
   readonly id: string;
   /** SHA-256, in hex, of all bytes below the id's field as they are on the wire (dots stuffed). */
   readonly digest: string;
+  /**
+   * Of one that was sent: for each recipient the code of the final reply, or `-` where there was none (`250`,
+   * `250,450,-`); a single one for all where no content was asked for, or no reply to it came. Of one that was stored:
+   * its size, and how many recipients it was taken for (`10240,2`).
+   */
   readonly outcome: string;
 }
 
@@ -64,7 +69,7 @@ export interface Comparison {
   readonly sent: number;
   readonly acknowledged: number;
   readonly stored: number;
-  /** Acknowledged, and not stored. */
+  /** Acknowledged for more recipients than it is stored for. */
   readonly lost: readonly string[];
   /** Stored more than once. */
   readonly doubled: readonly string[];
@@ -72,9 +77,9 @@ export interface Comparison {
   readonly altered: readonly string[];
   /** Stored, although it was never sent. */
   readonly unknown: readonly string[];
-  /** Stored, although upstream got a refusal for every recipient. */
+  /** Stored for a recipient, although upstream got a refusal for it. */
   readonly refusedButStored: readonly string[];
-  /** Stored, although upstream got no answer: SMTP's own ambiguity. */
+  /** Stored for a recipient, although upstream got no answer for it: SMTP's own ambiguity. */
   readonly unansweredButStored: readonly string[];
 }
 
@@ -83,46 +88,62 @@ export async function compareLedgers(
   sent: AsyncIterable<Entry> | Iterable<Entry>,
   stored: AsyncIterable<Entry> | Iterable<Entry>,
 ): Promise<Comparison> {
-  const open = new Map<string, Entry & { times: number }>();
+  const open = new Map<string, Open>();
   let acknowledged = 0;
-  for await (const entry of sent) {
-    open.set(entry.id, { ...entry, times: 0 });
-    if (acknowledges(entry.outcome)) acknowledged++;
+  for await (const { id, digest, outcome } of sent) {
+    const answered = count(outcome);
+    open.set(id, { id, digest, answered, times: 0, takenFor: 0 });
+    if (answered.positive > 0) acknowledged++;
   }
   const doubled: string[] = [];
   const altered: string[] = [];
   const unknown: string[] = [];
   let storedCount = 0;
-  for await (const { id, digest } of stored) {
+  for await (const { id, digest, outcome } of stored) {
     storedCount++;
     const message = open.get(id);
-    if (!message) unknown.push(id);
-    else if (++message.times === 2) doubled.push(id);
-    if (message && message.digest !== digest) altered.push(id);
+    if (!message) {
+      unknown.push(id);
+      continue;
+    }
+    message.takenFor = Number(outcome.split(',')[1] ?? 0);
+    if (++message.times === 2) doubled.push(id);
+    if (message.digest !== digest) altered.push(id);
   }
   const all = [...open.values()];
-  const ids = (of: (message: (typeof all)[number]) => boolean) => all.filter(of).map(({ id }) => id);
+  const ids = (of: (message: Open) => boolean) => all.filter(of).map(({ id }) => id);
+  const more = ({ takenFor, answered }: Open) => takenFor > answered.positive;
   return {
     sent: open.size,
     acknowledged,
     stored: storedCount,
-    lost: ids(({ outcome, times }) => acknowledges(outcome) && times === 0),
+    lost: ids(({ takenFor, answered }) => takenFor < answered.positive),
     doubled,
     altered,
     unknown,
-    refusedButStored: ids(
-      ({ outcome, times }) => times > 0 && outcome !== unanswered && !acknowledges(outcome),
-    ),
-    unansweredButStored: ids(({ outcome, times }) => times > 0 && outcome === unanswered),
+    refusedButStored: ids((message) => more(message) && message.answered.missing === 0),
+    unansweredButStored: ids((message) => more(message) && message.answered.missing > 0),
   };
 }
 
-/** The outcome of a message whose last reply never came. */
+/** In the outcome of a message that was sent: a final reply that never came. */
 export const unanswered = '-';
 
-/** Whether one recipient at least was taken. */
-function acknowledges(outcome: string): boolean {
-  return outcome.split(',').some((code) => code.startsWith('2'));
+/** One message in the comparison. */
+interface Open extends Pick<Entry, 'id' | 'digest'> {
+  readonly answered: Readonly<ReturnType<typeof count>>;
+  times: number;
+  /** Recipients. */
+  takenFor: number;
+}
+
+/** How many replies of an outcome were 2yz, and how many never came. */
+function count(outcome: string) {
+  const codes = outcome.split(',');
+  return {
+    positive: codes.filter((code) => code.startsWith('2')).length,
+    missing: codes.filter((code) => code === unanswered).length,
+  };
 }
 
 /** Whether every message is where its sender was told that it is, whole, and nothing else is stored. */

@@ -223,8 +223,10 @@ export class LoadConnection {
     this.#socket.uncork();
   }
 
+  /** In SMTP one reply stands for all recipients. */
   #contentAnswered(code: string, text: string): void {
-    this.#outcome.push(code);
+    const recipients = this.#plan.protocol === 'lmtp' ? 1 : this.#accepted;
+    for (let i = 0; i < recipients; i++) this.#outcome.push(code);
     if (this.#expected[0] !== 'content') this.#finish(this.#outcome.join(','), text, false);
   }
 
@@ -244,8 +246,10 @@ export class LoadConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.destroy();
-    const partly = this.#outcome.length > 0 ? this.#outcome.join(',') : unanswered;
-    if (this.#job) this.#owner.done(this.#job, partly, error ?? '');
+    const missing = this.#accepted - this.#outcome.length;
+    const partly = [...this.#outcome, ...Array.from({ length: missing }, () => unanswered)];
+    const outcome = this.#outcome.length > 0 ? partly.join(',') : unanswered;
+    if (this.#job) this.#owner.done(this.#job, outcome, error ?? '');
     this.#owner.closed(this, error);
   }
 }

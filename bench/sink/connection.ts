@@ -68,13 +68,13 @@ class SinkConnection {
     return undefined;
   }
 
-  /** RFC 2033 §4.2: LMTP answers once for each recipient that it accepted. */
+  /** RFC 2033 §4.2: LMTP answers once for each recipient that it accepted. In SMTP one reply stands for all. */
   #end(message: Received): void {
     const count = this.#lmtp ? this.#recipients : 1;
     let accepted = 0;
     for (let i = 0; i < count; i++) {
       const refusal = this.#house.refusal('CONTENT');
-      if (!refusal) accepted++;
+      if (!refusal) accepted += this.#recipients / count;
       this.#say(refusal ?? '250 2.0.0 stored');
     }
     if (accepted > 0) this.#house.store(message, accepted);

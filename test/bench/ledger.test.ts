@@ -59,3 +59,22 @@ test('in LMTP a message counts as acknowledged when one recipient was taken', as
   const comparison = await compareLedgers([entry('a', '450,250')], []);
   assert.deepEqual(comparison.lost, ['a']);
 });
+
+test('a message is lost when one of the recipients that were acknowledged did not get it', async () => {
+  const comparison = await compareLedgers([entry('a', '250,250,450')], [entry('a', '9,1')]);
+  assert.deepEqual(comparison.lost, ['a']);
+  assert.equal(agrees(comparison), false);
+});
+
+test('a recipient that was refused and got the message all the same shows', async () => {
+  const comparison = await compareLedgers([entry('a', '250,450,450')], [entry('a', '9,2')]);
+  assert.deepEqual(comparison.refusedButStored, ['a']);
+  assert.equal(agrees(comparison), false);
+});
+
+test('recipients whose replies never came may have got the message', async () => {
+  const comparison = await compareLedgers([entry('a', `250,${unanswered}`)], [entry('a', '9,2')]);
+  assert.deepEqual(comparison.unansweredButStored, ['a']);
+  assert.deepEqual([comparison.lost, comparison.refusedButStored], [[], []]);
+  assert.equal(agrees(comparison), true);
+});

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { readLedger } from '../../bench/ledger.ts';
+import { agrees, compareLedgers, type Entry, readLedger } from '../../bench/ledger.ts';
 import type { RunResult } from '../../bench/load/run.ts';
 import { Child } from '../../bench/site/child.ts';
 import { Postern } from '../../bench/site/postern.ts';
@@ -84,25 +84,39 @@ test('a benchmark of messages that were not given their results fails', async ()
   await assert.rejects(site.measure(way, traffic), /^Error: 10 messages lack some of spf=pass/);
 });
 
-test('the sink speaks LMTP with those who greet it so: a reply to the content for each recipient', async () => {
+test('the sink answers the content for each recipient where it is greeted in LMTP, in SMTP for all, and its ledger says for how many', async () => {
+  await using sink = new Child(
+    'sink.ts',
+    JSON.stringify({ protocol: 'either', refuse: [{ at: 'CONTENT', reply: '452 4.3.1 full', every: 2 }] }),
+  );
+  const { listening } = await sink.hear<{ listening: number }>();
   await using load = new Child('load.ts');
   const ledger = join(site.directory, 'two.sent');
+  const stored = join(site.directory, 'two.stored');
   const messages = [await site.material.message('1KB')];
   const plan = {
-    to: `127.0.0.1:${site.sinkPort}`,
+    to: `127.0.0.1:${listening}`,
     messages,
     rcptTo: ['<a>', '<b>'],
     count: 1,
     patience: 5,
     ledger,
   };
-  const outcomes: string[] = [];
-  for (const protocol of ['lmtp', 'smtp']) {
-    load.tell({ ...plan, protocol });
+  await sink.ask(`ledger ${stored}`);
+  const sent: Entry[] = [];
+  for (const protocol of ['lmtp', 'smtp', 'smtp']) {
+    load.tell({ ...plan, protocol, idPrefix: `two${sent.length}` });
     await load.hear();
-    for await (const { outcome } of readLedger(ledger)) outcomes.push(outcome);
+    for await (const entry of readLedger(ledger)) sent.push(entry);
   }
-  assert.deepEqual(outcomes, ['250,250', '250']);
+  assert.deepEqual(
+    sent.map(({ outcome }) => outcome),
+    ['250,452', '250,250', '452,452'],
+  );
+  await sink.ask('totals');
+  const comparison = await compareLedgers(sent, readLedger(stored));
+  assert.equal(comparison.stored, 2);
+  assert.ok(agrees(comparison), JSON.stringify(comparison));
 });
 
 test('a sink can take its time and refuse', async () => {
