@@ -46,6 +46,8 @@ export class DownstreamSession {
   #mail = false;
   #xforward = false;
   #contentDue = false;
+  /** The reply to the last DATA. */
+  #data: Promise<Reply> | undefined;
   #leaving = false;
 
   private constructor(destination: Destination, wire: Wire, timeouts: Timeouts, extensions: Extensions) {
@@ -110,7 +112,7 @@ export class DownstreamSession {
     return this.#mail || this.#xforward || this.#contentDue || this.#wire.pending;
   }
 
-  /** Whether DATA was answered with 354: nothing can follow but the content. */
+  /** Whether DATA was not refused: behind a 354 nothing can follow but the content, and behind a 2yz nobody knows what can. */
   get contentDue(): boolean {
     return this.#contentDue;
   }
@@ -148,12 +150,13 @@ export class DownstreamSession {
     const reply = this.#wire.send(line, this.#timeouts[phase], last, (heard) => this.#note(phase, heard));
     // Of several commands given without waiting, the caller may look at the first one's failure only.
     reply.catch(ignore);
+    if (phase === 'data') this.#data = reply;
     return reply;
   }
 
   #note(phase: CommandPhase, reply: Reply): void {
     if (phase === 'quit') this.#wire.fail('lost', `was left with QUIT: ${describeReply(reply)}`);
-    if (phase === 'data') this.#contentDue = reply.code === 354;
+    if (phase === 'data') this.#contentDue = reply.code < 400;
     if (!isPositive(reply)) return;
     // A recipient that was accepted after a refused MAIL must not be the next message's.
     if (phase === 'mail' || phase === 'rcpt') this.#mail = true;
@@ -194,7 +197,7 @@ export class DownstreamSession {
   /**
    * Makes it ready for another transaction: RSET after whatever is still pending, bounded as a whole.
    *
-   * @returns whether it may be used
+   * @returns whether it may be used; not where the message is due
    */
   async reset(): Promise<boolean> {
     const timer = setTimeout(
@@ -202,7 +205,9 @@ export class DownstreamSession {
       this.#timeouts.rset,
     );
     try {
-      return isPositive(await this.command('RSET', 'rset')) && this.usable;
+      // Behind a 354 the command would be content.
+      await this.#data;
+      return !this.#contentDue && isPositive(await this.command('RSET', 'rset')) && this.usable;
     } catch {
       return false; // and unusable: the reason is known to whoever asks `ended`
     } finally {

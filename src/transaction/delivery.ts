@@ -1,7 +1,7 @@
 // The downstream half of a transaction: envelope and message on one session, and what may be tried again.
 import { DownstreamError } from '../relay/error.ts';
 import { parsePathArgument, unofferedParameter } from '../smtp/path.ts';
-import { isPositive, makeReply, type Reply } from '../smtp/reply.ts';
+import { describeReply, isPositive, makeReply, type Reply } from '../smtp/reply.ts';
 import { formatXforward, type XforwardAttributes } from '../smtp/xforward.ts';
 import {
   type DownstreamPool,
@@ -19,6 +19,8 @@ export interface Pipelined {
   /** Whether DATA follows them; not without a recipient. */
   readonly data: boolean;
 }
+
+const ended = makeReply(451, '4.4.2', 'the transaction has ended, try again later');
 
 /** MAIL comes by itself. */
 export const alone: Pipelined = { recipients: [], data: false };
@@ -81,7 +83,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
    * Sends MAIL on a session of the pool, XFORWARD before it. Never rejects.
    *
    * @param pipelined what is said in the same packet. With DATA among it, `rcpt` is called for each recipient, and then
-   *   either the message is sent, or `withdraw` is called; all else costs the connection
+   *   either the message is sent, or `withdraw` is called
    */
   async mail(line: string, pipelined = alone): Promise<Reply> {
     try {
@@ -126,11 +128,11 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     );
   }
 
-  /** The message that was announced will not come. After a 354 nothing else can. */
+  /** The message that was announced will not come. What comes next goes on with this session only where DATA was refused. */
   withdraw(): void {
-    const announced = this.#announced;
+    const refused = this.#announced?.reply && this.#announced.reply.code >= 400;
+    if (this.#announced && !refused) this.#giveBack();
     this.#announced = undefined;
-    if (announced && !(announced.reply && announced.reply.code >= 400)) this.#session?.destroy();
   }
 
   /**
@@ -168,7 +170,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     return answers.map((answer) => {
       if (!(answer instanceof DownstreamError)) return upstreamReply(answer);
       this.#report('end of data', answer);
-      return failureReply(answer);
+      return this.#broken ?? failureReply(answer);
     });
   }
 
@@ -181,7 +183,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   /** Ends the transaction: the session goes back to the pool, which resets it where that is needed. */
   end(): void {
     this.#giveBack();
-    this.#broken ??= makeReply(451, '4.4.2', 'the transaction has ended, try again later');
+    this.#broken ??= ended;
   }
 
   /**
@@ -190,11 +192,16 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
    */
   abandon(): void {
     this.#abort.abort();
-    if (!this.#sending) this.destroy();
+    if (!this.#sending) this.destroy(ended);
   }
 
-  /** Ends the transaction at once: no final dot is sent any more, whatever is under way. */
-  destroy(): void {
+  /**
+   * Ends the transaction at once: no final dot is sent any more, whatever is under way.
+   *
+   * @param instead what upstream is told in place of each reply that has not come
+   */
+  destroy(instead: Reply): void {
+    this.#broken ??= instead;
     this.#abort.abort();
     this.#session?.destroy();
     this.end();
@@ -232,8 +239,10 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     this.#session?.destroy();
   }
 
+  /** In whatever state it is: the pool sees to it that nobody else gets it like that. */
   #giveBack(): void {
-    this.withdraw();
+    this.#announced = undefined;
+    this.#ahead = [];
     const session = this.#session;
     this.#session = undefined;
     if (session) this.#pool.release(session);
@@ -247,7 +256,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
 
   #fail(stage: string, error: unknown): Reply {
     this.#report(stage, error);
-    return this.#break(failureReply(error));
+    return this.#break(this.#broken ?? failureReply(error));
   }
 
   /** Takes a session and says MAIL; a pooled one that turns out dead is replaced by a fresh one. */
@@ -323,12 +332,15 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     const first = await this.#open(mail.line, true, alone);
     const session = this.#session;
     if (!session) throw new DownstreamError('lost', 'the transaction has ended');
-    const replies = isPositive(first)
-      ? await Promise.all(recipients.map(({ line, phase }) => session.command(line, phase)))
-      : [first];
+    if (!isPositive(first))
+      throw new DownstreamError('protocol', 'the sender was refused when said again', { reply: first });
+    const replies = await Promise.all(recipients.map(({ line, phase }) => session.command(line, phase)));
     const refused = replies.find((reply) => !isPositive(reply));
-    if (refused)
-      throw new DownstreamError('protocol', 'the envelope was refused when said again', { reply: refused });
+    // What is said of one recipient is no answer to the others, and nobody is asked for by now.
+    if (refused) {
+      const why = describeReply(refused);
+      throw new DownstreamError('lost', `closed inside the transaction; said again, a recipient got ${why}`);
+    }
     return session;
   }
 }

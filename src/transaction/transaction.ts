@@ -262,12 +262,21 @@ export class Transaction {
     const work = this.#conclude()
       .catch((error: unknown) => this.#explain(error))
       .finally(() => this.#free());
-    const late = this.#forAll(timedOut);
-    const replies = await this.#answerTime.within(work, late);
+    const replies = (await this.#answerTime.within(work, undefined)) ?? (await this.#soFar(work));
     this.#state = 'ended';
     this.#answerTime.end();
     this.#record.write(replies, this.#delivery.destination);
     return replies;
+  }
+
+  /**
+   * What can be told when the time is over. In LMTP some recipients' replies may have come: those recipients have the
+   * message, or never will. The session is closed by now, so that all that will ever be known is.
+   */
+  #soFar(work: Promise<readonly Reply[]>): Promise<readonly Reply[]> {
+    const { promise: none, resolve } = Promise.withResolvers<readonly Reply[]>();
+    setImmediate(resolve, this.#forAll(timedOut));
+    return Promise.race([work, none]);
   }
 
   /** The transaction is over without its end of data: RSET, QUIT, or upstream is gone. */
@@ -418,6 +427,6 @@ export class Transaction {
   #late(): void {
     this.#record.failure('deadline', new Error(`no answer within ${this.#settings.limits.answerMs} ms`));
     this.#deadline.abort();
-    this.#delivery.destroy();
+    this.#delivery.destroy(timedOut);
   }
 }

@@ -279,6 +279,34 @@ test('replies that are still pending at release are waited for, but not for long
   it.pool.release(next);
 });
 
+test('where DATA is pending at release its reply is waited for: refused, the session is reset, else it is not used again', async () => {
+  for (const [said, again] of [
+    ['554 5.5.1 no valid recipients', true],
+    ['354 Go ahead', false],
+    ['250 2.0.0 Ok', false],
+    ['stall', false],
+  ] as const) {
+    const asked = Promise.withResolvers<void>();
+    let times = 0;
+    const DATA = () => (++times === 1 ? asked.promise.then(() => said) : undefined);
+    await using it = await start({ size: 1 }, { answers: { DATA } });
+    const session = await it.pool.acquire();
+    await session.command('MAIL FROM:<a@x>', 'mail');
+    const asking = session.command('RCPT TO:<b@x>', 'rcpt');
+    void session.command('DATA', 'data');
+    await asking;
+    it.pool.release(session);
+    assert.equal(it.pool.counts.idle, 0);
+    asked.resolve();
+    const next = await it.pool.acquire();
+    assert.equal(next === session, again, said);
+    assert.equal(it.downstream.commands.includes('RSET'), again, said);
+    await carry(next);
+    it.pool.release(next);
+    assert.equal(it.downstream.messages.length, 1);
+  }
+});
+
 test('a session whose RSET is refused, or that waits for content, is not used again', async () => {
   await using refusing = await start({ size: 1 }, { answers: { RSET: () => '451 4.3.0 No' } });
   const first = await refusing.pool.acquire();
