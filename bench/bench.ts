@@ -2,9 +2,8 @@
 import { loadavg } from 'node:os';
 import { type Options, readOptions, usage } from './options.ts';
 import { chosenOptions, writeResults } from './program.ts';
-import { writeSeries } from './report/document.ts';
-import { sectionOf, toMarkdown } from './report/markdown.ts';
-import { plot } from './report/plot.ts';
+import { writeReport, writeSections } from './report/document.ts';
+import { toMarkdown } from './report/markdown.ts';
 import {
   circumstances,
   type Found,
@@ -47,16 +46,10 @@ if (chosen) {
   let results: Results = {};
   await run(chosen, (more) => {
     results = { ...results, ...more };
-    writeResults(chosen.output, { ...earlier, ...results });
+    const all = { ...earlier, ...results };
+    writeResults(chosen.output, all);
+    writeReport(chosen.output, all);
     if (chosen.write) writeSections(more);
   });
   console.log(toMarkdown(results));
-}
-
-function writeSections(results: Results): void {
-  for (const name of seriesNames) {
-    const section = sectionOf(results, name);
-    if (section === undefined) continue;
-    writeSeries(name, section, name === 'matrix' ? plot(results.matrix?.found ?? []) : undefined);
-  }
 }

@@ -24,7 +24,8 @@ export const usage = `npm run bench -- [options]
   --connections 1,32   its concurrencies; default: 1,8,32,256
   --seconds 1          of each single measurement
   --rounds 3           how often each is repeated, in turn with the others
-  --output FILE        where the results go as JSON; default: bench/results/latest.json, or quick.json
+  --output FILE        where the results go as JSON; default: bench/results/latest.json, or quick.json;
+                       tables and plot stand beside it as .md and .svg
   --write              put tables and plot into docs/performance.md
 Series that are not run keep what the file and the document have of them.`;
 

@@ -1,17 +1,35 @@
-// docs/performance.md: what stands between two marks is replaced by the latest results.
+// Results for readers: tables and plot beside the JSON, and in docs/performance.md between two marks.
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { SeriesName } from './results.ts';
+import { basename } from 'node:path';
+import { sectionOf, toMarkdown } from './markdown.ts';
+import { plot } from './plot.ts';
+import { type Results, seriesNames } from './results.ts';
 
 const file = new URL('../../docs/performance.md', import.meta.url);
 
-/** A series' part; the others stay as they are. @throws {Error} when the document has lost its marks */
-export function writeSeries(series: SeriesName, markdown: string, svg: string | undefined): void {
-  write(
-    series,
-    'bench',
-    markdown,
-    svg && { name: 'performance.svg', title: 'CPU per message against size', svg },
-  );
+const plotTitle = 'CPU per message against size';
+
+/**
+ * Writes the results as Markdown, and the plot as SVG where there is one, beside their JSON.
+ *
+ * @param json the JSON's file; the others have its name with `.md` and `.svg`
+ */
+export function writeReport(json: string, results: Results): void {
+  const name = json.replace(/\.json$/, '');
+  const svg = plot(results.matrix?.found ?? []);
+  if (svg !== undefined) writeFileSync(`${name}.svg`, svg);
+  const picture = svg === undefined ? '' : `![${plotTitle}](${basename(name)}.svg)\n\n`;
+  writeFileSync(`${name}.md`, picture + toMarkdown(results));
+}
+
+/** The parts of those series that were run; the others stay as they are. @throws {Error} when the document has lost its marks */
+export function writeSections(results: Results): void {
+  for (const series of seriesNames) {
+    const section = sectionOf(results, series);
+    if (section === undefined) continue;
+    const svg = series === 'matrix' ? plot(results.matrix?.found ?? []) : undefined;
+    write(series, 'bench', section, svg && { name: 'performance.svg', title: plotTitle, svg });
+  }
 }
 
 /** The soak's part. @throws {Error} when the document has lost its marks */

@@ -84,9 +84,11 @@ function nameTable(cells: readonly DnsCell[]): string {
     ['questions per message', ({ questions }) => short(questions)],
     ['messages/s', ({ perSecond }) => short(perSecond)],
     ['p50 ms', ({ p50 }) => short(p50)],
+    ['p95 ms', ({ p95 }) => short(p95)],
     ['p99 ms', ({ p99 }) => short(p99)],
     ['CPU ms', ({ cpuMs }) => short(cpuMs)],
     ['CPU ÷ bare', ({ cpuToBare }) => short(cpuToBare)],
+    ['resident MB', ({ residentMB }) => short(residentMB)],
   ]);
 }
 

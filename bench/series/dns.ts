@@ -14,10 +14,12 @@ export interface DnsCell {
   readonly questions: number;
   readonly perSecond: number;
   readonly p50: number;
+  readonly p95: number;
   readonly p99: number;
   readonly cpuMs: number;
   /** CPU per message against a bare call of authenticate() with the zone file. */
   readonly cpuToBare: number;
+  readonly residentMB: number;
 }
 
 const size = '10KB';
@@ -103,9 +105,11 @@ export async function runDns(
         questions: median(all.map((each) => each.questions / each.messages)),
         perSecond: median(all.map((each) => each.perSecond)),
         p50: median(all.map((each) => each.latencyMs.p50)),
+        p95: median(all.map((each) => each.latencyMs.p95)),
         p99: median(all.map((each) => each.latencyMs.p99)),
         cpuMs: median(cpu),
         cpuToBare: medianRatio(cpu, bareCpu),
+        residentMB: median(all.map((each) => each.residentBytes)) / 1e6,
       });
     }
   }

@@ -1,12 +1,12 @@
 // The benchmark's command line, the arithmetic and the tables.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { readOptions } from '../../bench/options.ts';
 import { writeResults } from '../../bench/program.ts';
-import { withPart } from '../../bench/report/document.ts';
+import { withPart, writeReport } from '../../bench/report/document.ts';
 import { sectionOf, toMarkdown } from '../../bench/report/markdown.ts';
 import { plot } from '../../bench/report/plot.ts';
 import { readResults, seriesNames } from '../../bench/report/results.ts';
@@ -165,6 +165,19 @@ test('the file of results keeps what it has of other series, and nothing of anot
   const goals = { circumstances, found: [] };
   writeResults(file, { goals, dns: [], circumstances });
   assert.deepEqual(readResults(file), { goals });
+});
+
+test('beside the JSON there are the tables, and the plot once there are two sizes', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-results-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const json = join(directory, 'latest.json');
+  writeReport(json, { matrix: { circumstances, found: [cell] } });
+  assert.deepEqual(readdirSync(directory), ['latest.md']);
+  const found = [cell, { ...cell, size: '1MB', cpuMs: 20 } as const];
+  writeReport(json, { matrix: { circumstances, found } });
+  const markdown = readFileSync(join(directory, 'latest.md'), 'utf8');
+  assert.match(markdown, /^!\[CPU per message against size\]\(latest\.svg\)\n\n### Size × concurrency\n/);
+  assert.match(readFileSync(join(directory, 'latest.svg'), 'utf8'), /^<svg /);
 });
 
 test('the plot has a line for each way, once there are two sizes', () => {
