@@ -14,14 +14,23 @@ import { type NameFault, nameFaults } from './name-server.ts';
 import type { Random } from './random.ts';
 import { type SpoolTroubleKind, spoolTroubles } from './spool-trouble.ts';
 
+/** What goes wrong with names. */
+export interface NamePlan {
+  readonly faults: readonly [NameFault, ...NameFault[]];
+  /** How often, of all questions. */
+  readonly rate: number;
+  /** Whether answers and failures are kept for a while. */
+  readonly cached: boolean;
+}
+
 /** What goes wrong in a run whose Postern is in this process. */
 export interface InProcess {
   readonly kind: 'dialogue';
   readonly title: string;
   readonly downstream: FaultPlan<DownstreamStep, DownstreamFault>;
   readonly upstream: FaultPlan<UpstreamStep, UpstreamFault>;
-  /** Faults of the name server; without any, names come from a zone. */
-  readonly names: readonly NameFault[];
+  /** What goes wrong at the name server; undefined: names come from a zone. */
+  readonly names: NamePlan | undefined;
   readonly spool: SpoolTroubleKind | undefined;
   /** The wall clock is set forth and back. */
   readonly clock: boolean;
@@ -45,7 +54,7 @@ const calm = {
   kind: 'dialogue',
   downstream: nothing,
   upstream: nothing,
-  names: [],
+  names: undefined,
   spool: undefined,
   clock: false,
   restarts: false,
@@ -54,6 +63,7 @@ const calm = {
 
 /** Of what makes Postern wait there is less. */
 const slowFaults: ReadonlySet<string> = new Set(['stall', 'endless', 'missing', 'crawl', 'partial']);
+const nameRate = 0.3;
 const rateOf = (fault: string) => (slowFaults.has(fault) ? 0.06 : 0.2);
 
 /**
@@ -110,11 +120,19 @@ export const catalogue: readonly Entry[] = [
   ...Array.from({ length: 4 }, (): Entry => ({ ...calm, title: 'clock steps', clock: true, harmless: true })),
   ...Array.from({ length: 2 }, (): Entry => ({ ...mixed, title: 'clock steps and all else', clock: true })),
   ...nameFaults.flatMap((fault): Entry[] =>
-    Array.from({ length: 2 }, () => ({ ...calm, title: `names: ${fault}`, names: [fault], harmless: true })),
+    [false, true].map((cached) => ({
+      ...calm,
+      title: `names: ${fault}${cached ? ', with a cache' : ''}`,
+      names: { faults: [fault], rate: nameRate, cached },
+      harmless: true,
+    })),
   ),
-  ...Array.from(
-    { length: 4 },
-    (): Entry => ({ ...mixed, title: 'names: all, and all else', names: nameFaults }),
+  ...[false, true, false, true].map(
+    (cached): Entry => ({
+      ...mixed,
+      title: 'names: all, and all else',
+      names: { faults: nameFaults, rate: nameRate, cached },
+    }),
   ),
   ...spoolTroubles.flatMap((spool): Entry[] =>
     Array.from({ length: 2 }, () => ({ ...calm, title: `spool: ${spool}`, spool })),
@@ -155,7 +173,7 @@ export interface Setting {
 }
 
 export function settingOf(entry: Entry, random: Random): Setting {
-  const asksNames = entry.kind === 'dialogue' && entry.names.length > 0;
+  const asksNames = entry.kind === 'dialogue' && entry.names !== undefined;
   const both = ['smtp', 'smtp', 'lmtp'] as const;
   const text = entry.title;
   return {

@@ -29,6 +29,7 @@ const titles = [
   'names: truncated',
   'names: wrong-id',
   'names: forged',
+  'names: servfail, with a cache',
   'spool: unwritable',
   'spool: full',
   'kill -9 of a worker',

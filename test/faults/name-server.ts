@@ -5,15 +5,16 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Random } from './random.ts';
 
 /**
- * - `hang`: no answer; `late`: one after the resolver has given up
+ * - `hang`: no answer; `slow`: one in time; `late`: one after the resolver has given up
  * - `wrong-id`: what is wrong, to another question; `forged`: the same, and then the right answer
- * - `truncated`: TC over UDP, and trouble over TCP
+ * - `truncated`: TC over UDP with no record or a wrong one, and trouble over TCP
  */
 export const nameFaults = [
   'hang',
   'servfail',
   'refused',
   'truncated',
+  'slow',
   'late',
   'wrong-id',
   'forged',
@@ -21,7 +22,17 @@ export const nameFaults = [
 ] as const;
 export type NameFault = (typeof nameFaults)[number];
 
-const lateMs = 400;
+const delayMs: ReadonlyMap<NameFault | undefined, number> = new Map([
+  ['slow', 40],
+  ['late', 400],
+]);
+
+/** What SPF needs two questions for: the second is about `_spf`. */
+const records = {
+  first: 'v=spf1 include:_spf.known.example -all',
+  second: 'v=spf1 ip4:192.0.2.0/24 -all',
+  wrong: 'v=spf1 -all',
+};
 
 /** Says of every name that it does not exist, where nothing goes wrong; of TXT, that there is one. */
 export class FaultyNameServer implements AsyncDisposable {
@@ -93,21 +104,27 @@ export class FaultyNameServer implements AsyncDisposable {
     const fault = udp ? this.#fault() : undefined;
     if (fault === 'hang') return;
     if (fault === 'forged') send(encode(query, 'wrong-id'));
-    const answer = fault === 'garbage' ? Buffer.from('not an answer at all') : encode(query, fault);
-    if (fault !== 'late') {
+    const empty = fault === 'truncated' && this.#random.chance(0.5);
+    const answer = fault === 'garbage' ? Buffer.from('not an answer at all') : encode(query, fault, empty);
+    const afterMs = delayMs.get(fault);
+    if (afterMs === undefined) {
       send(answer);
       return;
     }
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       send(answer);
-    }, lateMs);
+    }, afterMs);
     this.#timers.add(timer);
   }
 }
 
-/** RFC 1035 §4.1: header, question, and for TXT one record. */
-function encode(query: Buffer, fault: NameFault | undefined): Buffer {
+/**
+ * RFC 1035 §4.1: header, question, and for TXT one record.
+ *
+ * @param empty without it, as what was truncated may be
+ */
+function encode(query: Buffer, fault: NameFault | undefined, empty = false): Buffer {
   let end = 12;
   for (let length = query[end] ?? 0; length > 0; length = query[end] ?? 0) end += length + 1;
   end += 5;
@@ -117,17 +134,24 @@ function encode(query: Buffer, fault: NameFault | undefined): Buffer {
   header.writeUInt16BE(0x8180 | code | (fault === 'truncated' ? 0x0200 : 0), 2);
   const wrong = fault === 'wrong-id';
   if (wrong) header.writeUInt16BE(query.readUInt16BE(0) ^ 0x5555, 0);
-  header.writeUInt16BE(txt ? 1 : 0, 6);
+  const record = txt && !empty;
+  header.writeUInt16BE(record ? 1 : 0, 6);
   header.fill(0, 8, 12);
-  if (!txt) return header;
-  // Whoever believes the wrong one says so.
-  const text = Buffer.from(wrong ? 'v=spf1 -all' : 'v=spf1 ip4:192.0.2.0/24 -all');
-  const record = Buffer.alloc(13);
-  record.writeUInt16BE(0xc00c, 0);
-  record.writeUInt16BE(16, 2);
-  record.writeUInt16BE(1, 4);
-  record.writeUInt32BE(1, 6);
-  record.writeUInt16BE(text.length + 1, 10);
-  record.writeUInt8(text.length, 12);
-  return Buffer.concat([header, record, text]);
+  if (!record) return header;
+  // Whoever believes the wrong one says so, and so does who makes do with what was truncated.
+  const kind = wrong || fault === 'truncated' ? 'wrong' : isSecond(query) ? 'second' : 'first';
+  const text = Buffer.from(records[kind]);
+  const fields = Buffer.alloc(13);
+  fields.writeUInt16BE(0xc00c, 0);
+  fields.writeUInt16BE(16, 2);
+  fields.writeUInt16BE(1, 4);
+  fields.writeUInt32BE(1, 6);
+  fields.writeUInt16BE(text.length + 1, 10);
+  fields.writeUInt8(text.length, 12);
+  return Buffer.concat([header, fields, text]);
+}
+
+/** Whether the first label is that of the name which is included; resolvers may write letters in any case. */
+function isSecond(query: Buffer): boolean {
+  return query.toString('latin1', 13, 13 + (query[12] ?? 0)).toLowerCase() === '_spf';
 }
