@@ -172,6 +172,23 @@ test('spf: after 20 seconds it is a temporary error, whatever is still asked', a
   assert.match(comment ?? '', /time limit/);
 });
 
+test('spf: the wall clock may be set while names are asked for', async (t) => {
+  const hourMs = 3_600_000;
+  t.mock.timers.enable({ apis: ['Date'] });
+  const { value } = await checkHost({
+    ip: '192.0.2.10',
+    helo: undefined,
+    sender: 'alice@example.com',
+    hostname: 'mx.example.org',
+    explained: false,
+    resolve: async (name) => {
+      t.mock.timers.setTime(Date.now() + hourMs);
+      return [[name === 'example.com' ? 'v=spf1 include:example.net -all' : 'v=spf1 ip4:192.0.2.0/24 -all']];
+    },
+  });
+  assert.equal(value, 'pass');
+});
+
 test('spf: a sender whose domain is none has nothing to ask about', async () => {
   for (const from of ['postmaster', 'a@', 'a@localhost', 'a@[192.0.2.10]', 'a@b..example', 'a@192.0.2.10']) {
     const outcome = await judge({ from, checks: only('spf'), options: { explain: true } });

@@ -68,9 +68,10 @@ export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
   const { ip, helo, sender, hostname, resolve, explained } = question;
   if (sender === '' && helo?.includes('@')) return noDomain;
   const answers = new Map<string, ReturnType<ResolveFunction>>();
-  const withinSize = limitedSize(resolve);
+  using limit = new TimeLimit();
+  const limited = limit.within(limitedSize(resolve));
   const recorded: ResolveFunction = (name, type) => {
-    const answer = withinSize(name, type);
+    const answer = limited(name, type);
     answers.set(key(name, type), answer);
     return answer;
   };
@@ -83,7 +84,6 @@ export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
     resolver: recorded as Parameters<typeof spf>[0]['resolver'] & ResolveFunction,
     maxResolveCount: maxLookups,
     maxVoidCount: maxVoidLookups,
-    maxElapsedTime: timeMs,
     strict: true,
   });
   const value = toValue(found.status.result);
@@ -96,6 +96,30 @@ export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
     lookups: found.lookups,
     explanation: found.explanation?.slice(0, maxExplanationCharacters),
   };
+}
+
+/** Ends an evaluation that takes too long; mailauth would take the time from the wall clock, which may be set meanwhile. */
+class TimeLimit implements Disposable {
+  readonly #over = Promise.withResolvers<never>();
+  readonly #timer = setTimeout(() => {
+    const text = 'time limit exceeded';
+    // mailauth takes the result that an error of its resolver brings along.
+    this.#over.reject(Object.assign(new Error(text), { spfResult: { error: 'temperror', text } }));
+  }, timeMs);
+
+  constructor() {
+    // Nothing may be asked when it is over.
+    this.#over.promise.catch(() => {});
+  }
+
+  /** When the time is over, open and further questions fail. */
+  within(resolve: ResolveFunction): ResolveFunction {
+    return (name, type) => Promise.race([this.#over.promise, resolve(name, type)]);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 /**
