@@ -32,8 +32,8 @@ export interface InProcess {
   /** What goes wrong at the name server; undefined: names come from a zone. */
   readonly names: NamePlan | undefined;
   readonly spool: SpoolTroubleKind | undefined;
-  /** The wall clock is set forth and back. */
-  readonly clock: boolean;
+  /** The wall clock is set forth and back, or mostly back: who believes it waits for hours then. */
+  readonly clock: 'forth and back' | 'mostly back' | undefined;
   /** Downstream goes away and comes back. */
   readonly restarts: boolean;
   /** No message may be refused for it. */
@@ -56,7 +56,7 @@ const calm = {
   upstream: nothing,
   names: undefined,
   spool: undefined,
-  clock: false,
+  clock: undefined,
   restarts: false,
   harmless: false,
 } as const;
@@ -74,6 +74,7 @@ const isHarmless = ({ step, fault }: { readonly step: string; readonly fault: st
   fault === 'slow' || step === 'QUIT' || (step === 'RSET' && fault !== 'extra');
 
 const everyDownstream = downstreamSteps.flatMap((step) => downstreamFaults.map((fault) => ({ step, fault })));
+const everyStall = everyDownstream.filter(({ fault }) => fault === 'stall');
 const everyUpstream = upstreamSteps.flatMap((step) =>
   upstreamFaults.filter((fault) => isOf(step, fault)).map((fault) => ({ step, fault })),
 );
@@ -117,8 +118,37 @@ export const catalogue: readonly Entry[] = [
   ),
   ...Array.from({ length: 30 }, (): Entry => mixed),
   ...Array.from({ length: 8 }, (): Entry => ({ ...calm, title: 'downstream restarts', restarts: true })),
-  ...Array.from({ length: 4 }, (): Entry => ({ ...calm, title: 'clock steps', clock: true, harmless: true })),
-  ...Array.from({ length: 2 }, (): Entry => ({ ...mixed, title: 'clock steps and all else', clock: true })),
+  ...Array.from(
+    { length: 2 },
+    (): Entry => ({ ...calm, title: 'clock steps', clock: 'forth and back', harmless: true }),
+  ),
+  ...Array.from(
+    { length: 4 },
+    (): Entry => ({
+      ...calm,
+      title: 'clock steps while downstream stalls',
+      downstream: { faults: everyStall, rate: 0.1 },
+      clock: 'mostly back',
+    }),
+  ),
+  ...Array.from(
+    { length: 2 },
+    (): Entry => ({ ...mixed, title: 'clock steps and all else', clock: 'mostly back' }),
+  ),
+  {
+    ...calm,
+    title: 'clock steps while names are slow',
+    names: { faults: ['slow'], rate: 1, cached: true },
+    clock: 'forth and back',
+    harmless: true,
+  },
+  {
+    ...calm,
+    title: 'clock steps while names fail',
+    names: { faults: nameFaults, rate: nameRate, cached: true },
+    clock: 'mostly back',
+    harmless: true,
+  },
   ...nameFaults.flatMap((fault): Entry[] =>
     [false, true].map((cached) => ({
       ...calm,

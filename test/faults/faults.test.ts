@@ -26,6 +26,8 @@ const titles = [
   'everything on both sides',
   'downstream restarts',
   'clock steps',
+  'clock steps while downstream stalls',
+  'clock steps while names are slow',
   'names: truncated',
   'names: wrong-id',
   'names: forged',

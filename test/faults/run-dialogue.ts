@@ -186,6 +186,13 @@ async function play(
   };
 }
 
+const hourMs = 3_600_000;
+/** How far the clock is set. Mostly back: each step forth is outdone by one back that is as likely. */
+const steps = {
+  'forth and back': [hourMs, -hourMs, 24 * hourMs, -24 * hourMs, 1000, -1000],
+  'mostly back': [hourMs, -2 * hourMs, -hourMs, -24 * hourMs, 1000, -2000],
+} as const;
+
 /** What happens by itself, at any time. */
 async function disturb(
   entry: InProcess,
@@ -197,8 +204,7 @@ async function disturb(
   if (!entry.restarts && !clock) return;
   while (!signal.aborted) {
     await new Promise((resolve) => setTimeout(resolve, random.whole(5, 60)));
-    const hour = 3_600_000;
-    clock?.step(random.pick([hour, -hour, 24 * hour, -24 * hour, 1000, -1000]));
+    if (entry.clock) clock?.step(random.pick(steps[entry.clock]));
     if (!entry.restarts) continue;
     for (const downstream of downstreams) {
       if (random.chance(0.5)) await downstream.restart(random.whole(0, 80));
