@@ -1,6 +1,8 @@
 // What a process holds on to: nothing may be left behind by a run.
 import { type AsyncHook, createHook } from 'node:async_hooks';
+import { getEventListeners } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
+import { collectGarbage } from '../support/garbage.ts';
 
 /** How long what is closed may take to be gone. */
 const settleMs = 3000;
@@ -8,6 +10,9 @@ const settleMs = 3000;
 const notCounted: ReadonlySet<string> = new Set(['Timeout', 'Immediate']);
 /** Node.js holds the timer of such a signal weakly: it keeps nothing, and is over by itself. */
 const weakTimer = /AbortSignal\.timeout/;
+
+type AddListener = AbortSignal['addEventListener'];
+const addListener: AddListener = EventTarget.prototype.addEventListener;
 
 /** Watches what this process holds from now on; `using` ends the watch. */
 export class Watch implements Disposable {
@@ -19,6 +24,10 @@ export class Watch implements Disposable {
   /** Timers that were made since and are not over, with where: those too that keep no process alive. */
   readonly #timers = new Map<number, Error>();
   readonly #hook: AsyncHook;
+  /** Signals that somebody has listened to since, with where that was last. */
+  readonly #signals = new Map<WeakRef<AbortSignal>, Error>();
+  readonly #references = new WeakMap<AbortSignal, WeakRef<AbortSignal>>();
+  readonly #ofProcess: ReadonlyMap<string, number>;
 
   constructor() {
     this.#hook = createHook({
@@ -31,6 +40,13 @@ export class Watch implements Disposable {
       trackPromises: false,
     }).enable();
     process.on('warning', this.#hear);
+    this.#ofProcess = processListeners();
+    const listened = (signal: AbortSignal) => this.#listened(signal);
+    // Node.js warns of many listeners at one emitter, not at one signal.
+    AbortSignal.prototype.addEventListener = function (...given: Parameters<AddListener>) {
+      listened(this);
+      Reflect.apply(addListener, this, given);
+    };
   }
 
   /**
@@ -46,7 +62,26 @@ export class Watch implements Disposable {
     }, settleMs);
   }
 
+  /**
+   * Waits until nobody listens to a signal that is alive and may still abort.
+   *
+   * @returns the signals that are listened to, where that does not come to pass
+   */
+  async listenedTo(): Promise<readonly string[]> {
+    return whatStays(() => {
+      collectGarbage();
+      return [...this.#signals].flatMap(([reference, { stack = '' }]) => {
+        const signal = reference.deref();
+        if (!signal) this.#signals.delete(reference);
+        if (!signal || signal.aborted) return [];
+        const count = getEventListeners(signal, 'abort').length;
+        return count > 0 ? [`${count} listeners of a signal, the last added${callers(stack)}`] : [];
+      });
+    }, settleMs);
+  }
+
   [Symbol.dispose](): void {
+    Reflect.deleteProperty(AbortSignal.prototype, 'addEventListener');
     this.#hook.disable();
     process.off('warning', this.#hear);
   }
@@ -61,7 +96,17 @@ export class Watch implements Disposable {
     const open = openFiles();
     if (open.length > this.#descriptors)
       left.push(`descriptors: ${open.length}, before ${this.#descriptors} (${open.slice(-10).join(' ')})`);
+    for (const [name, count] of processListeners()) {
+      const before = this.#ofProcess.get(name) ?? 0;
+      if (count > before) left.push(`listeners of the process for ${name}: ${count}, before ${before}`);
+    }
     return left;
+  }
+
+  #listened(signal: AbortSignal): void {
+    const reference = this.#references.get(signal) ?? new WeakRef(signal);
+    this.#references.set(signal, reference);
+    this.#signals.set(reference, new Error());
   }
 
   readonly #hear = (warning: Error): void => {
@@ -104,6 +149,10 @@ export function spoolFiles(directory: string, pid?: number): readonly string[] {
   return openFiles(pid).filter((path) => path.startsWith(`${directory}/`));
 }
 
+function processListeners(): ReadonlyMap<string, number> {
+  return new Map(process.eventNames().map((name) => [String(name), process.listenerCount(name)]));
+}
+
 function active(): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const name of process.getActiveResourcesInfo()) {
@@ -112,11 +161,14 @@ function active(): ReadonlyMap<string, number> {
   return counts;
 }
 
-/** Where in our files something was called, innermost first. */
+/** Where in our files something was called, innermost first; that it was watched is no news. */
 function callers(stack: string): string {
-  const lines = stack.split('\n').filter((line) => line.includes('file:') || line.includes('/node_modules/'));
+  const lines = stack
+    .split('\n')
+    .filter((line) => line.includes('file:') || line.includes('/node_modules/'))
+    .filter((line) => !line.includes(import.meta.url));
   return lines
-    .slice(1, 4)
+    .slice(0, 3)
     .map((line) => ` ${line.trim()}`)
     .join('');
 }

@@ -49,7 +49,7 @@ export async function runDialogue(
   using watch = new Watch();
   const directory = mkdtempSync(join(tmpdir(), 'postern-faults-'));
   try {
-    const verdict = await play(entry, setting, random, dialogue, messages, directory);
+    const verdict = await play(entry, setting, random, dialogue, messages, directory, watch);
     const left = await watch.leftBehind();
     const claims = [...left.map((what) => `left behind: ${what}`), ...watch.warnings];
     const violations = claims.map((claim) => ({ claim, connections: [] }));
@@ -66,6 +66,7 @@ async function play(
   dialogue: Dialogue,
   messages: number,
   directory: string,
+  watch: Watch,
 ): Promise<Verdict> {
   await using stack = new AsyncDisposableStack();
   const violations: Violation[] = [];
@@ -159,6 +160,7 @@ async function play(
   // Postern itself has to end what will never answer.
   const still = await whatStays(() => atWork(proxy, downstreams, spool, descriptors), finalMs + graceMs);
   for (const what of still) broken(`still at work: ${what}`);
+  for (const what of await watch.listenedTo()) broken(`left behind: ${what}`);
   const begun = performance.now();
   await proxy[Symbol.asyncDispose]();
   const stoppedMs = performance.now() - begun;
