@@ -1,5 +1,5 @@
 // What the processes of a service hold on to when nothing is asked of them: the same before and after a fault.
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { StatusAnswer } from '../../src/http/answers.ts';
 import type { WorkerStatus } from '../../src/telemetry/status.ts';
 import type { Served } from '../supervisor/support/served.ts';
@@ -10,12 +10,22 @@ const settleMs = 15_000;
 /** Until the connection over which the status came is closed too. */
 const closedMs = 200;
 
-/** Open descriptors by what a process is for; of several, the most. */
-export type Holdings = Readonly<Record<'primary' | 'worker' | 'http', number>>;
+/**
+ * What a worker may have more when it has been busy: 6 to 24 MB were measured, garbage that nobody has collected yet
+ * among them.
+ */
+const busyBytes = 48 * 1024 * 1024;
+
+type Role = 'primary' | 'worker' | 'http';
+
+/** Open descriptors by what a process is for, and the memory of a worker; of several, the most. */
+export interface Holdings extends Readonly<Record<Role, number>> {
+  readonly workerBytes: number;
+}
 
 /** @returns what a service holds that has just been started */
 export async function holdings(served: Served): Promise<Holdings> {
-  return descriptorsOf(served, await statusOf(served));
+  return holdingsOf(served, await statusOf(served));
 }
 
 /**
@@ -41,9 +51,13 @@ export function inHand({ totals: { connections, pool, spool } }: StatusAnswer): 
 
 async function look(served: Served, before: Holdings): Promise<readonly string[]> {
   const status = await statusOf(served);
-  const now = descriptorsOf(served, status);
+  const now = holdingsOf(served, status);
+  const mostBytes = before.workerBytes + busyBytes;
   return [
     ...inHand(status),
+    ...(now.workerBytes > mostBytes
+      ? [`${now.workerBytes} bytes of a worker, before ${before.workerBytes}`]
+      : []),
     ...(['primary', 'worker', 'http'] as const).flatMap((which) =>
       now[which] > before[which] ? [`${now[which]} descriptors of ${which}, before ${before[which]}`] : [],
     ),
@@ -60,7 +74,7 @@ async function statusOf(served: Served): Promise<StatusAnswer> {
   return status;
 }
 
-function descriptorsOf(served: Served, { workers }: StatusAnswer): Holdings {
+function holdingsOf(served: Served, { workers }: StatusAnswer): Holdings {
   const pids = workers.map(({ pid }) => pid);
   const others = served.workers().filter((pid) => !pids.includes(pid));
   return {
@@ -68,7 +82,14 @@ function descriptorsOf(served: Served, { workers }: StatusAnswer): Holdings {
     // Whoever asks whether mail can pass has a connection opened that is kept for a while.
     worker: Math.max(0, ...workers.map((worker) => descriptors(worker.pid) - idle(worker))),
     http: Math.max(0, ...others.map(descriptors)),
+    workerBytes: Math.max(0, ...pids.map(ownBytes)),
   };
+}
+
+/** What is resident and no file's: code is left out, of which there is more after it has run. */
+function ownBytes(pid: number): number {
+  const [, kilobytes = ''] = /^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return 1024 * Number(kilobytes);
 }
 
 function descriptors(pid: number): number {

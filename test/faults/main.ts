@@ -22,23 +22,42 @@ const usualMessages = 75;
 /** What all runs come to at least: where less was tried, nothing is proved. */
 const leastRuns = 500;
 const leastMessages = 50_000;
-/** What a process may hold more after many runs than after the first ones. */
+/** What a process may hold more after many runs than after the first ones, which compile what all have in common. */
 const mostGrowthBytes = 24 * 1024 * 1024;
 const warmUpRuns = 15;
+/**
+ * What it may hold more after a run than before it, again and again: less than 130 kB were measured, and more only
+ * where something was done for the first time.
+ */
+const mostKeptBytes = 128 * 1024;
+const repetitions = 2;
 /** A run that takes longer hangs. */
 const longestRunMs = 5 * 60_000;
 
 const messages = Number(values.messages ?? usualMessages);
 const all = values.seed === undefined && values.runs === undefined && values.messages === undefined;
 const total = noFigures();
-const failed: { readonly seed: number; readonly title: string; readonly claim: string }[] = [];
+const failed: Failed[] = [];
 let done = 0;
 let slowest: Report | undefined;
+
+interface Failed {
+  readonly seed: number;
+  readonly title: string;
+  readonly claim: string;
+  /** How it is seen again; undefined: by its seed alone. */
+  readonly repeat?: string;
+}
 
 /** What a process has to say of a run. */
 interface Answer {
   readonly report: Report;
   readonly heldBytes: number;
+}
+
+interface Examined extends Answer {
+  /** How much more was held after it, each time that it was too much. */
+  readonly keptBytes: readonly number[];
 }
 
 if (process.send) obey();
@@ -81,6 +100,7 @@ async function runAll(first: number, runs: number, jobs: number): Promise<void> 
 async function work(next: () => number | undefined, runs: number): Promise<void> {
   let child: ChildProcess | undefined;
   let warmBytes: number | undefined;
+  let lastBytes = 0;
   let count = 0;
   for (let seed = next(); seed !== undefined; seed = next()) {
     if (!child) {
@@ -88,7 +108,9 @@ async function work(next: () => number | undefined, runs: number): Promise<void>
       warmBytes = undefined;
       count = 0;
     }
-    const answer = await ask(child, seed);
+    // What a service leaves behind is not in this process.
+    const warm = count >= warmUpRuns && entryOf(seed).kind === 'dialogue';
+    const answer = await examine(child, seed, warm ? lastBytes : Number.POSITIVE_INFINITY);
     if (typeof answer === 'string') {
       done += 1;
       const { title } = entryOf(seed);
@@ -100,6 +122,14 @@ async function work(next: () => number | undefined, runs: number): Promise<void>
     }
     count += 1;
     tell(answer.report, runs);
+    lastBytes = answer.heldBytes;
+    if (answer.keptBytes.length > repetitions) {
+      const first = Math.max(1, seed - warmUpRuns);
+      const repeat = `--first ${first} --runs ${seed - first + 1} --jobs 1`;
+      const claim = `bytes left behind, each time: ${answer.keptBytes.join(', ')}`;
+      console.log(`  BROKEN ${claim}`);
+      failed.push({ seed, title: answer.report.title, claim, repeat });
+    }
     if (count === warmUpRuns) warmBytes = answer.heldBytes;
     if (warmBytes !== undefined && answer.heldBytes - warmBytes > mostGrowthBytes) {
       const claim = `a process has grown from ${warmBytes} to ${answer.heldBytes} bytes in ${count} runs`;
@@ -108,6 +138,29 @@ async function work(next: () => number | undefined, runs: number): Promise<void>
     }
   }
   child?.disconnect();
+}
+
+/**
+ * Asks for a run, and again as long as more is held after it: what is done for the first time is done once.
+ *
+ * @param beforeBytes what is held without it
+ * @returns in place of an answer, why there is none
+ */
+async function examine(child: ChildProcess, seed: number, beforeBytes: number): Promise<Examined | string> {
+  const first = await ask(child, seed);
+  if (typeof first === 'string') return first;
+  const { report } = first;
+  const keptBytes: number[] = [];
+  let { heldBytes } = first;
+  for (let before = beforeBytes; heldBytes - before > mostKeptBytes; ) {
+    keptBytes.push(heldBytes - before);
+    if (keptBytes.length > repetitions) break;
+    const again = await ask(child, seed);
+    if (typeof again === 'string') return again;
+    before = heldBytes;
+    heldBytes = again.heldBytes;
+  }
+  return { report, heldBytes, keptBytes };
 }
 
 /** A process of a group of its own: so does whatever a run starts belong to it. */
@@ -184,10 +237,8 @@ function conclude(): void {
       `slowest: seed ${slowest.seed} ${slowest.title}, ${(slowest.milliseconds / 1000).toFixed(1)} s`,
     );
   const how = messages === usualMessages ? '' : ` --messages ${messages}`;
-  for (const { seed, title, claim } of failed) {
-    console.log(
-      `failed: seed ${seed} ${title}: ${claim}; repeat: npm run test:faults -- --seed ${seed}${how}`,
-    );
+  for (const { seed, title, claim, repeat = `--seed ${seed}` } of failed) {
+    console.log(`failed: seed ${seed} ${title}: ${claim}; repeat: npm run test:faults -- ${repeat}${how}`);
   }
   const enough = !all || (done >= leastRuns && ended >= leastMessages);
   if (!enough)
