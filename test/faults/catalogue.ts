@@ -1,4 +1,5 @@
 // What each run is about: a seed stands for one entry of the catalogue, and for everything that is left to chance.
+import type { Changing } from './downstream-offer.ts';
 import {
   type DownstreamFault,
   type DownstreamStep,
@@ -194,8 +195,9 @@ export interface Setting {
   readonly large: boolean;
   readonly startTlsIn: boolean;
   readonly startTlsOut: boolean;
-  /** Each connection downstream offers something else. */
-  readonly changing: boolean;
+  readonly changing: Changing;
+  /** Upstream gives parameters to MAIL and RCPT, where they are offered. */
+  readonly parameters: boolean;
   readonly destinations: 1 | 2;
   /** How many a connection downstream carries. */
   readonly transactions: number;
@@ -206,6 +208,7 @@ export interface Setting {
 export function settingOf(entry: Entry, random: Random): Setting {
   const asksNames = entry.kind === 'dialogue' && entry.names !== undefined;
   const both = ['smtp', 'smtp', 'lmtp'] as const;
+  const harmless = entry.kind === 'dialogue' && entry.harmless;
   const text = entry.title;
   return {
     mode: random.pick(['before-queue', 'after-queue']),
@@ -219,7 +222,8 @@ export function settingOf(entry: Entry, random: Random): Setting {
     large: text.includes('CONTENT') || text.startsWith('spool') || random.chance(0.3),
     startTlsIn: (text.startsWith('upstream') && text.includes('STARTTLS')) || random.chance(0.1),
     startTlsOut: (text.startsWith('downstream') && text.includes('STARTTLS')) || random.chance(0.1),
-    changing: random.chance(0.25),
+    changing: random.chance(0.25) && (harmless || random.chance(0.4) ? 'lenient' : 'strict'),
+    parameters: random.chance(0.5),
     destinations: random.chance(0.3) ? 2 : 1,
     transactions: text.includes('QUIT') ? 2 : 7,
     checkAlive: text.includes('RSET') || random.chance(0.3),

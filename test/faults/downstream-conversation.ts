@@ -2,9 +2,10 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { FaultyDownstream } from './downstream.ts';
+import { Offer } from './downstream-offer.ts';
 import { type DownstreamFault, type DownstreamStep, garbage } from './faults.ts';
 import type { Stored, StoredRecipient } from './ledger.ts';
-import { pathOf, readMail, tooEarly } from './mail.ts';
+import { argumentOf, pathOf, readMail, tooEarly } from './mail.ts';
 import type { Random } from './random.ts';
 
 const end = Buffer.from('\r\n.\r\n');
@@ -28,7 +29,7 @@ export class DownstreamConversation {
   #outOfStep = false;
   /** A 5yz of this connection was too many. */
   #mistakable = false;
-  /** The reverse-path; undefined: none was accepted. */
+  /** The reverse-path with its parameters; undefined: none was accepted. */
   #sender: string | undefined;
   #recipients: string[] = [];
   #dead = false;
@@ -37,25 +38,17 @@ export class DownstreamConversation {
   #outgoing: { text: string; octetMs: number }[] = [];
   #whenSaid: (() => void) | undefined;
   #received = 0;
-  readonly #extensions: readonly string[];
-  /** What of these it has said: nothing in answer to HELO. */
-  #offered: readonly string[] = [];
+  readonly #offer: Offer;
+  /** The last command's verb; '' before the first. */
+  #verb = '';
 
   constructor(downstream: FaultyDownstream, socket: Socket, number: number) {
-    const { name, random, changing } = downstream.options;
+    const { options } = downstream;
     this.#downstream = downstream;
     this.#socket = socket;
-    this.#name = `${name}#${number}`;
-    this.#random = random.fork(number);
-    const all = [
-      'PIPELINING',
-      'SIZE 104857600',
-      '8BITMIME',
-      'SMTPUTF8',
-      'DSN',
-      'XFORWARD NAME ADDR PORT HELO IDENT SOURCE',
-    ];
-    this.#extensions = changing ? all.filter(() => this.#random.chance(0.5)) : all;
+    this.#name = `${options.name}#${number}`;
+    this.#random = options.random.fork(number);
+    this.#offer = new Offer(options, this.#random.fork('offer'));
   }
 
   /** Whether it will never say anything again. */
@@ -81,6 +74,7 @@ export class DownstreamConversation {
 
   #take(chunk: Buffer): void {
     if (this.#dead) return;
+    if (this.#outgoing.length > 0) this.#checkTurn(chunk);
     if (this.#content) {
       this.#takeContent(chunk);
       return;
@@ -93,7 +87,10 @@ export class DownstreamConversation {
       this.#input = this.#input.subarray(at + 2);
       this.#received += 1;
       this.#hear(line);
-      this.#command(line);
+      const verb = line.split(' ', 1)[0]?.toUpperCase() ?? '';
+      this.#verb = verb;
+      if (this.#input.length > 0) this.#checkTurn(this.#input);
+      this.#command(verb, line);
     }
     if (!this.#content || this.#dead || this.#input.length === 0) return;
     const rest = this.#input;
@@ -101,34 +98,33 @@ export class DownstreamConversation {
     this.#takeContent(rest);
   }
 
-  #command(line: string): void {
-    const verb = line.split(' ', 1)[0]?.toUpperCase() ?? '';
+  #command(verb: string, line: string): void {
     switch (verb) {
       case 'EHLO':
-      case 'LHLO': {
-        const { starttls } = this.#downstream.options;
-        const offered = ['faulty.example', ...this.#extensions];
-        if (starttls && !(this.#socket instanceof TLSSocket)) offered.push('STARTTLS');
-        const lines = offered.map((text, i) => `250${i === offered.length - 1 ? ' ' : '-'}${text}`);
-        if (this.#reply('EHLO', lines.join('\r\n'))) this.#offered = this.#extensions;
+      case 'LHLO':
+        if (!this.#offer.knowsEhlo) this.#say('502 5.5.1 not implemented');
+        else if (this.#reply('EHLO', this.#offer.reply(this.#socket instanceof TLSSocket)))
+          this.#offer.told();
         return;
-      }
+      case 'HELO':
+        this.#offer.forget();
+        this.#reply('EHLO', '250 faulty.example');
+        return;
       case 'STARTTLS':
         if (this.#reply('STARTTLS', '220 2.0.0 Ready')) this.#onceSaid(() => this.#secure());
         return;
       case 'XFORWARD':
-        this.#checkXforward(line);
+        // Only what this connection has offered may be used, whatever others did.
+        if (!this.#offer.covers(line)) this.#broken('was not offered', line);
         this.#reply('XFORWARD', '250 2.0.0 Ok');
         return;
       case 'MAIL':
-        this.#checkPath(line);
-        if (this.#reply('MAIL', '250 2.1.0 Ok')) this.#sender = pathOf(line);
+        if (this.#takesPath(line) && this.#reply('MAIL', '250 2.1.0 Ok')) this.#sender = argumentOf(line);
         return;
       case 'RCPT':
-        this.#checkPath(line);
         if (this.#sender === undefined) this.#say('503 5.5.1 MAIL first');
-        else if (this.#reply('RCPT', '250 2.1.5 Ok')) {
-          this.#recipients.push(pathOf(line));
+        else if (this.#takesPath(line) && this.#reply('RCPT', '250 2.1.5 Ok')) {
+          this.#recipients.push(argumentOf(line));
         }
         return;
       case 'DATA':
@@ -148,20 +144,24 @@ export class DownstreamConversation {
         if (!this.disturbed && !this.#dead) this.#onceSaid(() => this.#socket.end());
         return;
       default:
-        this.#reply('EHLO', '250 2.0.0 Ok');
+        this.#broken('upstream did not say this', line);
+        this.#say('500 5.5.2 unknown command');
     }
   }
 
-  /** Only what this connection has offered may be used, whatever others did. */
-  #checkXforward(line: string): void {
-    const offer = this.#offered.find((text) => text.startsWith('XFORWARD '))?.split(' ') ?? [];
-    const [verb = '', ...attributes] = line.split(' ').map((part) => part.split('=', 1)[0] ?? '');
-    if (![verb, ...attributes].every((word) => offer.includes(word))) this.#broken('was not offered', line);
+  /** That the parameters are those which upstream gave is seen by the ledgers. @returns whether it is not refused for one */
+  #takesPath(line: string): boolean {
+    if (!/^(?:MAIL FROM|RCPT TO):<[^<>]*>(?: [A-Z0-9]+(?:=[^ =]+)?)*$/.test(line))
+      this.#broken('upstream did not say this', line);
+    const refusal = this.#downstream.strict ? this.#offer.refusal(line) : undefined;
+    if (refusal !== undefined) this.#say(refusal);
+    return refusal === undefined;
   }
 
-  /** Upstream gives no parameters. */
-  #checkPath(line: string): void {
-    if (!line.endsWith('>')) this.#broken('upstream did not say this', line);
+  /** What comes before the reply to the last command may do so only with PIPELINING (RFC 2920). A fault may have looked like the reply. */
+  #checkTurn(early: Buffer): void {
+    if (this.disturbed || this.#offer.mayFollow(this.#verb)) return;
+    this.#broken(`came before the reply to ${this.#verb || 'nothing'}`, early.toString('latin1', 0, 60));
   }
 
   #broken(claim: string, line: string): void {
@@ -170,6 +170,7 @@ export class DownstreamConversation {
 
   #secure(): void {
     this.#socket.removeAllListeners('data');
+    this.#offer.forget();
     const plain = this.#socket;
     this.#socket = new TLSSocket(plain, { isServer: true, ...this.#downstream.certificate });
     this.#socket.on('close', () => plain.destroy());
@@ -195,6 +196,8 @@ export class DownstreamConversation {
     const all = Buffer.concat(content);
     this.#content = undefined;
     this.#hear(`(${all.length} octets of content)`);
+    this.#verb = 'content';
+    if (rest.length > 0) this.#checkTurn(rest);
     if (!this.#refused) this.#finish(all.subarray(0, all.length - rest.length - 3));
     this.#forget();
     this.#input = Buffer.alloc(0);
@@ -233,7 +236,7 @@ export class DownstreamConversation {
     let stuck = this.disturbed;
     for (const [i, address] of addresses.entries()) {
       const fault = this.#dead ? 'close' : this.#faultAtDot(i === addresses.length - 1);
-      const text = `250 2.0.0 ${lmtp ? `<${address}> ` : ''}stored as ${mail.id}`;
+      const text = `250 2.0.0 ${lmtp ? `<${pathOf(address)}> ` : ''}stored as ${mail.id}`;
       const refuses = fault === '4xx' || fault === '5xx' || fault === '421';
       const loses = fault !== undefined && !refuses && fault !== 'extra' && fault !== 'slow';
       // Where the answer is lost, the message may or may not have been stored before.

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { testCertificate } from '../support/scripted-downstream.ts';
 import type { Dialogue } from './dialogue.ts';
 import { DownstreamConversation } from './downstream-conversation.ts';
+import type { Changing } from './downstream-offer.ts';
 import type { DownstreamFault, DownstreamStep, Faults } from './faults.ts';
 import type { Stored, Violation } from './ledger.ts';
 import type { Random } from './random.ts';
@@ -12,8 +13,7 @@ export interface FaultyDownstreamOptions {
   readonly name: string;
   readonly protocol: 'smtp' | 'lmtp';
   readonly starttls: boolean;
-  /** Whether each connection offers something else. */
-  readonly changing: boolean;
+  readonly changing: Changing;
   /** Shared by all downstreams of a run. */
   readonly faults: Faults<DownstreamStep, DownstreamFault>;
   readonly random: Random;
@@ -52,6 +52,11 @@ export class FaultyDownstream implements AsyncDisposable {
   /** Connections that are open. */
   get open(): number {
     return this.#open.size;
+  }
+
+  /** For conversations: whether it refuses parameters that it does not offer. */
+  get strict(): boolean {
+    return this.#faulty && this.options.changing === 'strict';
   }
 
   /** For conversations: what goes wrong here. */

@@ -3,6 +3,7 @@ import { type ReceivedMail, tooEarly } from './mail.ts';
 
 /** What upstream was told about one recipient of a message. */
 export interface SentRecipient {
+  /** The forward-path with its parameters. */
   readonly address: string;
   /** The reply to the message for this recipient; undefined: none came. */
   final: string | undefined;
@@ -11,7 +12,7 @@ export interface SentRecipient {
 /** A message as upstream sent it, or tried to. */
 export interface Sent {
   readonly id: string;
-  /** The reverse-path of its transaction. */
+  /** The reverse-path of its transaction, with its parameters; '' where none was accepted. */
   sender: string;
   readonly sizeBytes: number;
   /** Of what downstream must store, but for added header fields. */

@@ -20,6 +20,9 @@ const added = /^(?:Received|Received-SPF|Authentication-Results|ARC-[A-Za-z-]+):
 /** What a downstream says that acknowledges a message before it has read its end, and then stores it. */
 export const tooEarly = '250 2.0.0 Ok so far';
 
+/** What a downstream says of a parameter that it does not offer: no message may be returned to its sender for that. */
+export const unoffered = 'unsupported parameter';
+
 /** The name that forged results claim; Postern is configured with it. */
 export const authservId = 'postern.example';
 
@@ -87,7 +90,12 @@ export function readMail(wire: Buffer): ReceivedMail {
   };
 }
 
-/** The path of a MAIL or RCPT line. */
+/** What a MAIL or RCPT line says: the path and all parameters, byte for byte. */
+export function argumentOf(line: string): string {
+  return line.slice(line.indexOf(':') + 1);
+}
+
+/** The path of a MAIL or RCPT line, or of its argument. */
 export function pathOf(line: string): string {
   return /<([^>]*)>/.exec(line)?.[1] ?? '';
 }

@@ -11,6 +11,8 @@ export class HangError extends Error {
 
 export class UpstreamConnection {
   readonly name: string;
+  /** The extensions that Postern has offered on it. */
+  offered: ReadonlySet<string> = new Set();
   readonly #dialogue: Dialogue;
   readonly #answerMs: number;
   #socket: Socket;

@@ -1,13 +1,14 @@
 // An upstream that goes wrong as a plan says, and keeps a ledger of what it was told.
 import type { ClientAddress } from '../support/running-proxy.ts';
 import type { Dialogue } from './dialogue.ts';
+import { type Command, type EnvelopeOptions, envelopeOf, helloOf, offeredIn } from './envelope.ts';
 import { type Faults, garbage, type UpstreamFault, type UpstreamStep } from './faults.ts';
 import type { Sent, Violation } from './ledger.ts';
-import { type Mail, pathOf } from './mail.ts';
+import { argumentOf, type Mail, unoffered } from './mail.ts';
 import type { Random } from './random.ts';
 import { HangError, UpstreamConnection } from './upstream-connection.ts';
 
-export interface FaultyUpstreamOptions {
+export interface FaultyUpstreamOptions extends EnvelopeOptions {
   /** In the dialogue. */
   readonly name: string;
   /** Where Postern listens, when it is asked. */
@@ -15,8 +16,6 @@ export interface FaultyUpstreamOptions {
   readonly protocol: 'smtp' | 'lmtp';
   readonly pipelined: boolean;
   readonly starttls: boolean;
-  readonly xforward: boolean;
-  readonly mostRecipients: number;
   /** How many messages a connection carries. */
   readonly perConnection: number;
   /** Longer than Postern may take for any answer: then nobody knows whether it ever comes. */
@@ -26,9 +25,6 @@ export interface FaultyUpstreamOptions {
   readonly random: Random;
   readonly dialogue: Dialogue;
 }
-
-/** Each message has one of its own: who mixes envelopes up is seen. */
-const senderOf = (id: string) => `${id}@known.example`;
 
 /** The transaction is over, the connection may not be. */
 class Abandoned extends Error {}
@@ -111,17 +107,27 @@ export class FaultyUpstream {
   /** @returns whether a transaction may follow */
   async #introduce(connection: UpstreamConnection, random: Random): Promise<boolean> {
     const { protocol, starttls } = this.#options;
-    const hello = `${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} upstream.example`;
+    const hello = helloOf(protocol, !starttls, random);
     await this.#disturb(connection, 'CONNECT', '', random);
     if (!(await connection.reply())?.startsWith('220')) return false;
-    const greeted = await this.#say(connection, 'EHLO', hello, random);
-    if (greeted && !(await connection.reply())?.startsWith('250')) return false;
+    const said = await this.#say(connection, 'EHLO', hello, random);
+    if (said && !(await this.#greeted(connection, hello))) return false;
     if (!starttls || !(await this.#say(connection, 'STARTTLS', 'STARTTLS', random))) return true;
     if (!(await connection.reply())?.startsWith('220')) return false;
     await connection.secure();
     if (connection.over) return false;
     connection.queue(hello);
-    return (await connection.reply())?.startsWith('250') ?? false;
+    return this.#greeted(connection, hello);
+  }
+
+  /** Hears the reply to EHLO or one of its kind. @returns whether it was carried out */
+  async #greeted(connection: UpstreamConnection, line: string): Promise<boolean> {
+    const reply = await connection.reply();
+    if (!reply?.startsWith('250')) return false;
+    connection.offered = offeredIn(reply);
+    if (line.startsWith('HELO') && connection.offered.size > 0)
+      this.violations.push({ claim: `HELO was answered ${reply}`, connections: [connection.name] });
+    return true;
   }
 
   /**
@@ -137,7 +143,7 @@ export class FaultyUpstream {
     const { id, sizeBytes, digest } = mail;
     const sent: Sent = {
       id,
-      sender: open?.sender ?? senderOf(id),
+      sender: open?.sender ?? '',
       sizeBytes,
       digest,
       begunAt: performance.now(),
@@ -149,7 +155,8 @@ export class FaultyUpstream {
     };
     this.sent.push(sent);
     try {
-      if (await this.#envelope(connection, sent, random)) await this.#content(connection, mail, sent, random);
+      if (await this.#envelope(connection, mail, sent, random))
+        await this.#content(connection, mail, sent, random);
       else if (!(await this.#reset(connection, random))) return sent;
     } catch (error) {
       if (!(error instanceof Abandoned)) throw error;
@@ -160,24 +167,17 @@ export class FaultyUpstream {
   }
 
   /** @returns whether the content may follow */
-  async #envelope(connection: UpstreamConnection, sent: Sent, random: Random): Promise<boolean> {
-    const { pipelined, xforward, mostRecipients, faults } = this.#options;
-    const lines: (readonly [UpstreamStep, string])[] = [['MAIL', `MAIL FROM:<${senderOf(sent.id)}>`]];
-    if (xforward) {
-      const attributes = `NAME=mail.known.example ADDR=192.0.2.${random.whole(1, 254)} HELO=mail.known.example`;
-      lines.unshift(['XFORWARD', `XFORWARD ${attributes}`]);
-    }
-    for (let i = random.whole(1, mostRecipients); i > 0; i -= 1) {
-      lines.push(['RCPT', `RCPT TO:<r${i}.${sent.id}@destination.example>`]);
-    }
+  async #envelope(connection: UpstreamConnection, mail: Mail, sent: Sent, random: Random): Promise<boolean> {
+    const { faults } = this.#options;
+    const lines = [...envelopeOf(mail, this.#options, connection.offered, random)];
     // Without failing, a transaction is reset only where its envelope is all there is of it.
     const alone = this.#faulty && faults.names('RSET') && random.chance(resetRate);
     if (!alone) lines.push(['DATA', 'DATA']);
-    const said: (readonly [UpstreamStep, string])[] = [];
+    const said: Command[] = [];
     for (const command of lines) {
       const [step, line] = command;
       if (!(await this.#say(connection, step, line, random))) continue;
-      if (pipelined) {
+      if (this.#pipelines(connection)) {
         said.push(command);
       } else if (!(await this.#hear(connection, sent, command)) && step !== 'RCPT') {
         return false;
@@ -189,15 +189,12 @@ export class FaultyUpstream {
   }
 
   /** @returns whether the command was carried out */
-  async #hear(
-    connection: UpstreamConnection,
-    sent: Sent,
-    [step, line]: readonly [UpstreamStep, string],
-  ): Promise<boolean> {
+  async #hear(connection: UpstreamConnection, sent: Sent, [step, line]: Command): Promise<boolean> {
     const reply = await connection.reply();
     if (reply === undefined) throw new Abandoned();
+    this.#checkBlame(connection, reply);
     if (step === 'MAIL' && reply.startsWith('2')) {
-      sent.sender = senderOf(sent.id);
+      sent.sender = argumentOf(line);
       sent.recipients.length = 0;
     }
     const carriedOut = reply.startsWith(step === 'DATA' ? '354' : '2');
@@ -205,7 +202,7 @@ export class FaultyUpstream {
     if (!carriedOut && !reply.startsWith('452 4.5.3'))
       this.refusals.push({ claim: `${line} was answered ${reply}`, connections: [connection.name] });
     if (step === 'RCPT' && reply.startsWith('2')) {
-      sent.recipients.push({ address: pathOf(line), final: undefined });
+      sent.recipients.push({ address: argumentOf(line), final: undefined });
     }
     return carriedOut;
   }
@@ -242,7 +239,19 @@ export class FaultyUpstream {
       const reply = await connection.reply();
       for (const recipient of sent.recipients) recipient.final = reply;
     }
+    for (const { final } of sent.recipients) this.#checkBlame(connection, final);
     if (after === 'quit' || after === 'extra') await connection.reply();
+  }
+
+  /** Only what was offered is said: a message may be put off for it, and is not returned to its sender. */
+  #checkBlame(connection: UpstreamConnection, reply: string | undefined): void {
+    if (!reply?.startsWith('5') || !(reply.includes(unoffered) || reply.startsWith('555'))) return;
+    const claim = `what was offered is refused for good: ${reply}`;
+    this.violations.push({ claim, connections: [connection.name] });
+  }
+
+  #pipelines(connection: UpstreamConnection): boolean {
+    return this.#options.pipelined && connection.offered.has('PIPELINING');
   }
 
   /** @returns whether the transaction is over */
@@ -310,14 +319,18 @@ export class FaultyUpstream {
       await this.#leave(connection, fault);
     }
     for (const each of odd) connection.queue(each);
-    if (this.#options.pipelined || step === 'CONNECT') {
+    if (this.#pipelines(connection) || step === 'CONNECT') {
       // Whose reply is whose is hard to tell now: read what there is, and begin anew.
       connection.queue('QUIT');
       connection.flush();
       await connection.untilEnd();
       throw new Abandoned();
     }
-    for (const _ of odd) if ((await connection.reply()) === undefined) throw new Abandoned();
+    for (const each of odd) {
+      const reply = await connection.reply();
+      if (reply === undefined) throw new Abandoned();
+      if (/^(?:EHLO|LHLO) /.test(each) && reply.startsWith('250')) connection.offered = offeredIn(reply);
+    }
     return undefined;
   }
 
