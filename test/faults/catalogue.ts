@@ -74,7 +74,14 @@ const rateOf = (fault: string) => (slowFaults.has(fault) ? 0.06 : 0.2);
 const isHarmless = ({ step, fault }: { readonly step: string; readonly fault: string }) =>
   fault === 'slow' || step === 'QUIT' || (step === 'RSET' && fault !== 'extra');
 
-const everyDownstream = downstreamSteps.flatMap((step) => downstreamFaults.map((fault) => ({ step, fault })));
+/** There are no replies in it. */
+const ofHandshake: ReadonlySet<string> = new Set(['close', 'half', 'reset', 'stall', 'garbage', 'partial']);
+
+const everyDownstream = downstreamSteps.flatMap((step) =>
+  downstreamFaults
+    .filter((fault) => step !== 'HANDSHAKE' || ofHandshake.has(fault))
+    .map((fault) => ({ step, fault })),
+);
 const everyStall = everyDownstream.filter(({ fault }) => fault === 'stall');
 const everyUpstream = upstreamSteps.flatMap((step) =>
   upstreamFaults.filter((fault) => isOf(step, fault)).map((fault) => ({ step, fault })),
@@ -85,6 +92,7 @@ function isOf(step: UpstreamStep, fault: UpstreamFault): boolean {
   // Nothing is said at CONNECT; without DATA the envelope stands alone, as before RSET, and without QUIT it is a close.
   if (step === 'CONNECT' && fault === 'slow') return false;
   if (fault === 'missing' && (step === 'CONNECT' || step === 'DATA' || step === 'QUIT')) return false;
+  if (step === 'HANDSHAKE') return ofHandshake.has(fault);
   if (step === 'CONTENT') return ['close', 'half', 'reset', 'stall', 'slow'].includes(fault);
   if (step === 'DOT')
     return ['close', 'half', 'reset', 'stall', 'slow', 'partial', 'garbage'].includes(fault);
@@ -210,6 +218,7 @@ export function settingOf(entry: Entry, random: Random): Setting {
   const both = ['smtp', 'smtp', 'lmtp'] as const;
   const harmless = entry.kind === 'dialogue' && entry.harmless;
   const text = entry.title;
+  const ofTls = /TLS|HANDSHAKE/.test(text);
   return {
     mode: random.pick(['before-queue', 'after-queue']),
     upstream: random.pick(both),
@@ -220,8 +229,8 @@ export function settingOf(entry: Entry, random: Random): Setting {
     xforward: asksNames || text.includes('XFORWARD') || random.chance(0.5),
     checks: asksNames || random.chance(0.7),
     large: text.includes('CONTENT') || text.startsWith('spool') || random.chance(0.3),
-    startTlsIn: (text.startsWith('upstream') && text.includes('STARTTLS')) || random.chance(0.1),
-    startTlsOut: (text.startsWith('downstream') && text.includes('STARTTLS')) || random.chance(0.1),
+    startTlsIn: (text.startsWith('upstream') && ofTls) || random.chance(0.1),
+    startTlsOut: (text.startsWith('downstream') && ofTls) || random.chance(0.1),
     changing: random.chance(0.25) && (harmless || random.chance(0.4) ? 'lenient' : 'strict'),
     parameters: random.chance(0.5),
     destinations: random.chance(0.3) ? 2 : 1,

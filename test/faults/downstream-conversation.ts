@@ -4,6 +4,7 @@ import { TLSSocket } from 'node:tls';
 import type { FaultyDownstream } from './downstream.ts';
 import { Offer } from './downstream-offer.ts';
 import { type DownstreamFault, type DownstreamStep, garbage } from './faults.ts';
+import { serverHello } from './handshake.ts';
 import type { Stored, StoredRecipient } from './ledger.ts';
 import { argumentOf, pathOf, readMail, tooEarly } from './mail.ts';
 import type { Random } from './random.ts';
@@ -11,6 +12,11 @@ import type { Random } from './random.ts';
 const end = Buffer.from('\r\n.\r\n');
 /** Slow is in time, a crawl is not: replies have some forty octets. */
 const octetMs = { slow: 1, crawl: 40 } as const;
+/**
+ * How long Postern may bear a connection that will never say anything again, but for one with a message: the patience
+ * that runs with such faults have, and what a machine under load takes. Its answer to upstream may take longer.
+ */
+const borneMs = 3000;
 
 export class DownstreamConversation {
   /** Whether a fault has left it in a state from which it may not come back. */
@@ -18,6 +24,8 @@ export class DownstreamConversation {
   readonly #downstream: FaultyDownstream;
   readonly #name: string;
   readonly #random: Random;
+  /** Without TLS. */
+  readonly #plain: Socket;
   #socket: Socket;
   #input: Buffer = Buffer.alloc(0);
   #content: Buffer[] | undefined;
@@ -33,6 +41,8 @@ export class DownstreamConversation {
   #sender: string | undefined;
   #recipients: string[] = [];
   #dead = false;
+  /** Where and when it fell silent. */
+  #silence: { readonly step: DownstreamStep; readonly since: number } | undefined;
   #timers = new Set<NodeJS.Timeout>();
   /** Replies leave in order, however slowly each is said. */
   #outgoing: { text: string; octetMs: number }[] = [];
@@ -45,6 +55,7 @@ export class DownstreamConversation {
   constructor(downstream: FaultyDownstream, socket: Socket, number: number) {
     const { options } = downstream;
     this.#downstream = downstream;
+    this.#plain = socket;
     this.#socket = socket;
     this.#name = `${options.name}#${number}`;
     this.#random = options.random.fork(number);
@@ -63,6 +74,10 @@ export class DownstreamConversation {
 
   /** The connection is over. */
   end(): void {
+    const { step = '', since = Number.POSITIVE_INFINITY } = this.#silence ?? {};
+    const milliseconds = Math.round(performance.now() - since);
+    if (milliseconds > borneMs) this.#broken(`silence at ${step} was borne for`, `${milliseconds} ms`);
+    this.#silence = undefined;
     this.#dead = true;
     for (const timer of this.#timers) clearTimeout(timer);
   }
@@ -103,12 +118,11 @@ export class DownstreamConversation {
       case 'EHLO':
       case 'LHLO':
         if (!this.#offer.knowsEhlo) this.#say('502 5.5.1 not implemented');
-        else if (this.#reply('EHLO', this.#offer.reply(this.#socket instanceof TLSSocket)))
-          this.#offer.told();
+        else if (this.#reply(this.#helloStep, this.#offer.reply(this.#encrypted))) this.#offer.told();
         return;
       case 'HELO':
         this.#offer.forget();
-        this.#reply('EHLO', '250 faulty.example');
+        this.#reply(this.#helloStep, '250 faulty.example');
         return;
       case 'STARTTLS':
         if (this.#reply('STARTTLS', '220 2.0.0 Ready')) this.#onceSaid(() => this.#secure());
@@ -168,10 +182,23 @@ export class DownstreamConversation {
     this.#downstream.violations.push({ claim: `${claim}: ${line}`, connections: [this.#name] });
   }
 
+  get #encrypted(): boolean {
+    return this.#socket !== this.#plain;
+  }
+
+  get #helloStep(): 'EHLO' | 'EHLO-TLS' {
+    return this.#encrypted ? 'EHLO-TLS' : 'EHLO';
+  }
+
   #secure(): void {
+    const fault = this.#downstream.fault('HANDSHAKE', this.#random);
+    if (fault) {
+      this.#fault(fault, serverHello, 'HANDSHAKE');
+      return;
+    }
     this.#socket.removeAllListeners('data');
     this.#offer.forget();
-    const plain = this.#socket;
+    const plain = this.#plain;
     this.#socket = new TLSSocket(plain, { isServer: true, ...this.#downstream.certificate });
     this.#socket.on('close', () => plain.destroy());
     this.#listen(this.#socket);
@@ -287,6 +314,12 @@ export class DownstreamConversation {
     if (!harmless && !forEver) this.disturbed = true;
     // A reply too many may come to nothing.
     if (fault !== 'extra') this.#downstream.struck();
+    this.#doFault(fault, text, step);
+    if (step === 'HANDSHAKE') this.#stop();
+    if (this.#dead && step) this.#silence ??= { step, since: performance.now() };
+  }
+
+  #doFault(fault: DownstreamFault, text: string, step?: DownstreamStep): void {
     switch (fault) {
       case 'close':
         this.#stop();
@@ -294,8 +327,8 @@ export class DownstreamConversation {
         return;
       case 'reset':
         this.#stop();
-        if (this.#socket instanceof TLSSocket) this.#socket.destroy();
-        else this.#socket.resetAndDestroy();
+        // A TLS socket cannot: it would say that it ends.
+        this.#plain.resetAndDestroy();
         return;
       case 'stall':
         this.#stop();

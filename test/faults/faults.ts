@@ -1,11 +1,16 @@
 // What can go wrong on either side, and where: the vocabulary of all runs.
 import type { Random } from './random.ts';
 
-/** Where the downstream can go wrong. CONTENT is before the final dot, DOT its answer. */
+/**
+ * Where the downstream can go wrong. HANDSHAKE is in place of TLS, EHLO-TLS inside it; CONTENT is before the final dot,
+ * DOT its answer.
+ */
 export const downstreamSteps = [
   'GREETING',
   'EHLO',
   'STARTTLS',
+  'HANDSHAKE',
+  'EHLO-TLS',
   'XFORWARD',
   'MAIL',
   'RCPT',
@@ -40,11 +45,13 @@ export const downstreamFaults = [
 ] as const;
 export type DownstreamFault = (typeof downstreamFaults)[number];
 
-/** Where upstream can go wrong. DOT is in place of the final dot, END right after it. */
+/** Where upstream can go wrong. HANDSHAKE and EHLO-TLS are as above; DOT is in place of the final dot, END right after it. */
 export const upstreamSteps = [
   'CONNECT',
   'EHLO',
   'STARTTLS',
+  'HANDSHAKE',
+  'EHLO-TLS',
   'XFORWARD',
   'MAIL',
   'RCPT',

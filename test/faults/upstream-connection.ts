@@ -1,6 +1,6 @@
 // One connection to Postern: writes what it is told, however oddly, and reads replies with a deadline.
 import { connect, type Socket } from 'node:net';
-import { connect as connectTls, TLSSocket } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 import type { ClientAddress } from '../support/running-proxy.ts';
 import type { Dialogue } from './dialogue.ts';
 
@@ -11,10 +11,12 @@ export class HangError extends Error {
 
 export class UpstreamConnection {
   readonly name: string;
-  /** The extensions that Postern has offered on it. */
-  offered: ReadonlySet<string> = new Set();
+  /** The extensions that Postern has offered on it; undefined: it was not greeted. */
+  offered: ReadonlySet<string> | undefined;
   readonly #dialogue: Dialogue;
   readonly #answerMs: number;
+  /** Without TLS. */
+  readonly #plain: Socket;
   #socket: Socket;
   #input = '';
   #ended = false;
@@ -22,6 +24,7 @@ export class UpstreamConnection {
   #wake: (() => void) | undefined;
 
   private constructor(socket: Socket, name: string, dialogue: Dialogue, answerMs: number) {
+    this.#plain = socket;
     this.#socket = socket;
     this.name = name;
     this.#dialogue = dialogue;
@@ -115,7 +118,8 @@ export class UpstreamConnection {
 
   /** Shakes hands, as after 220 to STARTTLS. */
   async secure(): Promise<void> {
-    const plain = this.#socket;
+    const plain = this.#plain;
+    this.offered = undefined;
     plain.removeAllListeners('data').removeAllListeners('end').removeAllListeners('close');
     const secured = connectTls({ socket: plain, rejectUnauthorized: false });
     this.#listen(secured);
@@ -128,7 +132,8 @@ export class UpstreamConnection {
   leave(how: 'close' | 'half' | 'reset'): void {
     this.#dialogue.say(this.name, `! ${how}`);
     if (how === 'half') this.#socket.end();
-    else if (how === 'reset' && !(this.#socket instanceof TLSSocket)) this.#socket.resetAndDestroy();
+    // A TLS socket cannot: it would say that it ends.
+    else if (how === 'reset') this.#plain.resetAndDestroy();
     else this.#socket.destroy();
     if (how !== 'half') this.#end();
   }

@@ -3,6 +3,7 @@ import type { ClientAddress } from '../support/running-proxy.ts';
 import type { Dialogue } from './dialogue.ts';
 import { type Command, type EnvelopeOptions, envelopeOf, helloOf, offeredIn } from './envelope.ts';
 import { type Faults, garbage, type UpstreamFault, type UpstreamStep } from './faults.ts';
+import { clientHello } from './handshake.ts';
 import type { Sent, Violation } from './ledger.ts';
 import { argumentOf, type Mail, unoffered } from './mail.ts';
 import type { Random } from './random.ts';
@@ -114,10 +115,18 @@ export class FaultyUpstream {
     if (said && !(await this.#greeted(connection, hello))) return false;
     if (!starttls || !(await this.#say(connection, 'STARTTLS', 'STARTTLS', random))) return true;
     if (!(await connection.reply())?.startsWith('220')) return false;
-    await connection.secure();
+    await this.#shakeHands(connection, random);
     if (connection.over) return false;
-    connection.queue(hello);
-    return this.#greeted(connection, hello);
+    const again = await this.#say(connection, 'EHLO-TLS', hello, random);
+    return !again || this.#greeted(connection, hello);
+  }
+
+  async #shakeHands(connection: UpstreamConnection, random: Random): Promise<void> {
+    const fault = this.#fault(connection, 'HANDSHAKE', random);
+    if (!fault) return connection.secure();
+    if (fault === 'garbage') connection.write(random.pick([garbage[0], ...garbage]));
+    if (fault === 'partial') connection.write(clientHello.slice(0, random.whole(1, clientHello.length)));
+    return this.#leave(connection, fault);
   }
 
   /** Hears the reply to EHLO or one of its kind. @returns whether it was carried out */
@@ -169,7 +178,7 @@ export class FaultyUpstream {
   /** @returns whether the content may follow */
   async #envelope(connection: UpstreamConnection, mail: Mail, sent: Sent, random: Random): Promise<boolean> {
     const { faults } = this.#options;
-    const lines = [...envelopeOf(mail, this.#options, connection.offered, random)];
+    const lines = [...envelopeOf(mail, this.#options, connection.offered ?? new Set(), random)];
     // Without failing, a transaction is reset only where its envelope is all there is of it.
     const alone = this.#faulty && faults.names('RSET') && random.chance(resetRate);
     if (!alone) lines.push(['DATA', 'DATA']);
@@ -194,6 +203,8 @@ export class FaultyUpstream {
     if (reply === undefined) throw new Abandoned();
     this.#checkBlame(connection, reply);
     if (step === 'MAIL' && reply.startsWith('2')) {
+      if (!connection.offered)
+        this.violations.push({ claim: 'MAIL without EHLO is taken', connections: [connection.name] });
       sent.sender = argumentOf(line);
       sent.recipients.length = 0;
     }
@@ -251,7 +262,7 @@ export class FaultyUpstream {
   }
 
   #pipelines(connection: UpstreamConnection): boolean {
-    return this.#options.pipelined && connection.offered.has('PIPELINING');
+    return this.#options.pipelined && (connection.offered?.has('PIPELINING') ?? false);
   }
 
   /** @returns whether the transaction is over */
