@@ -111,9 +111,29 @@ export class UpstreamConnection {
     this.#socket.resume();
   }
 
-  /** Waits until Postern ends the connection. @throws {HangError} */
-  async untilEnd(): Promise<void> {
-    while ((await this.reply()) !== undefined);
+  /**
+   * Waits until Postern ends the connection.
+   *
+   * @returns the last reply
+   * @throws {HangError}
+   */
+  async untilEnd(): Promise<string | undefined> {
+    let last: string | undefined;
+    for (let next = await this.reply(); next !== undefined; next = await this.reply()) last = next;
+    return last;
+  }
+
+  /** Goes on with a line, so many bytes at a time, until Postern ends the connection; otherwise as `untilEnd`. */
+  async sayEndlessly(pieceBytes: number): Promise<string | undefined> {
+    const piece = Buffer.alloc(pieceBytes, 'x');
+    const timer = setInterval(() => {
+      if (!this.over && !this.#socket.writableNeedDrain) this.#socket.write(piece);
+    }, 5);
+    try {
+      return await this.untilEnd();
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   /** Shakes hands, as after 220 to STARTTLS. */

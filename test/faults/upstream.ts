@@ -6,6 +6,7 @@ import { type Faults, garbage, type UpstreamFault, type UpstreamStep } from './f
 import { clientHello } from './handshake.ts';
 import type { Sent, Violation } from './ledger.ts';
 import { argumentOf, type Mail, unoffered } from './mail.ts';
+import { linesBehind, oddLines } from './odd-lines.ts';
 import type { Random } from './random.ts';
 import { HangError, UpstreamConnection } from './upstream-connection.ts';
 
@@ -33,6 +34,8 @@ class Abandoned extends Error {}
 /** How long whoever finds nobody there waits before it connects again, and how long it tries. */
 const pauseMs = 20;
 const patienceMs = 60_000;
+/** A message that is larger is not written byte by byte: it would take longer than a transaction may. */
+const mostSlowBytes = 800;
 /** How many transactions end with RSET, where RSET is what a run is about. */
 const resetRate = 0.3;
 
@@ -221,9 +224,11 @@ export class FaultyUpstream {
   async #content(connection: UpstreamConnection, { wire }: Mail, sent: Sent, random: Random): Promise<void> {
     const { protocol } = this.#options;
     const fault = this.#fault(connection, 'CONTENT', random);
-    if (fault === 'slow') await connection.writeSlowly(wire, Math.max(1, wire.length >> 5));
-    else if (fault) {
+    if (fault === 'slow') {
+      await connection.writeSlowly(wire, wire.length > mostSlowBytes ? wire.length >> 5 : 1);
+    } else if (fault) {
       connection.write(wire.subarray(0, random.whole(0, wire.length - 1)));
+      if (fault === 'endless') await this.#goOn(connection, random);
       await this.#leave(connection, fault);
     } else connection.write(wire);
     const atDot = this.#fault(connection, 'DOT', random);
@@ -235,15 +240,19 @@ export class FaultyUpstream {
     sent.ended = !connection.over;
     const after = this.#fault(connection, 'END', random);
     if (after === 'deaf') await connection.deaf(random.whole(10, 300));
-    if (after === 'close' || after === 'reset' || after === 'half') {
+    if (after === 'close' || after === 'reset' || after === 'half' || after === 'partial') {
+      if (after === 'partial') connection.write(random.pick(['MAIL FR', 'QUIT\r']));
       if (random.chance(0.5)) await connection.deaf(random.whole(0, 4));
       sent.left = true;
-      connection.leave(after);
+      connection.leave(after === 'partial' ? 'close' : after);
       if (after !== 'half') throw new Abandoned();
     }
     // Pipelined behind the content: the replies to it come first.
-    if (after === 'quit') connection.queue('QUIT');
-    if (after === 'extra') connection.queue('NOOP');
+    const behind = linesBehind(after, random);
+    for (const [line] of behind) {
+      if (after === 'slow') await connection.saySlowly(line);
+      else connection.queue(line);
+    }
     if (protocol === 'lmtp') {
       for (const recipient of sent.recipients) recipient.final = await connection.reply();
     } else {
@@ -251,7 +260,20 @@ export class FaultyUpstream {
       for (const recipient of sent.recipients) recipient.final = reply;
     }
     for (const { final } of sent.recipients) this.#checkBlame(connection, final);
-    if (after === 'quit' || after === 'extra') await connection.reply();
+    for (const [, expected] of behind) this.#expect(connection, await connection.reply(), expected);
+  }
+
+  /** Says more and more of a line, which no limit but the time for a transaction ends. */
+  async #goOn(connection: UpstreamConnection, random: Random): Promise<void> {
+    const last = await connection.sayEndlessly(random.pick([1024, 65_536]));
+    this.#expect(connection, last, '421');
+  }
+
+  /** Where a reply came at all. */
+  #expect(connection: UpstreamConnection, reply: string | undefined, expected: string): void {
+    if (reply === undefined || reply.startsWith(expected) || reply.startsWith('421')) return;
+    const claim = `the reply should begin with ${expected}: ${reply}`;
+    this.violations.push({ claim, connections: [connection.name] });
   }
 
   /** Only what was offered is said: a message may be put off for it, and is not returned to its sender. */
@@ -324,7 +346,7 @@ export class FaultyUpstream {
       await connection.deaf(random.whole(10, 300));
       return undefined;
     }
-    const odd = this.#oddLines(fault, random);
+    const odd = oddLines(fault, this.#options.protocol, random);
     if (odd.length === 0) {
       if (fault === 'partial') connection.write(line.slice(0, line.length >> 1));
       await this.#leave(connection, fault);
@@ -343,19 +365,6 @@ export class FaultyUpstream {
       if (/^(?:EHLO|LHLO) /.test(each) && reply.startsWith('250')) connection.offered = offeredIn(reply);
     }
     return undefined;
-  }
-
-  /** Lines that do not belong here. */
-  #oddLines(fault: UpstreamFault, random: Random): readonly string[] {
-    const hello = this.#options.protocol === 'lmtp' ? 'LHLO' : 'EHLO';
-    if (fault === 'endless') return ['x'.repeat(1_000_000)];
-    if (fault === 'extra')
-      return [random.pick(['NOOP', 'RSET', `${hello} again.example`, 'DATA x', 'VRFY a'])];
-    if (fault !== 'garbage') return [];
-    return random
-      .pick([garbage[0], ...garbage])
-      .replace(/\r\n$/, '')
-      .split('\r\n');
   }
 
   /** Ends the connection, or waits until Postern does. */
