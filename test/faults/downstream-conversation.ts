@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { FaultyDownstream } from './downstream.ts';
 import { Offer } from './downstream-offer.ts';
+import { Voice } from './downstream-voice.ts';
 import { type DownstreamFault, type DownstreamStep, garbage } from './faults.ts';
 import { serverHello } from './handshake.ts';
 import type { Stored, StoredRecipient } from './ledger.ts';
@@ -43,10 +44,7 @@ export class DownstreamConversation {
   #dead = false;
   /** Where and when it fell silent. */
   #silence: { readonly step: DownstreamStep; readonly since: number } | undefined;
-  #timers = new Set<NodeJS.Timeout>();
-  /** Replies leave in order, however slowly each is said. */
-  #outgoing: { text: string; octetMs: number }[] = [];
-  #whenSaid: (() => void) | undefined;
+  readonly #voice = new Voice((text) => this.#write(text));
   #received = 0;
   readonly #offer: Offer;
   /** The last command's verb; '' before the first. */
@@ -79,7 +77,7 @@ export class DownstreamConversation {
     if (milliseconds > borneMs) this.#broken(`silence at ${step} was borne for`, `${milliseconds} ms`);
     this.#silence = undefined;
     this.#dead = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#voice.end();
   }
 
   #listen(socket: Socket): void {
@@ -89,7 +87,7 @@ export class DownstreamConversation {
 
   #take(chunk: Buffer): void {
     if (this.#dead) return;
-    if (this.#outgoing.length > 0) this.#checkTurn(chunk);
+    if (this.#voice.speaking) this.#checkTurn(chunk);
     if (this.#content) {
       this.#takeContent(chunk);
       return;
@@ -117,7 +115,7 @@ export class DownstreamConversation {
     switch (verb) {
       case 'EHLO':
       case 'LHLO':
-        if (!this.#offer.knowsEhlo) this.#say('502 5.5.1 not implemented');
+        if (!this.#offer.knowsEhlo) this.#voice.say('502 5.5.1 not implemented');
         else if (this.#reply(this.#helloStep, this.#offer.reply(this.#encrypted))) this.#offer.told();
         return;
       case 'HELO':
@@ -125,7 +123,7 @@ export class DownstreamConversation {
         this.#reply(this.#helloStep, '250 faulty.example');
         return;
       case 'STARTTLS':
-        if (this.#reply('STARTTLS', '220 2.0.0 Ready')) this.#onceSaid(() => this.#secure());
+        if (this.#reply('STARTTLS', '220 2.0.0 Ready')) this.#voice.onceSaid(() => this.#secure());
         return;
       case 'XFORWARD':
         // Only what this connection has offered may be used, whatever others did.
@@ -136,13 +134,13 @@ export class DownstreamConversation {
         if (this.#takesPath(line) && this.#reply('MAIL', '250 2.1.0 Ok')) this.#sender = argumentOf(line);
         return;
       case 'RCPT':
-        if (this.#sender === undefined) this.#say('503 5.5.1 MAIL first');
+        if (this.#sender === undefined) this.#voice.say('503 5.5.1 MAIL first');
         else if (this.#takesPath(line) && this.#reply('RCPT', '250 2.1.5 Ok')) {
           this.#recipients.push(argumentOf(line));
         }
         return;
       case 'DATA':
-        if (this.#recipients.length === 0) this.#say('554 5.5.1 No valid recipients');
+        if (this.#recipients.length === 0) this.#voice.say('554 5.5.1 No valid recipients');
         else if (this.#reply('DATA', '354 Go ahead')) {
           this.#content = [];
           this.#tail = Buffer.from('\r\n');
@@ -155,11 +153,11 @@ export class DownstreamConversation {
         return;
       case 'QUIT':
         this.#reply('QUIT', '221 2.0.0 Bye');
-        if (!this.disturbed && !this.#dead) this.#onceSaid(() => this.#socket.end());
+        if (!this.disturbed && !this.#dead) this.#voice.onceSaid(() => this.#socket.end());
         return;
       default:
         this.#broken('upstream did not say this', line);
-        this.#say('500 5.5.2 unknown command');
+        this.#voice.say('500 5.5.2 unknown command');
     }
   }
 
@@ -168,7 +166,7 @@ export class DownstreamConversation {
     if (!/^(?:MAIL FROM|RCPT TO):<[^<>]*>(?: [A-Z0-9]+(?:=[^ =]+)?)*$/.test(line))
       this.#broken('upstream did not say this', line);
     const refusal = this.#downstream.strict ? this.#offer.refusal(line) : undefined;
-    if (refusal !== undefined) this.#say(refusal);
+    if (refusal !== undefined) this.#voice.say(refusal);
     return refusal === undefined;
   }
 
@@ -241,11 +239,11 @@ export class DownstreamConversation {
       this.disturbed ||= fault === 'crawl';
       this.#note(`! ${fault} at CONTENT`);
       this.#socket.pause();
-      this.#after(fault === 'slow' ? 30 : 3000, () => this.#socket.resume());
+      this.#voice.after(fault === 'slow' ? 30 : 3000, () => this.#socket.resume());
     } else if (fault === 'extra' || fault === 'missing') {
       this.disturbed = true;
       this.#outOfStep = true;
-      this.#say(tooEarly);
+      this.#voice.say(tooEarly);
     } else {
       this.#fault(fault, '250 2.0.0 Ok');
     }
@@ -272,7 +270,7 @@ export class DownstreamConversation {
       const reply = loses || stuck ? (this.#mistakable ? 'mistaken' : 'lost') : 'given';
       if (keeps) for (const each of lmtp ? [address] : this.#recipients) known.push({ address: each, reply });
       if (fault) this.#fault(fault, text);
-      else this.#say(text);
+      else this.#voice.say(text);
       // What follows a reply that was not said as it should be is not understood any more.
       if (fault === 'missing') this.#outOfStep = true;
       stuck ||= fault !== undefined && !(fault === '4xx' || fault === '5xx' || fault === 'slow');
@@ -298,7 +296,7 @@ export class DownstreamConversation {
   #reply(step: DownstreamStep, text: string): boolean {
     const fault = this.#downstream.fault(step, this.#random);
     if (!fault) {
-      this.#say(text);
+      this.#voice.say(text);
       return true;
     }
     this.#fault(fault, text, step);
@@ -339,22 +337,22 @@ export class DownstreamConversation {
       case 'partial':
         this.#write(this.#random.pick([text.slice(0, text.length >> 1), `${text.replace(' ', '-')}\r\n`]));
         this.#stop();
-        if (this.#random.chance(0.7)) this.#after(0, () => this.#socket.end());
+        if (this.#random.chance(0.7)) this.#voice.after(0, () => this.#socket.end());
         return;
       case 'endless':
         this.#write(this.#random.chance(0.5) ? `250 ${'x'.repeat(100_000)}` : '250-x\r\n'.repeat(1000));
         this.#stop();
         return;
       case '421':
-        this.#say('421 4.3.2 shutting down');
+        this.#voice.say('421 4.3.2 shutting down');
         this.#stop();
-        this.#after(this.#random.whole(0, 5), () => this.#socket.end());
+        this.#voice.after(this.#random.whole(0, 5), () => this.#socket.end());
         return;
       case '4xx':
-        this.#say('451 4.3.0 not now');
+        this.#voice.say('451 4.3.0 not now');
         return;
       case '5xx':
-        this.#say('550 5.7.1 not ever');
+        this.#voice.say('550 5.7.1 not ever');
         return;
       case 'extra':
         this.#sayTooMuch(text, step);
@@ -363,13 +361,13 @@ export class DownstreamConversation {
         return;
       case 'slow':
       case 'crawl':
-        this.#say(text, octetMs[fault]);
+        this.#voice.say(text, octetMs[fault]);
     }
   }
 
   /** A second reply, with the first or, while nobody has asked for anything else, a little later. */
   #sayTooMuch(text: string, step: DownstreamStep | undefined): void {
-    this.#say(text);
+    this.#voice.say(text);
     const extra = this.#random.pick([
       '250 2.0.0 again',
       '451 4.0.0 again',
@@ -384,7 +382,7 @@ export class DownstreamConversation {
     // After 354 it could arrive behind the final dot, and nobody could tell a 2yz from the answer to that.
     const late = step === 'DATA' ? '451 4.0.0 again' : extra;
     const received = this.#received;
-    this.#after(this.#random.whole(1, 5), () => {
+    this.#voice.after(this.#random.whole(1, 5), () => {
       if (this.#received !== received || this.#content?.length) return;
       this.#downstream.struck();
       this.#sayUnasked(late);
@@ -393,53 +391,16 @@ export class DownstreamConversation {
 
   #sayUnasked(text: string): void {
     this.#mistakable ||= text.startsWith('5');
-    this.#say(text);
+    this.#voice.say(text);
   }
 
   #stop(): void {
     this.#dead = true;
   }
 
-  #say(text: string, octetMs = 0): void {
-    this.#outgoing.push({ text: `${text}\r\n`, octetMs });
-    if (this.#outgoing.length === 1) this.#sayNext();
-  }
-
-  /** When all replies have left. */
-  #onceSaid(act: () => void): void {
-    if (this.#outgoing.length === 0) act();
-    else this.#whenSaid = act;
-  }
-
-  #sayNext(): void {
-    const [next] = this.#outgoing;
-    if (!next) {
-      this.#whenSaid?.();
-      this.#whenSaid = undefined;
-      return;
-    }
-    const length = next.octetMs === 0 ? next.text.length : 1;
-    this.#write(next.text.slice(0, length));
-    next.text = next.text.slice(length);
-    if (next.text !== '') {
-      this.#after(next.octetMs, () => this.#sayNext());
-      return;
-    }
-    this.#outgoing.shift();
-    this.#sayNext();
-  }
-
   #write(text: string): void {
     this.#note(`< ${text}`);
     if (!this.#socket.destroyed && this.#socket.writable) this.#socket.write(text, 'latin1');
-  }
-
-  #after(milliseconds: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      act();
-    }, milliseconds);
-    this.#timers.add(timer);
   }
 
   #hear(text: string): void {

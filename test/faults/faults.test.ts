@@ -10,6 +10,8 @@ const messages = 24;
 const titles = [
   'downstream: reset at GREETING',
   'downstream: slow at STARTTLS',
+  'downstream: stall at HANDSHAKE',
+  'downstream: reset at EHLO-TLS',
   'downstream: 421 at MAIL',
   'downstream: extra at RCPT',
   'downstream: garbage at DATA',
@@ -20,6 +22,8 @@ const titles = [
   'downstream: stall at QUIT',
   'upstream: half at CONTENT',
   'upstream: close at END',
+  'upstream: garbage at END',
+  'upstream: partial at HANDSHAKE',
   'upstream: slow at MAIL',
   'upstream: stall at RCPT',
   'upstream: missing at RSET',
