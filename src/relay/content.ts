@@ -38,14 +38,13 @@ export async function sendContent(
     wire.fail(reply.code >= 400 ? 'lost' : 'protocol', what, { reply });
   });
   try {
-    const rest = await sendBlocks(wire, chunks, timeouts.content);
+    await wire.writeLast(await sendBlocks(wire, chunks, timeouts.content));
     wire.onEarlyReply(undefined);
     // With the final dot it is the downstream's to say what becomes of the message: that is heard to the end.
     signal?.removeEventListener('abort', abort);
     const answers = Array.from({ length: replies }, () =>
       wire.send('', timeouts.endOfData, false).catch(asDownstreamError),
     );
-    wire.writeLast(rest);
     return await Promise.all(answers);
   } catch (error) {
     if (!wire.failure || error !== wire.failure) {

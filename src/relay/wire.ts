@@ -113,13 +113,26 @@ export class Wire {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Writes the end of a message: it leaves with what others have to write, and the replies to it tell whether it did. */
-  writeLast(blocks: readonly Buffer[]): void {
-    if (this.#failure) return;
-    const socket = this.#socket;
-    socket.cork();
-    for (const block of blocks) socket.write(block);
-    atTurnEnd(() => socket.uncork());
+  /**
+   * Writes the end of a message, when this turn of the event loop ends: it leaves with what others have to write, and
+   * whatever has been read by then came before it.
+   *
+   * @returns when it has left. No reply to it can have been read yet
+   * @throws {DownstreamError} when the connection is over before
+   */
+  writeLast(blocks: readonly Buffer[]): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    atTurnEnd(() => {
+      if (this.#failure) {
+        reject(this.#failure);
+        return;
+      }
+      this.#socket.cork();
+      for (const block of blocks) this.#socket.write(block);
+      this.#socket.uncork();
+      resolve();
+    });
+    return promise;
   }
 
   /** Until undone, a reply goes to `early`: none is due before the final dot. */

@@ -110,8 +110,8 @@ export class FaultyUpstream {
 
   /** @returns whether a transaction may follow */
   async #introduce(connection: UpstreamConnection, random: Random): Promise<boolean> {
-    const { protocol, starttls } = this.#options;
-    const hello = helloOf(protocol, !starttls, random);
+    const { protocol, starttls, xforward } = this.#options;
+    const hello = helloOf(protocol, !starttls && !xforward, random);
     await this.#disturb(connection, 'CONNECT', '', random);
     if (!(await connection.reply())?.startsWith('220')) return false;
     const said = await this.#say(connection, 'EHLO', hello, random);

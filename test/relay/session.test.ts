@@ -1,9 +1,12 @@
 // A conversation with one downstream.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
 import { type Destination, parseDestination } from '../../src/relay/destination.ts';
 import { DownstreamError, DownstreamSession, type SessionOptions } from '../../src/relay/session.ts';
 import type { Reply } from '../../src/smtp/reply.ts';
@@ -149,6 +152,31 @@ test('a large message in small and large chunks arrives whole, whatever the back
   }
   assert.deepEqual(codes(await it.session.content(chunks(), 1)), [250]);
   assert.ok(it.downstream.messages[0]?.data.equals(Buffer.concat([big, big])));
+});
+
+test('a 250 right behind the 354 is no answer to the message, although it comes in a TLS record of its own', async () => {
+  const heard: string[] = [];
+  await using server = createTlsServer({ ...testCertificate, noDelay: true }, (socket) => {
+    socket.on('error', () => {});
+    socket.write('220 too.talkative.example\r\n');
+    socket.on('data', (chunk) => {
+      heard.push(chunk.toString('latin1'));
+      const data = heard.at(-1) === 'DATA\r\n';
+      socket.write(data ? '354 Go ahead\r\n' : '250 Ok\r\n');
+      if (data) socket.write('250 2.0.0 again\r\n');
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const destination = destinationOf(`smtps://127.0.0.1:${port}`);
+  const session = await DownstreamSession.open(destination, {
+    ...options,
+    tls: { ca: testCertificate.cert },
+  });
+  const content = begin(session).then(() => session.content(text('Subject: x\r\n\r\nbody\r\n'), 1));
+  assert.deepEqual(codes(await content), ['protocol']);
+  assert.equal(heard.at(-1), 'DATA\r\n', 'nothing of the message has left');
+  session.destroy();
 });
 
 for (const tls of [undefined, 'implicit'] as const) {
