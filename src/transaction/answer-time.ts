@@ -28,7 +28,8 @@ export class AnswerTime {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     this.#giveUp = () => {
       this.#exceeded();
-      resolve(late);
+      // What was stopped by that may know a part of the answer, and has a turn of the event loop to say it.
+      setImmediate(resolve, late);
     };
     this.#deadline.set(this.#ms);
     work.then(resolve, reject);

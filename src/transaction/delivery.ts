@@ -130,9 +130,9 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
 
   /** The message that was announced will not come. What comes next goes on with this session only where DATA was refused. */
   withdraw(): void {
-    const refused = this.#announced?.reply && this.#announced.reply.code >= 400;
-    if (this.#announced && !refused) this.#giveBack();
+    const announced = this.#announced;
     this.#announced = undefined;
+    if (announced && !(announced.reply && announced.reply.code >= 400)) this.#giveBack();
   }
 
   /**

@@ -262,21 +262,12 @@ export class Transaction {
     const work = this.#conclude()
       .catch((error: unknown) => this.#explain(error))
       .finally(() => this.#free());
-    const replies = (await this.#answerTime.within(work, undefined)) ?? (await this.#soFar(work));
+    // Where the time is over: in LMTP some recipients' replies may have come, and stand.
+    const replies = await this.#answerTime.within(work, this.#forAll(timedOut));
     this.#state = 'ended';
     this.#answerTime.end();
     this.#record.write(replies, this.#delivery.destination);
     return replies;
-  }
-
-  /**
-   * What can be told when the time is over. In LMTP some recipients' replies may have come: those recipients have the
-   * message, or never will. The session is closed by now, so that all that will ever be known is.
-   */
-  #soFar(work: Promise<readonly Reply[]>): Promise<readonly Reply[]> {
-    const { promise: none, resolve } = Promise.withResolvers<readonly Reply[]>();
-    setImmediate(resolve, this.#forAll(timedOut));
-    return Promise.race([work, none]);
   }
 
   /** The transaction is over without its end of data: RSET, QUIT, or upstream is gone. */
