@@ -70,11 +70,11 @@ class SinkConnection {
 
   /** RFC 2033 §4.2: LMTP answers once for each recipient that it accepted. In SMTP one reply stands for all. */
   #end(message: Received): void {
-    const count = this.#lmtp ? this.#recipients : 1;
+    const [replies, recipientsOfEach] = this.#lmtp ? [this.#recipients, 1] : [1, this.#recipients];
     let accepted = 0;
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < replies; i++) {
       const refusal = this.#house.refusal('CONTENT');
-      if (!refusal) accepted += this.#recipients / count;
+      if (!refusal) accepted += recipientsOfEach;
       this.#say(refusal ?? '250 2.0.0 stored');
     }
     if (accepted > 0) this.#house.store(message, accepted);
