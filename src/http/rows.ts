@@ -16,7 +16,7 @@ export function rowOf(record: TransactionFields, timeMs: number): TransactionRow
   const asked = Array.isArray(recipients) ? recipients : [];
   const to = asked.length > 0 ? text(fieldsOf(asked[0]).to) : undefined;
   const reply = replyOf(record);
-  const milliseconds = fieldsOf(record.milliseconds).total;
+  const { total: milliseconds } = millisecondsOf(record);
   return {
     id: text(record.id),
     time: new Date(timeMs).toISOString(),
