@@ -91,7 +91,7 @@ export async function compareLedgers(
   const open = new Map<string, Open>();
   let acknowledged = 0;
   for await (const { id, digest, outcome } of sent) {
-    const answered = count(outcome);
+    const answered = countReplies(outcome);
     open.set(id, { id, digest, answered, times: 0, takenFor: 0 });
     if (answered.positive > 0) acknowledged++;
   }
@@ -131,14 +131,14 @@ export const unanswered = '-';
 
 /** One message in the comparison. */
 interface Open extends Pick<Entry, 'id' | 'digest'> {
-  readonly answered: Readonly<ReturnType<typeof count>>;
+  readonly answered: Readonly<ReturnType<typeof countReplies>>;
   times: number;
   /** Recipients. */
   takenFor: number;
 }
 
 /** How many replies of an outcome were 2yz, and how many never came. */
-function count(outcome: string) {
+export function countReplies(outcome: string) {
   const codes = outcome.split(',');
   return {
     positive: codes.filter((code) => code.startsWith('2')).length,

@@ -246,10 +246,14 @@ export class LoadConnection {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.destroy();
-    const missing = this.#accepted - this.#outcome.length;
-    const partly = [...this.#outcome, ...Array.from({ length: missing }, () => unanswered)];
-    const outcome = this.#outcome.length > 0 ? partly.join(',') : unanswered;
-    if (this.#job) this.#owner.done(this.#job, outcome, error ?? '');
+    if (this.#job) this.#owner.done(this.#job, this.#outcomeSoFar(), error ?? '');
     this.#owner.closed(this, error);
+  }
+
+  /** Of a message that is cut off: with what is missing, or as one where all is. */
+  #outcomeSoFar(): string {
+    if (this.#outcome.length === 0) return unanswered;
+    const missing = Array.from({ length: this.#accepted - this.#outcome.length }, () => unanswered);
+    return [...this.#outcome, ...missing].join(',');
   }
 }

@@ -1,5 +1,5 @@
 // One run of the load generator: which connection sends what and when, the ledger, the figures.
-import { LedgerFile, unanswered } from '../ledger.ts';
+import { countReplies, LedgerFile, unanswered } from '../ledger.ts';
 import { type Job, LoadConnection, type Owner } from './connection.ts';
 import { Figures, type Summary } from './figures.ts';
 import { readMessage } from './message.ts';
@@ -116,11 +116,7 @@ export class Run implements Owner {
 
   done(job: Job, outcome: string, reply: string): void {
     const kind =
-      outcome === unanswered
-        ? 'unanswered'
-        : outcome.split(',').some((code) => code.startsWith('2'))
-          ? 'accepted'
-          : 'refused';
+      outcome === unanswered ? 'unanswered' : countReplies(outcome).positive > 0 ? 'accepted' : 'refused';
     if (kind === 'refused') this.#note(reply);
     const latencyMs = performance.now() - job.since;
     for (const figures of [this.#figures, this.#interval])
