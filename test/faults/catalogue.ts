@@ -75,7 +75,16 @@ const isHarmless = ({ step, fault }: { readonly step: string; readonly fault: st
   fault === 'slow' || step === 'QUIT' || (step === 'RSET' && fault !== 'extra');
 
 /** There are no replies in it. */
-const ofHandshake: ReadonlySet<string> = new Set(['close', 'half', 'reset', 'stall', 'garbage', 'partial']);
+const ofHandshake: ReadonlySet<string> = new Set([
+  'close',
+  'half',
+  'reset',
+  'stall',
+  'garbage',
+  'partial',
+  'slow',
+  'crawl',
+]);
 
 const everyDownstream = downstreamSteps.flatMap((step) =>
   downstreamFaults
@@ -93,6 +102,7 @@ function isOf(step: UpstreamStep, fault: UpstreamFault): boolean {
   if (step === 'CONNECT' && fault === 'slow') return false;
   if (fault === 'missing' && (step === 'CONNECT' || step === 'DATA' || step === 'QUIT')) return false;
   if (step === 'HANDSHAKE') return ofHandshake.has(fault);
+  if (fault === 'crawl') return false;
   if (step === 'CONTENT') return ['close', 'half', 'reset', 'stall', 'slow', 'endless'].includes(fault);
   if (step === 'DOT')
     return ['close', 'half', 'reset', 'stall', 'slow', 'partial', 'garbage'].includes(fault);

@@ -9,10 +9,13 @@ import { serverHello } from './handshake.ts';
 import type { Stored, StoredRecipient } from './ledger.ts';
 import { argumentOf, pathOf, readMail, tooEarly } from './mail.ts';
 import type { Random } from './random.ts';
+import { Trickle } from './trickle.ts';
 
 const end = Buffer.from('\r\n.\r\n');
 /** Slow is in time, a crawl is not: replies have some forty octets. */
 const octetMs = { slow: 1, crawl: 40 } as const;
+/** Between the pieces of a handshake, likewise. */
+const pieceMs = { slow: 1, crawl: 200 } as const;
 /**
  * How long Postern may bear a connection that will never say anything again, but for one with a message: the patience
  * that runs with such faults have, and what a machine under load takes. Its answer to upstream may take longer.
@@ -190,16 +193,16 @@ export class DownstreamConversation {
 
   #secure(): void {
     const fault = this.#downstream.fault('HANDSHAKE', this.#random);
-    if (fault) {
-      this.#fault(fault, serverHello, 'HANDSHAKE');
-      return;
-    }
-    this.#socket.removeAllListeners('data');
-    this.#offer.forget();
+    if (fault) this.#fault(fault, serverHello, 'HANDSHAKE');
+    if (fault && fault !== 'slow' && fault !== 'crawl') return;
     const plain = this.#plain;
-    this.#socket = new TLSSocket(plain, { isServer: true, ...this.#downstream.certificate });
-    this.#socket.on('close', () => plain.destroy());
-    this.#listen(this.#socket);
+    plain.removeAllListeners('data');
+    this.#offer.forget();
+    const slowly = fault && new Trickle(plain, pieceMs[fault]);
+    const secured = new TLSSocket(slowly ?? plain, { isServer: true, ...this.#downstream.certificate });
+    secured.once('secure', () => slowly?.hurry()).on('close', () => plain.destroy());
+    this.#listen(secured);
+    this.#socket = secured;
   }
 
   #takeContent(chunk: Buffer): void {
@@ -313,7 +316,7 @@ export class DownstreamConversation {
     // A reply too many may come to nothing.
     if (fault !== 'extra') this.#downstream.struck();
     this.#doFault(fault, text, step);
-    if (step === 'HANDSHAKE') this.#stop();
+    if (step === 'HANDSHAKE' && fault !== 'slow') this.#stop();
     if (this.#dead && step) this.#silence ??= { step, since: performance.now() };
   }
 
@@ -361,7 +364,7 @@ export class DownstreamConversation {
         return;
       case 'slow':
       case 'crawl':
-        this.#voice.say(text, octetMs[fault]);
+        if (step !== 'HANDSHAKE') this.#voice.say(text, octetMs[fault]);
     }
   }
 

@@ -10,7 +10,7 @@ const messages = 24;
 const titles = [
   'downstream: reset at GREETING',
   'downstream: slow at STARTTLS',
-  'downstream: stall at HANDSHAKE',
+  'downstream: crawl at HANDSHAKE',
   'downstream: reset at EHLO-TLS',
   'downstream: 421 at MAIL',
   'downstream: extra at RCPT',

@@ -69,7 +69,7 @@ export type UpstreamStep = (typeof upstreamSteps)[number];
  * - `partial`: half of a command, then the end of the connection
  * - `endless`: a line of a megabyte in place of the command
  * - `extra`: a command too many; `missing`: one too few
- * - `slow`: the command byte by byte
+ * - `slow`: the command byte by byte; `crawl`: a handshake piece by piece and too late
  * - `deaf`: replies are not read for a while
  * - `quit`: QUIT in place of the command
  */
@@ -84,6 +84,7 @@ export const upstreamFaults = [
   'extra',
   'missing',
   'slow',
+  'crawl',
   'deaf',
   'quit',
 ] as const;

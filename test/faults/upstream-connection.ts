@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ClientAddress } from '../support/running-proxy.ts';
 import type { Dialogue } from './dialogue.ts';
+import { Trickle } from './trickle.ts';
 
 /** Postern neither answered nor ended the connection. */
 export class HangError extends Error {
@@ -136,16 +137,22 @@ export class UpstreamConnection {
     }
   }
 
-  /** Shakes hands, as after 220 to STARTTLS. */
-  async secure(): Promise<void> {
+  /**
+   * Shakes hands, as after 220 to STARTTLS.
+   *
+   * @param pauseMs between the pieces of what is said in it; undefined: it leaves at once
+   */
+  async secure(pauseMs?: number): Promise<void> {
     const plain = this.#plain;
     this.offered = undefined;
     plain.removeAllListeners('data').removeAllListeners('end').removeAllListeners('close');
-    const secured = connectTls({ socket: plain, rejectUnauthorized: false });
+    const slowly = pauseMs === undefined ? undefined : new Trickle(plain, pauseMs);
+    const secured = connectTls({ socket: slowly ?? plain, rejectUnauthorized: false });
     this.#listen(secured);
     await new Promise<void>((resolve) => {
       secured.once('secureConnect', resolve).once('close', resolve);
     });
+    slowly?.hurry();
     this.#socket = secured;
   }
 
