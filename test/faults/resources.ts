@@ -1,6 +1,6 @@
 // What a process holds on to: nothing may be left behind by a run.
 import { type AsyncHook, createHook } from 'node:async_hooks';
-import { getEventListeners } from 'node:events';
+import { EventEmitter, getEventListeners } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { collectGarbage } from '../support/garbage.ts';
 
@@ -10,6 +10,9 @@ const settleMs = 3000;
 const notCounted: ReadonlySet<string> = new Set(['Timeout', 'Immediate']);
 /** Node.js holds the timer of such a signal weakly: it keeps nothing, and is over by itself. */
 const weakTimer = /AbortSignal\.timeout/;
+/** What one event of an emitter needs at most: who adds one with each transaction is seen after a few. */
+const mostListeners = 3;
+const usualListeners = EventEmitter.defaultMaxListeners;
 
 type AddListener = AbortSignal['addEventListener'];
 const addListener: AddListener = EventTarget.prototype.addEventListener;
@@ -40,6 +43,7 @@ export class Watch implements Disposable {
       trackPromises: false,
     }).enable();
     process.on('warning', this.#hear);
+    EventEmitter.defaultMaxListeners = mostListeners;
     this.#ofProcess = processListeners();
     const listened = (signal: AbortSignal) => this.#listened(signal);
     // Node.js warns of many listeners at one emitter, not at one signal.
@@ -84,6 +88,7 @@ export class Watch implements Disposable {
     Reflect.deleteProperty(AbortSignal.prototype, 'addEventListener');
     this.#hook.disable();
     process.off('warning', this.#hear);
+    EventEmitter.defaultMaxListeners = usualListeners;
   }
 
   #left(): readonly string[] {
