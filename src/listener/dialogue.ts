@@ -2,7 +2,7 @@
 import type { Extensions } from '../smtp/extensions.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
 import { maxXforwardCommand, parseXforward, type XforwardName } from '../smtp/xforward.ts';
-import type { Pipelined } from '../transaction/delivery.ts';
+import type { Pipelined } from '../transaction/pipelined.ts';
 import type { Transaction, TransactionStart } from '../transaction/transaction.ts';
 import { type Command, readCommand, readPath, syntaxError, unknown } from './command.ts';
 import { type Hello, type Peer, transactionStart } from './start.ts';

@@ -11,19 +11,9 @@ import {
   temporary,
   upstreamReply,
 } from './downstream.ts';
-
-/** What came together with MAIL, and goes downstream with it where the downstream lets us (RFC 2920). */
-export interface Pipelined {
-  /** RCPT lines that will be asked for next, in order. */
-  readonly recipients: readonly string[];
-  /** Whether DATA follows them; not without a recipient. */
-  readonly data: boolean;
-}
+import { alone, type Pipelined } from './pipelined.ts';
 
 const ended = makeReply(451, '4.4.2', 'the transaction has ended, try again later');
-
-/** MAIL comes by itself. */
-export const alone: Pipelined = { recipients: [], data: false };
 
 /** DATA that was said before its message is there to be sent. */
 interface Announced<Session> {

@@ -21,8 +21,9 @@ import type { Masker } from '../telemetry/privacy.ts';
 import type { Trace } from '../telemetry/trace.ts';
 import { AnswerTime } from './answer-time.ts';
 import { Content, type ContentSettings } from './content.ts';
-import { alone, Delivery, type Pipelined } from './delivery.ts';
+import { Delivery } from './delivery.ts';
 import { type DownstreamPool, failureReply } from './downstream.ts';
+import { alone, type Pipelined } from './pipelined.ts';
 import { type EnvelopeAnswer, TransactionRecord, type WriteRecord } from './record.ts';
 import {
   bareNewline,

@@ -7,8 +7,8 @@ import { Policy } from '../../src/policy/policy.ts';
 import { policySchema } from '../../src/policy/schema.ts';
 import { type PathArgument, parsePathArgument } from '../../src/smtp/path.ts';
 import { describeReply } from '../../src/smtp/reply.ts';
-import type { Pipelined } from '../../src/transaction/delivery.ts';
 import type { DownstreamPool } from '../../src/transaction/downstream.ts';
+import type { Pipelined } from '../../src/transaction/pipelined.ts';
 import {
   Transaction,
   type TransactionSettings,
