@@ -14,8 +14,6 @@ import { Trickle } from './trickle.ts';
 const end = Buffer.from('\r\n.\r\n');
 /** Slow is in time, a crawl is not: replies have some forty octets. */
 const octetMs = { slow: 1, crawl: 40 } as const;
-/** Between the pieces of a handshake, likewise. */
-const pieceMs = { slow: 1, crawl: 200 } as const;
 /**
  * How long Postern may bear a connection that will never say anything again, but for one with a message: the patience
  * that runs with such faults have, and what a machine under load takes. Its answer to upstream may take longer.
@@ -198,7 +196,7 @@ export class DownstreamConversation {
     const plain = this.#plain;
     plain.removeAllListeners('data');
     this.#offer.forget();
-    const slowly = fault && new Trickle(plain, pieceMs[fault]);
+    const slowly = fault && new Trickle(plain, fault);
     const secured = new TLSSocket(slowly ?? plain, { isServer: true, ...this.#downstream.certificate });
     secured.once('secure', () => slowly?.hurry()).on('close', () => plain.destroy());
     this.#listen(secured);

@@ -5,19 +5,21 @@ import { Duplex } from 'node:stream';
 /** A flight is cut inside its first record's header, then into so many pieces. */
 const headerBytes = 5;
 const pieces = 32;
+/** Between two pieces: slow is in time, a crawl is not. */
+const pauseMs = { slow: 1, crawl: 200 } as const;
+export type Pace = keyof typeof pauseMs;
 
 /** Passes on what comes; what is written leaves in pieces, until `hurry`. */
 export class Trickle extends Duplex {
   readonly #plain: Socket;
-  readonly #pauseMs: number;
+  readonly #pace: Pace;
   #hurried = false;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param pauseMs between two pieces */
-  constructor(plain: Socket, pauseMs: number) {
+  constructor(plain: Socket, pace: Pace) {
     super();
     this.#plain = plain;
-    this.#pauseMs = pauseMs;
+    this.#pace = pace;
     plain.on('data', (chunk: Buffer) => {
       if (!this.push(chunk)) plain.pause();
     });
@@ -40,7 +42,7 @@ export class Trickle extends Duplex {
       const to = this.#hurried ? chunk.length : from < headerBytes ? from + 1 : from + length;
       this.#plain.write(chunk.subarray(from, to));
       if (to >= chunk.length) done();
-      else this.#timer = setTimeout(() => sendFrom(to), this.#pauseMs);
+      else this.#timer = setTimeout(() => sendFrom(to), pauseMs[this.#pace]);
     };
     sendFrom(0);
   }

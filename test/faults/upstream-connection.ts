@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ClientAddress } from '../support/running-proxy.ts';
 import type { Dialogue } from './dialogue.ts';
-import { Trickle } from './trickle.ts';
+import { type Pace, Trickle } from './trickle.ts';
 
 /** Postern neither answered nor ended the connection. */
 export class HangError extends Error {
@@ -140,13 +140,13 @@ export class UpstreamConnection {
   /**
    * Shakes hands, as after 220 to STARTTLS.
    *
-   * @param pauseMs between the pieces of what is said in it; undefined: it leaves at once
+   * @param pace of what is said in it; undefined: it leaves at once
    */
-  async secure(pauseMs?: number): Promise<void> {
+  async secure(pace?: Pace): Promise<void> {
     const plain = this.#plain;
     this.offered = undefined;
     plain.removeAllListeners('data').removeAllListeners('end').removeAllListeners('close');
-    const slowly = pauseMs === undefined ? undefined : new Trickle(plain, pauseMs);
+    const slowly = pace && new Trickle(plain, pace);
     const secured = connectTls({ socket: slowly ?? plain, rejectUnauthorized: false });
     this.#listen(secured);
     await new Promise<void>((resolve) => {

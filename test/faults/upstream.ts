@@ -34,8 +34,6 @@ class Abandoned extends Error {}
 /** How long whoever finds nobody there waits before it connects again, and how long it tries. */
 const pauseMs = 20;
 const patienceMs = 60_000;
-/** Between the pieces of a handshake that takes longer than Postern may wait for it. */
-const crawlMs = 100;
 /** A message that is larger is not written byte by byte: it would take longer than a transaction may. */
 const mostSlowBytes = 800;
 /** How many transactions end with RSET, where RSET is what a run is about. */
@@ -128,9 +126,9 @@ export class FaultyUpstream {
 
   async #shakeHands(connection: UpstreamConnection, random: Random): Promise<void> {
     const fault = this.#fault(connection, 'HANDSHAKE', random);
-    if (!fault || fault === 'slow') return connection.secure(fault && 1);
+    if (!fault || fault === 'slow') return connection.secure(fault);
     if (fault === 'crawl') {
-      await connection.secure(crawlMs);
+      await connection.secure(fault);
       if (connection.over) return;
       this.violations.push({ claim: 'a handshake that crawls was borne', connections: [connection.name] });
       throw new Abandoned();
