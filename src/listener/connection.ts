@@ -241,6 +241,8 @@ export class Connection extends SMTPConnection {
   async #endOfData(): Promise<void> {
     const dialogue = this.#dialogue;
     if (!dialogue) return;
+    // Whether the message is stored is not known now; how long that may take is bounded by the transaction.
+    clearTimeout(this.#transactionTimer);
     this.#watchHeld();
     this._handlerPending = true;
     try {
@@ -255,7 +257,7 @@ export class Connection extends SMTPConnection {
     this.#watchTransaction(dialogue);
   }
 
-  /** One transaction has so long from MAIL to its final reply; afterwards the connection ends. */
+  /** One transaction has so long from MAIL to the end of its data; afterwards the connection ends. */
   #watchTransaction(dialogue: Dialogue): void {
     if (this._upgrading) return;
     if (!dialogue.inTransaction) {

@@ -11,7 +11,12 @@ cluster.schedulingPolicy = cluster.SCHED_NONE;
 /** What such a process does: the file beside this one that it begins with. */
 export type Entry = 'worker' | 'http-worker';
 
-/** @param account who it runs as; default: who we are */
+/**
+ * Node.js throws some of what the system says of a new process (ENOMEM), and tells the rest by an event (EAGAIN).
+ *
+ * @param account who it runs as; default: who we are
+ * @throws {Error} with `code`: the system has no room for another process
+ */
 export function forkAs(entry: Entry, account: Account | undefined): Worker {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   cluster.setupPrimary({

@@ -59,8 +59,9 @@ export class Generation {
    */
   async start(): Promise<void> {
     const { workers: count } = this.configuration;
-    const workers = Array.from({ length: count }, (_, i) => this.#fork(i + 1));
+    const workers: WorkerProcess[] = [];
     try {
+      for (let number = 1; number <= count; number++) workers.push(this.#fork(number));
       await Promise.all(workers.map(({ ready }) => ready));
     } catch (error) {
       for (const worker of workers) worker.kill();
@@ -131,13 +132,26 @@ export class Generation {
       replacedAfterMs: delayMs,
     });
     died();
+    this.#startAgain(worker.number, backoff, delayMs);
+  }
+
+  #startAgain(number: number, backoff: Backoff, delayMs: number): void {
+    const { log } = this.#options;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      const next = this.#fork(worker.number);
+      let next: WorkerProcess;
+      try {
+        next = this.#fork(number);
+      } catch (error) {
+        const replacedAfterMs = backoff.died(0);
+        log.error('worker cannot start', { worker: number, error, replacedAfterMs });
+        this.#startAgain(number, backoff, replacedAfterMs);
+        return;
+      }
       this.#watch(next, backoff);
       next.ready.then(
-        () => log.info('worker replaced', { worker: next.number, pid: next.pid }),
-        (error: unknown) => log.error('worker cannot start', { worker: next.number, pid: next.pid, error }),
+        () => log.info('worker replaced', { worker: number, pid: next.pid }),
+        (error: unknown) => log.error('worker cannot start', { worker: number, pid: next.pid, error }),
       );
     }, delayMs);
     this.#timers.add(timer);

@@ -93,10 +93,12 @@ export class Monitor {
   }
 
   async #run(options: MonitorOptions, backoff: Backoff): Promise<void> {
-    const started = this.#fork(options);
-    this.#current = started;
-    if (!started) return;
+    let started: HttpProcess | undefined;
+    this.#current = undefined;
     try {
+      started = this.#fork(options);
+      this.#current = started;
+      if (!started) return;
       this.#serves(options, started, await started.ready, backoff);
     } catch (error) {
       if (this.#current !== started) return;

@@ -46,14 +46,20 @@ export class Systemd {
 
   #run(assignments: readonly string[]): Promise<void> {
     const options = { env: this.#environment, timeout: notifyMs, killSignal: 'SIGKILL' } as const;
-    return new Promise((resolve) => {
-      execFile('systemd-notify', [...assignments], options, (error) => {
-        // Where it is missing, once is enough to know.
-        if (error && !this.#failed) this.#log.warn('systemd cannot be told', { error });
-        this.#failed ||= error !== null;
-        resolve();
-      });
-    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const ended = (error: unknown) => {
+      // Where it is missing, once is enough to know.
+      if (error && !this.#failed) this.#log.warn('systemd cannot be told', { error });
+      this.#failed ||= Boolean(error);
+      resolve();
+    };
+    try {
+      execFile('systemd-notify', [...assignments], options, ended);
+    } catch (error) {
+      // Node.js throws some of what the system says of a new process, such as ENOMEM.
+      ended(error);
+    }
+    return promise;
   }
 }
 

@@ -1,13 +1,15 @@
-// How long upstream waits for an answer: the same time for each, one after another.
+// How long upstream waits for an answer: the same time for each command, whatever is waited for until it is there.
 import { Deadline } from '../relay/deadline.ts';
 
-/** The time for one answer at a time. */
+/** The time for one command's answer at a time. */
 export class AnswerTime {
   readonly #ms: number;
   readonly #exceeded: () => void;
   readonly #deadline = new Deadline(() => this.#late());
   /** There while an answer is waited for. */
   #giveUp: (() => void) | undefined;
+  /** On the clock of `performance.now()`. */
+  #begunAt = performance.now();
   #ended = false;
 
   /**
@@ -19,10 +21,15 @@ export class AnswerTime {
     this.#exceeded = exceeded;
   }
 
+  /** A command has come: from now on upstream waits. */
+  begin(): void {
+    this.#begunAt = performance.now();
+  }
+
   /**
-   * Waits for an answer.
+   * Waits for something that the answer needs. What was waited for before, for the same command, has used up its part.
    *
-   * @returns what the work gives, or `late` when that takes too long
+   * @returns what the work gives, or `late` when the time is over before
    */
   async within<T>(work: Promise<T>, late: T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -31,7 +38,7 @@ export class AnswerTime {
       // What was stopped by that may know a part of the answer, and has a turn of the event loop to say it.
       setImmediate(resolve, late);
     };
-    this.#deadline.set(this.#ms);
+    this.#deadline.set(this.#begunAt + this.#ms - performance.now());
     work.then(resolve, reject);
     try {
       return await promise;

@@ -129,6 +129,7 @@ export class Transaction {
    *   DATA follows them, unless the transaction ends
    */
   async mail(line: string, path: PathArgument, pipelined = alone): Promise<Reply> {
+    this.#answerTime.begin();
     const size = Number(path.parameters.find(({ keyword }) => keyword === 'SIZE')?.value ?? 0);
     this.#record.mail(path);
     const tooLarge = this.#content.expect(size);
@@ -174,6 +175,7 @@ export class Transaction {
 
   /** RCPT. */
   async rcpt(line: string, path: PathArgument): Promise<Reply> {
+    this.#answerTime.begin();
     const answer = await this.#answerRcpt(line, path);
     const { reply } = answer;
     if (isPositive(reply)) {
@@ -258,6 +260,7 @@ export class Transaction {
    */
   async finish(): Promise<readonly Reply[]> {
     if (this.#state !== 'content') return [internalError];
+    this.#answerTime.begin();
     this.#record.sizeBytes = this.#content.sizeBytes;
     this.#concluding = true;
     const work = this.#conclude()

@@ -6,6 +6,7 @@ import { setTimeout as after } from 'node:timers/promises';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { beginContent, finish, Load, missing } from './support/load.ts';
+import { noMemoryFor } from './support/no-memory.ts';
 import { isRunning, Served } from './support/served.ts';
 
 test('a worker killed under load loses nothing that was acknowledged, and is replaced', async () => {
@@ -54,6 +55,21 @@ test('a worker that dies again at once is replaced later', async () => {
     assert.equal(served.of('worker died').at(-1)?.replacedAfterMs, expected);
     await served.until(() => served.of('worker replaced').length > deaths);
   }
+});
+
+test('a worker that the system has no memory for is tried again later', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const listeners = [{ destinations: [downstream.destination] }];
+  await using served = await Served.start(listeners, { workers: 1 }, noMemoryFor('fork', 2));
+  const [victim = 0] = served.workers();
+  process.kill(victim, 'SIGKILL');
+  await served.until(() => served.of('worker replaced').length === 1);
+  const [told] = served.of('worker cannot start');
+  assert.deepEqual([told?.worker, told?.replacedAfterMs], [1, 1000]);
+  assert.match(JSON.stringify(told?.error), /ENOMEM/);
+  await using load = new Load(() => served.port(), { clients: 1 });
+  await load.more(2);
+  assert.deepEqual(load.failed, []);
 });
 
 test('when the primary is killed, the workers end after their transactions', async () => {

@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { greet, send } from './support/load.ts';
+import { noMemoryFor } from './support/no-memory.ts';
 import { isRunning, Served } from './support/served.ts';
 
 const workers = 1;
@@ -160,3 +161,15 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
   }
   throw new Error('it never was so');
 }
+
+test('where the system has no memory for the process of HTTP, mail passes, and it is tried again', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const listeners = [{ destinations: [downstream.destination] }];
+  // The first is the worker.
+  const environment = noMemoryFor('fork', 1 + workers);
+  await using served = await Served.start(listeners, { workers, http: '127.0.0.1:0' }, environment);
+  assert.equal(await statusOf(`${await site(served)}/readyz`), 200);
+  const told = served.events.filter(({ event }) => event.startsWith('no metrics'));
+  assert.match(JSON.stringify(told), /ENOMEM/);
+  assert.deepEqual(served.of('uncaught exception'), []);
+});

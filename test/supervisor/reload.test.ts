@@ -9,6 +9,7 @@ import { program } from '../support/program.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { beginContent, finish, greet, Load, missing, send } from './support/load.ts';
+import { noMemoryFor } from './support/no-memory.ts';
 import { Served } from './support/served.ts';
 
 test('reloads under load: every connection is served to its end, every message arrives', async () => {
@@ -172,4 +173,17 @@ test('with connections that last, generations wait for one another instead of pi
   assert.match((await clients[0]?.line()) ?? '', /^421 /);
   assert.match((await clients[3]?.ask('RCPT TO:<b@example.com>'))?.[0] ?? '', /^250 /);
   for (const client of clients) client.close();
+});
+
+test('where the system has no memory for one of the new workers, the old ones go on, and no new one is left', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const listeners = [{ destinations: [downstream.destination] }];
+  await using served = await Served.start(listeners, { workers: 2 }, noMemoryFor('fork', 4));
+  const workers = served.workers();
+  await served.reload();
+  assert.equal(served.of('configuration reloaded').length, 0);
+  await served.until(() => served.workers().length === workers.length);
+  assert.deepEqual(served.workers(), workers);
+  await served.reload();
+  assert.equal(served.of('configuration reloaded').length, 1);
 });

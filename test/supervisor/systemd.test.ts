@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { skipWithoutTools } from '../mta/support/requires.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
+import { noMemoryFor } from './support/no-memory.ts';
 import { Served } from './support/served.ts';
 
 /** Node.js has no sockets of this kind: another language receives. */
@@ -58,4 +59,16 @@ test('where systemd cannot be told, that is said once, and mail passes', async (
   await using served = await Served.start(listeners, { workers: 1 }, environment);
   await served.reload();
   assert.equal(served.of('systemd cannot be told').length, 1);
+});
+
+test('where the system has no memory for one notification, the next ones go out, and the service can be stopped', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const environment = { ...noMemoryFor('execFile', 1), NOTIFY_SOCKET: '/nowhere/notify.sock' };
+  const listeners = [{ destinations: [downstream.destination] }];
+  await using served = await Served.start(listeners, { workers: 1 }, environment);
+  assert.match(JSON.stringify(served.of('systemd cannot be told')), /ENOMEM/);
+  await served.reload();
+  assert.equal(served.of('configuration reloaded').length, 1);
+  served.signal('SIGTERM');
+  assert.equal(await served.ended(), 0);
 });
