@@ -15,11 +15,13 @@ import { formatAuthenticationResults } from './header/results-field.ts';
 import type { Result } from './result.ts';
 import { Run } from './run.ts';
 import type { Explanation } from './story/explanation.ts';
+import { clientInUnicode } from './subject.ts';
 
 export type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
 export type { Upstream } from './client/upstream-received.ts';
 export type { DmarcOutcome, DmarcPolicy } from './dmarc/outcome.ts';
 export type { Explanation } from './story/explanation.ts';
+export { clientInUnicode } from './subject.ts';
 
 /** How messages are judged, the same for all of a listener. */
 export interface AuthenticationOptions {
@@ -137,7 +139,7 @@ export class Authentication {
   /** Opens a transaction; what needs only the client starts at once. */
   begin({ client: forwardedClient, smtputf8, upstream }: Subject): AuthenticationRun {
     const { hostname, listener, resolver, explain, report, clock = () => new Date() } = this.#options;
-    const client = this.#trust.outside(forwardedClient);
+    const client = this.#trust.outside(clientInUnicode(forwardedClient));
     const clientClass = this.#trust.classOf(client);
     const run = new Run({
       checks: this.#checks,

@@ -1,4 +1,5 @@
 // What is judged: the client, how far it is trusted, and the fields of the message.
+import { toUnicode } from '../smtp/ascii.ts';
 
 /** Whose message is judged; what is unknown (XFORWARD's [UNAVAILABLE]) is undefined. */
 export interface Client {
@@ -7,6 +8,15 @@ export interface Client {
   readonly name?: string;
   /** What it said in HELO or EHLO. */
   readonly helo?: string;
+}
+
+/** A client as characters, whose names were one character per byte as the dialogue has them. */
+export function clientInUnicode({ ip, name, helo }: Client): Client {
+  return {
+    ...(ip !== undefined && { ip }),
+    ...(name !== undefined && { name: toUnicode(name) }),
+    ...(helo !== undefined && { helo: toUnicode(helo) }),
+  };
 }
 
 /**

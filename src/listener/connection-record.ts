@@ -1,6 +1,7 @@
 // What an upstream connection leaves in the log: that it was opened, and how it went when it is over.
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import { toUnicode } from '../smtp/ascii.ts';
 
 /** Writes one event of a listener. */
 export type WriteEvent = (
@@ -68,7 +69,7 @@ export class ConnectionRecord {
     const { how, error } = this.#ended ?? { how: 'closed by the client' };
     this.#log(orderly.has(how) ? 'debug' : 'info', 'connection closed', {
       ...this.#fields,
-      ...(helo !== undefined && { helo }),
+      ...(helo !== undefined && { helo: toUnicode(helo) }),
       ended: how,
       ...(error && { error }),
       transactions: this.#transactions,

@@ -1,10 +1,11 @@
 // What a transaction leaves: one line in the log (who, what, what was found, where it went), and its story in the trace.
-import type {
-  Client,
-  DmarcOutcome,
-  Explanation,
-  Outcome,
-  Upstream,
+import {
+  type Client,
+  clientInUnicode,
+  type DmarcOutcome,
+  type Explanation,
+  type Outcome,
+  type Upstream,
 } from '../authentication/authentication.ts';
 import type { Decision, Refusal } from '../policy/policy.ts';
 import { DownstreamError } from '../relay/error.ts';
@@ -70,7 +71,7 @@ export class TransactionRecord {
 
   constructor(settings: RecordSettings, start: Start) {
     this.#settings = settings;
-    this.#start = start;
+    this.#start = { ...start, client: clientInUnicode(start.client) };
   }
 
   mail(path: PathArgument): void {
