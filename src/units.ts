@@ -20,7 +20,7 @@ const timeUnits: Readonly<Record<string, number>> = {
 };
 
 /** Timers of Node.js hold 2^31 - 1 ms; what is longer would fire at once. */
-export const longestTimeMs = 24 * 86_400_000;
+const longestTimeMs = 24 * 86_400_000;
 
 /** What a size looks like, for the text of a mistake. */
 export const sizeForm = 'bytes, or a whole number with B, kB, MB, GB, KiB, MiB or GiB, such as 512KiB';

@@ -23,6 +23,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'top',
     'units.ts',
     'verify',
+    'version.ts',
   ],
   library: ['authentication', 'config', 'policy', 'proxy.ts', 'telemetry', 'verify'],
   supervisor: ['config', 'exits.ts', 'http', 'listener', 'proxy.ts', 'smtp', 'telemetry', 'version.ts'],

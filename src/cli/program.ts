@@ -1,7 +1,7 @@
 // All commands of the program, and what they have in common.
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { exits } from '../exits.ts';
+import { version } from '../version.ts';
 import { addCompletion } from './completion.ts';
 import { addConfig } from './config.ts';
 import { addDemo } from './demo.ts';
@@ -16,7 +16,7 @@ import { addVerify } from './verify.ts';
 export function postern(): Command {
   const program = new Command('postern')
     .description('A transparent SMTP and LMTP proxy that authenticates mail between two mail servers')
-    .version(packageVersion())
+    .version(version)
     .commandsGroup('More:')
     .helpCommand(true)
     .showHelpAfterError('(postern --help lists the commands)')
@@ -31,9 +31,4 @@ export function postern(): Command {
   addDemo(program);
   addHelp(program);
   return program;
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

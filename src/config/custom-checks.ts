@@ -38,7 +38,7 @@ export function readCustomChecks(
 }
 
 /**
- * Loads those of a configuration that another process has read and found good.
+ * Loads those of a configuration that another process has read, and found good as the modules were when it loaded them.
  *
  * @throws {CustomCheckError} when a module has changed since, and cannot be used any more
  */

@@ -90,10 +90,6 @@ export class DownstreamSession {
     }
   }
 
-  get protocol(): 'smtp' | 'lmtp' {
-    return this.destination.protocol;
-  }
-
   /**
    * How many transactions it has carried already. 0 = fresh: it was opened for whoever holds it; one that
    * has been idle in a pool may have died there, and counts as used.

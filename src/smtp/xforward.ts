@@ -15,7 +15,7 @@ export type XforwardName = (typeof xforwardNames)[number];
 export type XforwardAttributes = ReadonlyMap<XforwardName, string | undefined>;
 
 /** Limits of XFORWARD_README: a value, and a command with its CRLF. */
-export const maxXforwardValue = 255;
+const maxXforwardValue = 255;
 export const maxXforwardCommand = 512;
 
 const unavailable = '[UNAVAILABLE]';

@@ -7,7 +7,7 @@ import { eventText } from './log-text.ts';
 export const maxLineBytes = 8192;
 
 /** Severities of RFC 5424 §6.2.1. */
-export const severities: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
+const severities: Readonly<Record<LogLevel, number>> = { error: 3, warn: 4, info: 6, debug: 7 };
 
 /** How one event becomes a line without its line end. */
 export type LineWriter = (level: LogLevel, event: string, fields: LogFields) => string;

@@ -44,7 +44,6 @@ const ownKeys: ReadonlySet<string> = new Set([
   'results',
 ]);
 const addressKeys: ReadonlySet<string> = new Set(['from', 'to']);
-const nameKeys: ReadonlySet<string> = new Set(['name', 'helo']);
 
 /** Masks, at one level. What is masked already stays as it is. */
 export class Masker {
@@ -80,8 +79,9 @@ export class Masker {
     return each(value, (text, path) => {
       const last = path.at(-1) ?? key;
       if (addressKeys.has(last)) return maskAddress(text);
-      const parent = path.at(-2) ?? key;
-      if (this.#privacy === 'all' && parent === 'client' && nameKeys.has(last)) return maskName(text);
+      // What else is called `name` is no host: an author, a certificate.
+      const host = last === 'helo' || (last === 'name' && (path.at(-2) ?? key) === 'client');
+      if (this.#privacy === 'all' && host) return maskName(text);
       return ownKeys.has(last) ? text : this.#text(text, words);
     });
   }

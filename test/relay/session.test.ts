@@ -67,7 +67,7 @@ const failsWith = (kind: string, message?: RegExp) => (error: unknown) => {
 
 test('a message goes through with its envelope, and its bytes arrive as they are', async () => {
   await using it = await start();
-  assert.equal(it.session.protocol, 'smtp');
+  assert.equal(it.session.destination.protocol, 'smtp');
   assert.equal(it.session.extensions.get('SIZE'), '104857600');
   assert.equal(it.session.transactions, 0);
   assert.deepEqual(codes(await begin(it.session)), [250, 250, 354]);
@@ -220,7 +220,7 @@ test('LMTP: end of data is answered for each recipient, in order', async () => {
       CONTENT: (line) => (line.includes('full@') ? ['452-4.2.2 Over', '452 4.2.2 quota'] : undefined),
     },
   });
-  assert.equal(it.session.protocol, 'lmtp');
+  assert.equal(it.session.destination.protocol, 'lmtp');
   assert.equal(it.downstream.commands[0], 'LHLO postern.example');
   await begin(it.session, 'b@x', 'full@x', 'c@x');
   const answers = await it.session.content(text('x'), 3);

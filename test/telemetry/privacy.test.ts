@@ -88,6 +88,11 @@ test('all masks clients too, and leaves the administrator’s own addresses', ()
   });
 });
 
+test('all masks the HELO of a connection, which stands beside its client', () => {
+  const connection = { client: '192.0.2.10', helo: 'alices-laptop.home.example.net' };
+  assert.deepEqual(new Masker('all').fields(connection), { client: '192.0.2.0/24', helo: '***.example.net' });
+});
+
 test('what is masked already stays as it is', () => {
   for (const privacy of ['addresses', 'all'] as const) {
     const masker = new Masker(privacy);
