@@ -159,6 +159,8 @@ export class Proxy {
         await pool.close();
       }),
     );
+    // What was cut off last is in the log before anybody ends the process.
+    await new Promise<void>(afterTurnEnd);
     this.#unobserve?.();
     this.#resolver.close();
     this.#policy.close();

@@ -32,6 +32,9 @@ export interface PoolOptions {
   readonly log?: WriteEvent;
 }
 
+/** Who has a session hears at once that it is closed; a busy process takes a moment. */
+const giveBackMs = 1000;
+
 /** A slot, and the session that is in it already. */
 interface Grant {
   readonly session: DownstreamSession | undefined;
@@ -58,6 +61,8 @@ export class Pool {
   /** Work that nobody waits for but `close`. */
   readonly #chores = new Set<Promise<void>>();
   readonly #ending = new AbortController();
+  /** There while `close` waits for those that are in use. */
+  #givenBack: (() => void) | undefined;
 
   /** @throws {TypeError} for no destination, or several of different protocols */
   constructor(options: PoolOptions) {
@@ -111,6 +116,7 @@ export class Pool {
   /** The caller is finished with it. An open transaction is reset before anybody else gets the session. */
   release(session: DownstreamSession): void {
     if (!this.#busy.delete(session)) return;
+    if (this.#busy.size === 0) this.#givenBack?.();
     if (!session.usable || session.contentDue) this.#retire(session);
     else if (session.inTransaction) this.#chore(this.#resetAndKeep(session));
     else this.#keep(session);
@@ -137,13 +143,25 @@ export class Pool {
     return this.#offered;
   }
 
-  /** Refuses those who wait, says QUIT on unused connections, and closes the others: nobody is there who needs them. */
+  /**
+   * Refuses those who wait, says QUIT on unused connections, and closes the others: nobody is there who needs them.
+   * Whoever had one has learned of that afterwards, and given it back.
+   */
   async close(): Promise<void> {
     this.#ending.abort(new Error('the pool is closed'));
     this.#idle.end();
     for (const session of this.#busy) session.destroy();
+    if (this.#busy.size > 0) await this.#allGivenBack();
     while (this.#chores.size > 0) await Promise.all(this.#chores);
     await this.#learning?.catch(() => {});
+  }
+
+  async #allGivenBack(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#givenBack = resolve;
+    const timer = setTimeout(resolve, giveBackMs);
+    await promise;
+    clearTimeout(timer);
   }
 
   async #open(): Promise<void> {

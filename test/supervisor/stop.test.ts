@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
-import { beginContent, finish, greet, Load, missing } from './support/load.ts';
+import { beginContent, finish, greet, Load, messageOf, missing } from './support/load.ts';
 import { isRunning, Served } from './support/served.ts';
 
 test('SIGTERM under load: what was acknowledged is stored, and the status is 0', async () => {
@@ -47,6 +47,22 @@ test('a transaction that does not end in time gets 421, and the status is 0', as
   assert.match((await slow.line()) ?? '', /^421 /);
   assert.equal(await served.ended(), 0);
   assert.deepEqual(downstream.messages, []);
+});
+
+test('a message that the downstream has, and does not answer in time, has its line in the log all the same', async () => {
+  await using downstream = await ScriptedDownstream.start({ answers: { CONTENT: () => 'stall' } });
+  await using served = await Served.start([{ destinations: [downstream.destination] }], {
+    stopTimeout: '200ms',
+  });
+  using client = await beginContent(served.port());
+  client.send(`${messageOf('doubtful')}.\r\n`);
+  await downstream.until(() => downstream.messages.length === 1);
+  served.signal('SIGTERM');
+  assert.match((await client.line()) ?? '', /^421 /);
+  assert.equal(await served.ended(), 0);
+  const [told] = served.of('transaction');
+  assert.equal(told?.aborted, 'the service is shutting down');
+  assert.match(String(told?.replies), /^451 4\.4\.2 /);
 });
 
 test('a reload that waits for old connections does not hold up SIGTERM: all have the same time', async () => {
