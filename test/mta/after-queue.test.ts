@@ -80,6 +80,19 @@ describe('Postfix, Postern after-queue, Postfix', { skip }, () => {
     assert.equal(pair.upstream.mailbox(ALICE).length, 1, 'one bounce, for the one recipient');
   });
 
+  test('many refused recipients delay nobody else', async () => {
+    using client = await SmtpClient.connect(pair.ports.smtp, honest);
+    // More than Postfix bears of a stranger.
+    const refused = Array.from({ length: 25 }, (_, i) => `nobody${i}@recipient.example`);
+    await client.send(ALICE, [...refused, BOB], await signedMessage('much refused'));
+
+    await pair.downstream.delivered(BOB, 'Subject: much refused\n');
+    await pair.upstream.delivered(ALICE, 'Subject: much refused\n');
+    await pair.upstream.queueEmpty();
+    assert.doesNotMatch(pair.downstream.log(), /too many errors/u);
+    assert.doesNotMatch(pair.upstream.log(), /status=deferred/u);
+  });
+
   test('mail stays queued while the downstream is stopped, and is delivered once when it is back', async () => {
     const { upstream, downstream, ports } = pair;
     await downstream.stop();

@@ -54,9 +54,11 @@ export function message(subject: string): string {
     'Content-Type: text/plain; charset=utf-8',
     'Content-Transfer-Encoding: 8bit',
     '',
-    // One char per byte: an a with umlaut in UTF-8, and a line that begins with a dot.
+    // One char per byte, in UTF-8.
     'Gr\xc3\xbc\xc3\x9fe von drau\xc3\x9fen.',
     '.a line that begins with a dot',
+    // As HTML has it; by itself, Postfix cuts what is longer than 998 bytes when it sends.
+    `a line ${'of very many words '.repeat(80)}`,
     '',
   ].join('\r\n');
 }
