@@ -313,3 +313,36 @@ test('spf: a domain in another alphabet is asked for by its A-label, and its mec
     'exists:xn--bcher-kva.example.x.example',
   );
 });
+
+const noHosts = ['news_1.bank.example', 'a.b_c.example', '-x-.y.example', '_spf.example', 'xq_5f.example'];
+for (const domain of noHosts) {
+  test(`spf: ${domain} is no name of a host, but one in the DNS, and has its record`, async () => {
+    const asked = `${domain}.by.alice.at.${domain}.at.example`;
+    const zone = {
+      [domain]: { TXT: [`v=spf1 exists:%{d}.by.%{l}.at.%{o}.at.example -all exp=why.%{d}`] },
+      [asked]: { A: ['127.0.0.2'] },
+      [`why.${domain}`]: { TXT: ['%{s} may not'] },
+    };
+    const from = `alice@${domain}`;
+    const passed = await judge({ zone, from, checks: only('spf'), options: { explain: true } });
+    assert.match(unfolded(passed), new RegExp(`spf=pass .*domain of ${from} .*smtp\\.mailfrom=.*${domain}`));
+    assert.equal(wayOf(passed, 'spf').facts['mechanism that matched'], `exists:${asked}`);
+    const checks = { ...only('spf'), spf: { explanation: true } };
+    const refused = await judge({ zone: { ...zone, [asked]: {} }, from, checks });
+    assert.match(unfolded(refused), new RegExp(`spf=fail .*${domain} explains: ${from} may not`));
+    const introduced = await judge({
+      zone,
+      from: '',
+      client: { ip: '192.0.2.10', helo: domain },
+      checks: only('spf'),
+    });
+    assert.match(unfolded(introduced), new RegExp(`spf=fail .*smtp\\.helo=.*${domain}`));
+  });
+}
+
+test('spf: what is no domain at all is none, without a question', async () => {
+  for (const domain of ['_', 'a_b', '_.', '_..example', `${'_'.repeat(64)}.example`, '_.123']) {
+    const outcome = await judge({ zone: {}, from: `a@${domain}`, checks: only('spf') });
+    assert.deepEqual(values(outcome), ['spf=none'], domain);
+  }
+});

@@ -7,6 +7,7 @@ import { isTemporary } from '../../dns/resolver.ts';
 import type { MailExchange } from '../../dns/zone.ts';
 import type { ResolveFunction } from '../check.ts';
 import { type ResultValue, toValue } from '../result.ts';
+import { spfAlias } from './spf-alias.ts';
 
 /** RFC 7208 §4.6.4: "at least 20 seconds" are given to one evaluation. */
 const timeMs = 20_000;
@@ -65,8 +66,28 @@ const noDomain: HostAnswer = {
 
 /** Never rejects: trouble is `temperror`. */
 export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
-  const { ip, helo, sender, hostname, resolve, explained } = question;
+  const { helo, sender, resolve } = question;
   if (sender === '' && helo?.includes('@')) return noDomain;
+  const at = sender.lastIndexOf('@');
+  const alias = spfAlias((sender === '' ? (helo ?? '') : sender.slice(at + 1)).toLowerCase());
+  if (!alias) return evaluate(question);
+  const answer = await evaluate({
+    ...question,
+    ...(sender === '' ? { helo: alias.alias } : { sender: `${sender.slice(0, at + 1)}${alias.alias}` }),
+    resolve: (name, type) => resolve(alias.resolve(name), type),
+  });
+  const { comment, mailFrom, mechanism, explanation } = answer;
+  return {
+    ...answer,
+    comment: comment && alias.resolve(comment),
+    mailFrom: mailFrom && alias.resolve(mailFrom),
+    mechanism: mechanism && alias.resolve(mechanism),
+    explanation: explanation && alias.resolve(explanation),
+  };
+}
+
+async function evaluate(question: HostQuestion): Promise<HostAnswer> {
+  const { ip, helo, sender, hostname, resolve, explained } = question;
   const answers = new Map<string, ReturnType<ResolveFunction>>();
   using limit = new TimeLimit();
   const limited = limit.within(limitedSize(resolve));
