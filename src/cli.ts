@@ -1,7 +1,16 @@
 #!/usr/bin/env node
 // The program `postern`; its commands are in cli/.
-import { postern } from './cli/program.ts';
+import { exits } from './exits.ts';
+
+/** As in package.json (`engines`), which npm only warns of. */
+const oldest = '22.19';
 
 // A reader of our output who goes away is no reason to stop passing mail.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+if (process.versions.node.localeCompare(oldest, 'en', { numeric: true }) < 0) {
+  process.stderr.write(`postern: needs Node.js ${oldest} or newer, and this is ${process.versions.node}\n`);
+  process.exit(exits.system);
+}
+// What it is made of may not even load there.
+const { postern } = await import('./cli/program.ts');
 await postern().parseAsync();

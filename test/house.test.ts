@@ -8,7 +8,7 @@ const source = join(import.meta.dirname, '../src');
 
 /** What each room may import besides itself. `config` knows the schemas of the rooms it configures. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
-  'cli.ts': ['cli'],
+  'cli.ts': ['cli', 'exits.ts'],
   cli: [
     'completion',
     'config',

@@ -1,5 +1,5 @@
 // Finds where a configuration is described: the file that was named, the environment, or a default file.
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describesListener, namesZone, overrideFromEnvironment, readEnvironment } from './environment.ts';
@@ -47,7 +47,7 @@ export interface FoundSource {
  */
 export function findSource(place: ConfigurationPlace): FoundSource {
   const { environment, purpose = 'serve' } = place;
-  const file = place.file ?? (describesListener(environment) ? undefined : defaultFiles.find(existsSync));
+  const file = place.file ?? (describesListener(environment) ? undefined : defaultFiles.find(mayBeThere));
   const directory = file === undefined ? process.cwd() : dirname(resolve(file));
   return {
     file,
@@ -56,6 +56,15 @@ export function findSource(place: ConfigurationPlace): FoundSource {
     // A variable's path is relative to where the program was started, as in any shell.
     zoneDirectory: namesZone(environment) ? process.cwd() : directory,
   };
+}
+
+/** One in a directory that we may not enter is there: to take another one would be to ignore it without a word. */
+function mayBeThere(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 function readSource(file: string | undefined, environment: NodeJS.ProcessEnv, purpose: Purpose): Source {

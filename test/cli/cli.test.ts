@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -125,4 +125,15 @@ test('a socket whose directory is not there ends serve with 77, in one line', as
     /^postern: cannot listen on unix:\S*in\.sock: permission denied, or no such directory [^\n]*\n$/,
   );
   assert.equal(status, 77);
+});
+
+test('an older Node.js than package.json allows is told so, before anything else', async () => {
+  const { engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const pretence = "Object.defineProperty(process.versions,'node',{value:'20.19.2'})";
+  const { stdout, stderr, status } = await run(['--version'], {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(pretence)}`,
+  });
+  const oldest = engines.node.replace('>=', '');
+  assert.equal(stderr, `postern: needs Node.js ${oldest} or newer, and this is 20.19.2\n`);
+  assert.deepEqual([stdout, status], ['', 71]);
 });
