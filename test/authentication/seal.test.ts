@@ -308,6 +308,21 @@ test('a line that is no field is covered with the field above it', async () => {
   assert.match(await judged(await through(odd, first, second)), /^arc=pass .*oldest-pass=0/);
 });
 
+for (const line of [
+  'no field',
+  'no field: either',
+  '\xa0 no blank',
+  'Authen tication-Results: mx.example.org; spf=pass',
+]) {
+  test(`"${line}" below a removed field is covered with the field that it stands below then`, async () => {
+    const forged = 'Authentication-Results: mx.example.org; dmarc=pass';
+    const odd = Buffer.from(`To: bob@example.com\r\n${forged}\r\n${line}\r\n${plain}`, 'latin1');
+    const message = await through(odd, first, second);
+    assert.doesNotMatch(message.toString('latin1'), /^Authentication-Results: [^;]*; dmarc=pass/m);
+    assert.match(unfolded(await judge({ zone, message, checks: arcOnly })), /arc=pass \(i=2 /);
+  });
+}
+
 test('a message of a header alone is sealed, and names with blanks before the colon are', async () => {
   assert.match(await judged(await through('From : a@example.com\r\nSubject\t: x\r\n', first)), /^arc=pass/);
 });

@@ -21,7 +21,7 @@ export interface Sealable {
   /** How the chain that is there validated. */
   readonly chain: 'none' | 'pass' | 'fail';
   /** The header section as it came. */
-  readonly rows: readonly HeaderRow[];
+  readonly header: readonly HeaderField[];
   /** SHA-256 of the body, relaxed (RFC 6376 §3.4.4); base64. */
   readonly bodyHash: string;
 }
@@ -72,15 +72,12 @@ const expected: ReadonlySet<string> = new Set([
  */
 export async function sealMessage(
   options: SealOptions,
-  { chain: cv, rows, bodyHash }: Sealable,
+  { chain: cv, header, bodyHash }: Sealable,
   { added, rewrite }: Rewriting,
   now: Date,
 ): Promise<readonly string[]> {
-  const counting = rowsThatCount([...headerRows(added.map(toField)), ...rows]);
-  // What is rewritten has another name or none, and is nothing that a signature covers.
-  const parsed = counting
-    .filter(({ casedKey, line }) => rewrite(casedKey, line) === undefined)
-    .map((row) => ({ ...row, line: relaxed(row.line) }));
+  const rows = [...headerRows(added.map(toField)), ...headerRows(asSent(header, rewrite))];
+  const parsed = rowsThatCount(rows).map((row) => ({ ...row, line: relaxed(row.line) }));
   const sets = parsed.filter(({ key }) => arcFields.has(key));
   if (sets.length > maxArcFields || areOutlandish(sets)) return [];
   // RFC 8617 §5.1.2: in a chain that fails, the new set stands for itself.
@@ -103,6 +100,15 @@ export async function sealMessage(
   const [error] = errors;
   if (error && !expected.has(error.err.code ?? '')) throw error.err;
   return headers.map((field) => `${field}\r\n`);
+}
+
+/** What was no field may continue another one, where the one above it is gone. */
+function asSent(header: readonly HeaderField[], rewrite: Rewriting['rewrite']): HeaderField[] {
+  return header.flatMap((field) => {
+    const instead = rewrite(field.name, field.raw);
+    if (instead === undefined) return [field];
+    return instead.length === 0 ? [] : [toField(instead.toString('latin1'))];
+  });
 }
 
 function toField(text: string): HeaderField {

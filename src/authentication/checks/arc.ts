@@ -75,9 +75,9 @@ export const arc: Check<ArcOptions> = {
 
   async endOfHeaders(context, { trustedSealers }) {
     const message = await context.verification;
-    const { bodyHash, headers, arc: sets } = message;
+    const { bodyHash, arc: sets } = message;
     const sealable = (status: Sealable['chain']) =>
-      noteSealable(context.notes, { chain: status, rows: headers.parsed, bodyHash });
+      noteSealable(context.notes, { chain: status, header: context.header, bodyHash });
     // Most messages have no set, and in them there is nothing to validate.
     if (!sets.chain && !sets.error) {
       sealable('none');
