@@ -98,6 +98,8 @@ export class Supervisor {
     const { configuration, systemd } = this.#options;
     warnOfRoot(configuration, this.#log);
     await this.#use(configuration);
+    const { file, workers } = configuration;
+    this.#log.info('started', { version, ...(file !== undefined && { file }), workers });
     await this.#monitor.start(monitorOf(configuration, accountOf(configuration)));
     await systemd.ready(this.#describe());
     this.#started = true;

@@ -175,6 +175,13 @@ test('with connections that last, generations wait for one another instead of pi
   for (const client of clients) client.close();
 });
 
+test('the log says with which configuration the service has started', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }], { workers: 1 });
+  const [started] = served.of('started');
+  assert.deepEqual([started?.file, started?.workers], [served.file, 1]);
+});
+
 test('where the system has no memory for one of the new workers, the old ones go on, and no new one is left', async () => {
   await using downstream = await ScriptedDownstream.start();
   const listeners = [{ destinations: [downstream.destination] }];
