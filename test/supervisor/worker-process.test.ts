@@ -147,8 +147,8 @@ test('what is said of another connection than the last one is not believed', asy
 
 test('of a connection that is taken at once nothing more is said', async () => {
   const { worker, freed, records } = start(`${getReady}
-    if (message.kind === 'connection') process.send({ kind: 'connections', taken: true, left: [] });
-    if (message.kind === 'connection' || message.kind === 'handed') process.send({ kind: 'records', records: [message.kind] });`);
+    if (message.kind === 'connection' || message.kind === 'handed') process.send({ kind: 'records', records: [message.kind] });
+    if (message.kind === 'connection') process.send({ kind: 'connections', taken: true, left: [] });`);
   await worker.ready;
   mock.timers.enable({ apis: ['setTimeout'] });
   try {
