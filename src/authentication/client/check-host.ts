@@ -74,15 +74,15 @@ export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
   const answer = await evaluate({
     ...question,
     ...(sender === '' ? { helo: alias.alias } : { sender: `${sender.slice(0, at + 1)}${alias.alias}` }),
-    resolve: (name, type) => resolve(alias.resolve(name), type),
+    resolve: (name, type) => resolve(alias.restore(name), type),
   });
   const { comment, mailFrom, mechanism, explanation } = answer;
   return {
     ...answer,
-    comment: comment && alias.resolve(comment),
-    mailFrom: mailFrom && alias.resolve(mailFrom),
-    mechanism: mechanism && alias.resolve(mechanism),
-    explanation: explanation && alias.resolve(explanation),
+    comment: comment && alias.restore(comment),
+    mailFrom: mailFrom && alias.restore(mailFrom),
+    mechanism: mechanism && alias.restore(mechanism),
+    explanation: explanation && alias.restore(explanation),
   };
 }
 

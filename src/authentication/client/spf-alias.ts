@@ -5,7 +5,7 @@ import { isValidTargetName } from 'mailauth/lib/spf/syntax.js';
 export interface SpfAlias {
   readonly alias: string;
   /** Texts and names of an evaluation, with the domain in place of its stand-in. */
-  resolve(text: string): string;
+  restore(text: string): string;
 }
 
 const hostLabel = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
@@ -28,5 +28,5 @@ export function spfAlias(domain: string): SpfAlias | undefined {
   while (domain.includes(token)) token += 'q';
   const alias = domain.replaceAll(/_|(?<![^.])-|-(?![^.])/g, (sign) => `${token}${codes[sign]}`);
   const coded = new RegExp(`${token}(5f|2d)`, 'gi');
-  return { alias, resolve: (text) => text.replaceAll(coded, (_, code) => (code === '5f' ? '_' : '-')) };
+  return { alias, restore: (text) => text.replaceAll(coded, (_, code) => (code === '5f' ? '_' : '-')) };
 }
