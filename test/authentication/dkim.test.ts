@@ -127,6 +127,18 @@ test('dkim: what l= leaves unsigned is counted (RFC 6376 §8.2)', async () => {
   assert.match(unfolded(outcome), /dkim=pass \(2048-bit rsa key, 11 octets of the body not signed\)/);
 });
 
+test('dkim: an l= larger than the body is an error, however it is canonicalized (RFC 6376 §3.5)', async () => {
+  for (const [limit, value] of [
+    [6, 'pass'],
+    [7, 'neutral'],
+  ] as const) {
+    const message = byHand({ limit }, `${plain.slice(0, plain.indexOf('\r\n\r\n'))}\r\n\r\nText\r\n\r\n`);
+    const outcome = await judge({ zone: rsa.zone, message, checks: only('dkim') });
+    assert.deepEqual(values(outcome), [`dkim=${value}`]);
+    if (value === 'neutral') assert.match(unfolded(outcome), /reason="l= exceeds the body"/);
+  }
+});
+
 test('dkim: several l= over one body are each held to their own', async () => {
   const body = `${plain}One.\r\nTwo.\r\n`;
   let message = body;

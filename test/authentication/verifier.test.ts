@@ -151,12 +151,13 @@ const resolve = async () => [[key.record]];
 async function theirs(message: Buffer): Promise<unknown> {
   const options = { resolver: resolve, minBitLength: 1024, curTime: now, strict: true };
   const { results, headerFrom, fromFields } = await dkimVerify(message, options);
-  const signatures = results.map(({ status, signature = '' }) =>
-    // In one thing we are stricter: its decoder passes over what is no base64.
-    (status.result !== 'neutral' || status.comment === 'expired') && !/^[A-Za-z0-9+/]+=*$/.test(signature)
-      ? ['neutral', 'signature syntax error']
-      : [status.result, status.comment],
-  );
+  const signatures = results.map(({ status, signature = '', canonBodyLengthLimit, canonBodyLengthTotal }) => {
+    if (status.result === 'neutral' && status.comment !== 'expired') return [status.result, status.comment];
+    // In two things we are stricter: its decoder passes over what is no base64, and l= may be larger than the body.
+    if (!/^[A-Za-z0-9+/]+=*$/.test(signature)) return ['neutral', 'signature syntax error'];
+    const exceeds = Number(canonBodyLengthLimit) > Number(canonBodyLengthTotal);
+    return exceeds ? ['neutral', 'l= exceeds the body'] : [status.result, status.comment];
+  });
   return [signatures[0]?.[0] === 'none' ? [] : signatures, headerFrom, fromFields];
 }
 

@@ -215,6 +215,9 @@ async function verifyOne(
   signed: readonly HeaderRow[],
 ): Promise<DKIMResult> {
   if (field.skip !== undefined) return session.skippedSignatureResult(field);
+  const body = session.bodyHashes.get(field.bodyHashKey ?? '');
+  // RFC 6376 §3.5: it must not be larger than the body. mailauth takes it for the whole body.
+  if (body && Number(field.maxBodyLength) > body.canonicalizedLength) field.invalid ??= 'l= exceeds the body';
   // Read at once, before the first wait.
   session.headers = { parsed: signed };
   const found = await session.verifySignature(field);
