@@ -21,7 +21,7 @@ export type { Client, ClientClass, HeaderField, Proposal } from './check.ts';
 export type { Upstream } from './client/upstream-received.ts';
 export type { DmarcOutcome, DmarcPolicy } from './dmarc/outcome.ts';
 export type { Explanation } from './story/explanation.ts';
-export { clientInUnicode } from './subject.ts';
+export { clientInUnicode, clientOf } from './subject.ts';
 
 /** How messages are judged, the same for all of a listener. */
 export interface AuthenticationOptions {

@@ -10,13 +10,22 @@ export interface Client {
   readonly helo?: string;
 }
 
-/** A client as characters, whose names were one character per byte as the dialogue has them. */
-export function clientInUnicode({ ip, name, helo }: Client): Client {
+/** A client with the parts that are known. */
+export function clientOf({
+  ip,
+  name,
+  helo,
+}: { readonly [Part in keyof Client]: string | undefined }): Client {
   return {
     ...(ip !== undefined && { ip }),
-    ...(name !== undefined && { name: toUnicode(name) }),
-    ...(helo !== undefined && { helo: toUnicode(helo) }),
+    ...(name !== undefined && { name }),
+    ...(helo !== undefined && { helo }),
   };
+}
+
+/** A client as characters, whose names were one character per byte as the dialogue has them. */
+export function clientInUnicode({ ip, name, helo }: Client): Client {
+  return clientOf({ ip, name: name && toUnicode(name), helo: helo && toUnicode(helo) });
 }
 
 /**

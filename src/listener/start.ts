@@ -1,5 +1,5 @@
 // Whose message comes, and from whom: what is known of a transaction before its MAIL.
-import type { Client } from '../authentication/authentication.ts';
+import { clientOf } from '../authentication/authentication.ts';
 import type { XforwardAttributes, XforwardName } from '../smtp/xforward.ts';
 import type { TransactionStart } from '../transaction/transaction.ts';
 
@@ -39,7 +39,7 @@ export function transactionStart(introduction: Introduction): TransactionStart {
     const ident = said.get('IDENT');
     // The id stands in Received and in logs; another MTA's queue id is letters and digits.
     const joined = mode === 'after-queue' && ident && /^[A-Za-z0-9._-]{1,64}$/.test(ident);
-    const client = known({ ip: said.get('ADDR'), name: said.get('NAME'), helo: said.get('HELO') });
+    const client = clientOf({ ip: said.get('ADDR'), name: said.get('NAME'), helo: said.get('HELO') });
     const id = joined ? `${own}.${ident}` : own;
     // LOCAL alone is no proof: with local_header_rewrite_clients Postfix says it of clients that have an address.
     const submitted = said.get('SOURCE') === 'LOCAL' && said.get('ADDR') === undefined;
@@ -47,7 +47,7 @@ export function transactionStart(introduction: Introduction): TransactionStart {
     return { ...common, id, client, upstream, xforward: new Map(said) };
   }
   // Whoever does not forward may be the client himself, or a proxy that repeats what he says: no upstream.
-  const client = known({ ip: peer.ip, helo: helo.name, name: undefined });
+  const client = clientOf({ ip: peer.ip, helo: helo.name, name: undefined });
   return { ...common, id: own, client, xforward: ownAttributes(peer, helo, own) };
 }
 
@@ -61,17 +61,4 @@ function ownAttributes(peer: Peer, helo: Hello, id: string): XforwardAttributes 
     ['HELO', helo.name],
     ['IDENT', id],
   ]);
-}
-
-/** A client with the parts that are known. */
-function known(parts: {
-  ip: string | undefined;
-  name: string | undefined;
-  helo: string | undefined;
-}): Client {
-  return {
-    ...(parts.ip === undefined ? {} : { ip: parts.ip }),
-    ...(parts.name === undefined ? {} : { name: parts.name }),
-    ...(parts.helo === undefined ? {} : { helo: parts.helo }),
-  };
 }

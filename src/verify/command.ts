@@ -1,6 +1,6 @@
 // The command `postern verify`: from its options to its answer.
 import { isIP } from 'node:net';
-import type { Client } from '../authentication/authentication.ts';
+import { type Client, clientOf } from '../authentication/authentication.ts';
 import type { Configuration, ListenerConfiguration } from '../config/configuration.ts';
 import { loadForJudging } from '../config/judging.ts';
 import type { HeaderField } from '../message/header-section.ts';
@@ -82,7 +82,7 @@ function readClient({ ip, helo }: VerifyOptions): Client {
   if (helo !== undefined && (helo === '' || controlCharacter.test(helo))) {
     throw new VerifyError('usage', '--helo: expected the name that the client says in HELO or EHLO');
   }
-  return { ...(ip !== undefined && { ip }), ...(helo !== undefined && { helo }) };
+  return clientOf({ ip, helo });
 }
 
 /** @returns bytes as latin1 string, without angle brackets */

@@ -1,6 +1,6 @@
 // How far a client is trusted, and who it is in the outside world.
 import { Networks } from '../../smtp/networks.ts';
-import type { Client, ClientClass } from '../subject.ts';
+import { type Client, type ClientClass, clientOf } from '../subject.ts';
 
 /** One entry of `networks.map`: clients inside that the world knows by another address. */
 export interface ClientMapping {
@@ -50,11 +50,7 @@ export class Trust {
     const { ip = client.ip, helo = client.helo } = mapping.as;
     // The name was found for the address that is not looked at any more.
     const name = ip === client.ip ? client.name : undefined;
-    return {
-      ...(ip !== undefined && { ip }),
-      ...(name !== undefined && { name }),
-      ...(helo !== undefined && { helo }),
-    };
+    return clientOf({ ip, name, helo });
   }
 
   /** @param client as the outside world knows it */
