@@ -3,12 +3,15 @@
 import { exits } from './exits.ts';
 
 /** As in package.json (`engines`), which npm only warns of. */
-const oldest = '22.19';
+const oldest = [22, 19] as const;
 
 // A reader of our output who goes away is no reason to stop passing mail.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-if (process.versions.node.localeCompare(oldest, 'en', { numeric: true }) < 0) {
-  process.stderr.write(`postern: needs Node.js ${oldest} or newer, and this is ${process.versions.node}\n`);
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
+  process.stderr.write(
+    `postern: needs Node.js ${oldest.join('.')} or newer, and this is ${process.versions.node}\n`,
+  );
   process.exit(exits.system);
 }
 // What it is made of may not even load there.
