@@ -99,7 +99,7 @@ export class Supervisor {
     warnOfRoot(configuration, this.#log);
     await this.#use(configuration);
     const { file, workers } = configuration;
-    this.#log.info('started', { version, ...(file !== undefined && { file }), workers });
+    this.#log.info('started', { version, file, workers });
     await this.#monitor.start(monitorOf(configuration, accountOf(configuration)));
     await systemd.ready(this.#describe());
     this.#started = true;

@@ -319,7 +319,7 @@ for (const line of [
     const odd = Buffer.from(`To: bob@example.com\r\n${forged}\r\n${line}\r\n${plain}`, 'latin1');
     const message = await through(odd, first, second);
     assert.doesNotMatch(message.toString('latin1'), /^Authentication-Results: [^;]*; dmarc=pass/m);
-    assert.match(unfolded(await judge({ zone, message, checks: arcOnly })), /arc=pass \(i=2 /);
+    assert.match(await judged(message), /^arc=pass \(i=2 /);
   });
 }
 

@@ -11,7 +11,6 @@ export interface SpfAlias {
 const hostLabel = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 /** What hosts must not have, but names in the DNS do: an underscore, or a hyphen at either end. */
 const dnsLabel = /^[a-z0-9_-]+$/;
-const codes: Readonly<Record<string, string>> = { _: '5f', '-': '2d' };
 
 /**
  * RFC 7208 §4.3 knows no other malformed domains than those whose labels are too long, empty or less than two.
@@ -26,7 +25,13 @@ export function spfAlias(domain: string): SpfAlias | undefined {
   if (!isValidTargetName(domain)) return undefined;
   let token = 'xq';
   while (domain.includes(token)) token += 'q';
-  const alias = domain.replaceAll(/_|(?<![^.])-|-(?![^.])/g, (sign) => `${token}${codes[sign]}`);
+  const alias = domain.replaceAll(
+    /_|(?<![^.])-|-(?![^.])/g,
+    (sign) => `${token}${sign.charCodeAt(0).toString(16)}`,
+  );
   const coded = new RegExp(`${token}(5f|2d)`, 'gi');
-  return { alias, restore: (text) => text.replaceAll(coded, (_, code) => (code === '5f' ? '_' : '-')) };
+  return {
+    alias,
+    restore: (text) => text.replaceAll(coded, (_, code) => String.fromCharCode(Number.parseInt(code, 16))),
+  };
 }
