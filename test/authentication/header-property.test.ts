@@ -99,7 +99,7 @@ function isAsciiOf(ascii: string, value: string): boolean {
   ];
   const foundLocal = ascii.slice(0, ascii.lastIndexOf('@') + 1);
   const foundDomain = domainToUnicode(ascii.slice(foundLocal.length));
-  const sameLocal = foundLocal === local || (foundLocal === '' && /[^\x20-\x7e]/.test(local));
+  const sameLocal = foundLocal === local || (foundLocal === '@' && /[^\x20-\x7e]/.test(local));
   return sameLocal && (foundDomain === domain.normalize('NFC').toLowerCase() || ascii.endsWith(domain));
 }
 

@@ -202,6 +202,21 @@ test('spf: the domain is what follows the last @', async () => {
   assert.match(unfolded(outcome), /^mx\.example\.org; spf=pass .* smtp\.mailfrom=example\.com$/);
 });
 
+test('spf: a domain may end with a dot, as its name in the DNS does', async () => {
+  const zone = {
+    'a.example': { TXT: ['v=spf1 exists:%{d}.by.%{h}.example -all'] },
+    'a.example.by.a.example.example': { A: ['127.0.0.2'] },
+  };
+  const found = async (from: string, helo: string) =>
+    values(await judge({ zone, from, client: { ip: '192.0.2.10', helo }, checks: only('spf') })).join();
+  assert.equal(await found('x@a.example.', 'a.example.'), 'spf=pass');
+  assert.equal(await found('', 'a.example.'), 'spf=pass');
+  for (const domain of ['a.example..', '.']) {
+    assert.equal(await found(`x@${domain}`, 'a.example'), 'spf=none');
+    assert.equal(await found('', domain), 'spf=none');
+  }
+});
+
 const silent: readonly (readonly [string, unknown])[] = [
   ['two records', { TXT: ['one', 'two'] }],
   ['no name', undefined],

@@ -65,7 +65,12 @@ const noDomain: HostAnswer = {
 };
 
 /** Never rejects: trouble is `temperror`. */
-export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
+export async function checkHost(asked: HostQuestion): Promise<HostAnswer> {
+  const question = {
+    ...asked,
+    sender: withoutFinalDot(asked.sender),
+    helo: asked.helo && withoutFinalDot(asked.helo),
+  };
   const { helo, sender, resolve } = question;
   if (sender === '' && helo?.includes('@')) return noDomain;
   const at = sender.lastIndexOf('@');
@@ -84,6 +89,11 @@ export async function checkHost(question: HostQuestion): Promise<HostAnswer> {
     mechanism: mechanism && alias.restore(mechanism),
     explanation: explanation && alias.restore(explanation),
   };
+}
+
+/** RFC 7208 §4.3: an empty label at the end makes no domain malformed, as mailauth has it. */
+function withoutFinalDot(name: string): string {
+  return name.replace(/(?<=[^.@])\.$/, '');
 }
 
 async function evaluate(question: HostQuestion): Promise<HostAnswer> {

@@ -75,13 +75,16 @@ function writable(value: string, smtputf8: boolean): string | undefined {
   return text !== undefined && Buffer.byteLength(text) <= maxValueOctets ? text : undefined;
 }
 
-/** Without SMTPUTF8 domains are A-labels (RFC 8616 §5), and a local part that is not ASCII is left out. */
+/**
+ * Without SMTPUTF8 domains are A-labels (RFC 8616 §5), and a local part that is not ASCII is left out: an
+ * address without one begins with its "@" (RFC 8601 §2.2).
+ */
 function asciiValue(value: string): string | undefined {
   if (isPrintableAscii(value)) return value;
   const at = value.lastIndexOf('@');
   const domain = asciiDomain(value.slice(at + 1));
   const local = value.slice(0, at + 1);
-  return domain !== undefined && isPrintableAscii(local) ? local + domain : domain;
+  return domain && (isPrintableAscii(local) ? local : '@') + domain;
 }
 
 /** @returns undefined for what is no domain, of which the conversion would take the part that looks like one */
