@@ -116,6 +116,12 @@ for (const { offers, answers, mailed, rcpted, failed } of [
     mailed: putOff,
     failed: 'MAIL: smtp://fake:1 does not offer BODY',
   },
+  ...[500, 501, 504].map((code) => ({
+    offers: [],
+    answers: { MAIL: `${code} 5.5.4 Unsupported option` },
+    mailed: putOff,
+    failed: 'MAIL: smtp://fake:1 does not offer BODY',
+  })),
   { offers: ['8BITMIME'], answers: { MAIL: unknown }, mailed: unknown },
   { offers: [], answers: { MAIL: '550 5.7.1 Go away' }, mailed: '550 5.7.1 Go away' },
   {
@@ -433,6 +439,28 @@ test('a pooled connection that stalls at MAIL is not tried again: the time is ov
   pool.assertAllBack();
 });
 
+test('a connection that stalls at RCPT is not tried again: the time is over', async () => {
+  const { pool, delivery } = start([{ used: true, answers: { RCPT: 'timeout' } }]);
+  await delivery.mail(mail);
+  assert.equal(
+    await text(delivery.rcpt(one)),
+    '451 4.4.2 downstream did not answer in time, try again later',
+  );
+  assert.equal(pool.sessions.length, 1);
+  pool.assertAllBack();
+});
+
+test('the one that replaced a dead pooled connection is not replaced itself', async () => {
+  const { pool, delivery } = start([
+    { used: true, answers: { MAIL: 'lost' } },
+    { answers: { RCPT: 'lost' } },
+  ]);
+  assert.equal(await text(delivery.mail(mail)), '250 2.0.0 Ok');
+  assert.equal(await text(delivery.rcpt(one)), lost);
+  assert.equal(pool.sessions.length, 2);
+  pool.assertAllBack();
+});
+
 test('a connection that dies at RCPT: MAIL and the accepted RCPTs are said again on a fresh one', async () => {
   const first = { used: true, answers: { [two]: 'lost', 'RCPT TO:<no@': '550 5.1.1 No' } };
   const { pool, delivery, story, failures } = start([first, {}]);
@@ -712,24 +740,31 @@ for (const { name, plans, reached, run } of places) {
   });
 }
 
-test('destroyed in the middle of the message: no final dot', async () => {
-  const { pool, delivery, story } = start([{}]);
-  await delivery.mail(mail);
-  await delivery.rcpt(one);
-  const more = Promise.withResolvers<void>();
-  async function* slow(): AsyncGenerator<Buffer, void, undefined> {
-    yield Buffer.from('begin');
-    await more.promise;
-    yield Buffer.from('end');
-  }
-  const answers = delivery.send(slow(), 1);
-  await story.until('1 content');
-  delivery.destroy(gone);
-  more.resolve();
-  assert.equal((await answers)[0], gone);
-  assert.equal(pool.dot, false);
-  pool.assertAllBack();
-});
+for (const how of ['destroyed', 'abandoned'] as const) {
+  test(`${how} in the middle of the message: no final dot`, async () => {
+    const { pool, delivery, story } = start([{}]);
+    await delivery.mail(mail);
+    await delivery.rcpt(one);
+    const more = Promise.withResolvers<void>();
+    async function* slow(): AsyncGenerator<Buffer, void, undefined> {
+      yield Buffer.from('begin');
+      await more.promise;
+      yield Buffer.from('end');
+    }
+    const answers = delivery.send(slow(), 1);
+    await story.until('1 content');
+    if (how === 'destroyed') delivery.destroy(gone);
+    else delivery.abandon();
+    more.resolve();
+    assert.equal(
+      describeReply((await answers)[0] ?? assert.fail()),
+      how === 'destroyed' ? describeReply(gone) : lost,
+    );
+    assert.equal(pool.dot, false);
+    delivery.end();
+    pool.assertAllBack();
+  });
+}
 
 test('destroyed while the final dot is not answered: 451, since nobody knows', async () => {
   const { pool, delivery, story } = start([{ dots: ['hang'] }]);
