@@ -46,3 +46,17 @@ test('each command has all of the time', async (context) => {
     assert.equal(await Promise.race([answered, 'not yet']), 'late');
   }
 });
+
+test('whoever waits when all is ended still does so no longer than its time', async (context) => {
+  const pass = stoppedClock(context);
+  let exceeded = 0;
+  const time = new AnswerTime(100, () => exceeded++);
+  time.begin();
+  const answered = time.within(never, 'late');
+  time.end();
+  await pass(99);
+  assert.equal(await Promise.race([answered, 'not yet']), 'not yet');
+  await pass(1);
+  assert.equal(await Promise.race([answered, 'not yet']), 'late');
+  assert.equal(exceeded, 1);
+});

@@ -208,6 +208,16 @@ test('SIZE= over the limit is 552 without asking anybody', async () => {
   await assertOver({ pool, it });
 });
 
+test('SIZE= of just the limit is taken, and so is the message', async () => {
+  const { pool, it } = start([], { limits: { messageBytes: body.length } });
+  assert.match(await it.mail(`${mailLine} SIZE=${body.length}`), /^250 /);
+  assert.match(await it.rcpt(), /^250 /);
+  assert.match(it.data(), /^354 /);
+  await it.write();
+  assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
+  await assertOver({ pool, it });
+});
+
 test('421 in the middle of the envelope is 451 for the rest of it, DATA included', async () => {
   const { pool, it } = start([{ answers: { [rcptLine('two')]: '421 4.3.2 Shutting down' } }]);
   await it.mail();
@@ -309,6 +319,26 @@ test('after a refusal the checks are stopped and get nothing more, whatever refu
     assert.match((await it.finish())[0] ?? '', /^(?:552 5\.3\.4|452 4\.3\.1) /);
     await assertOver({ pool, it });
   }
+});
+
+test('what came of a message takes no room any more once it is refused, however much is still to come', async () => {
+  const budget = new SpoolBudget(1_000_000);
+  const spool = { memoryBytes: 1_000_000, directory: tmpdir(), budget };
+  const { pool, it } = start([], { spool, limits: { messageBytes: body.length } });
+  await it.upToDot();
+  assert.equal(budget.counts.memoryBytes, body.length);
+  await it.write('one too many\r\n');
+  await settled();
+  assert.deepEqual(budget.counts, { memoryBytes: 0, diskBytes: 0, messages: 0 });
+  assert.match((await it.finish())[0] ?? '', /^552 5\.3\.4 /);
+  await assertOver({ pool, it });
+});
+
+test('a message that has been in as many places as one may is no loop yet', async () => {
+  const { pool, it } = start();
+  await it.upToDot(['one'], `${'Received: x\r\n'.repeat(100)}\r\nx\r\n`);
+  assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
+  await assertOver({ pool, it });
 });
 
 test('our own mistakes are 451 4.3.0, and nothing is held', async () => {
@@ -440,6 +470,19 @@ for (const { name, is, changes } of [
     await assertOver({ pool, it });
   });
 }
+
+test('where there is no room any more for a message whose DATA is under way, its connection goes back', async () => {
+  const budget = new SpoolBudget(1000);
+  const spool = { memoryBytes: 1000, directory: tmpdir(), budget };
+  const { pool, it } = start([{ pipelining: true }], { spool });
+  await it.mail(mailLine, { recipients: [rcptLine('one')], data: true });
+  assert.match(await it.rcpt(), /^250 /);
+  budget.take(1000);
+  assert.equal(it.data(), '452 4.3.1 message cannot be stored, try again later');
+  assert.deepEqual(pool.story.on(1), [mailLine, rcptLine('one'), 'DATA', 'released']);
+  it.transaction.reset('reset');
+  await assertOver({ pool, it });
+});
 
 test('DATA that came with a second recipient for LMTP behind SMTP waits: that one is never asked for', async () => {
   const { pool, it } = start([{ pipelining: true }], { out: 'lmtp' });
@@ -596,6 +639,50 @@ test('what a check refuses in the envelope never goes downstream, and the log sa
   }
 });
 
+test('the checks are told of the recipients that were accepted, and of no others', async () => {
+  for (const envelope of envelopes) {
+    const told: string[] = [];
+    const authentication = new ChangedAuthentication((run) => ({
+      rcpt: async (to) =>
+        to.startsWith('two@') ? { kind: 'reject', reason: 'takes no mail from outside' } : undefined,
+      accepted: (to) => {
+        told.push(to);
+        run.accepted(to);
+      },
+    }));
+    const { pool, it } = start([{ answers: { [rcptLine('three')]: '550 5.1.1 No' } }], {
+      authentication,
+      envelope,
+    });
+    await it.mail();
+    for (const name of ['one', 'two', 'three', 'four']) await it.rcpt(name);
+    const passedOn = envelope === 'deferred' ? ['three@example.net'] : [];
+    assert.deepEqual(told, ['one@example.net', ...passedOn, 'four@example.net']);
+    it.transaction.reset('reset');
+    await assertOver({ pool, it });
+  }
+});
+
+test('a recipient that a check may refuse does not go downstream with MAIL', async () => {
+  const heard = new ChangedAuthentication(
+    () => ({
+      hearsRecipients: true,
+      rcpt: async (to) =>
+        to.startsWith('two@') ? { kind: 'reject', reason: 'takes no mail from outside' } : undefined,
+    }),
+    true,
+  );
+  const { pool, it } = start([{ pipelining: true }], { authentication: heard });
+  await it.mail(mailLine, { recipients: [rcptLine('two'), rcptLine('one')], data: true });
+  assert.match(await it.rcpt('two'), /^550 /);
+  assert.match(await it.rcpt('one'), /^250 /);
+  it.data();
+  await it.write();
+  assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
+  assert.deepEqual(pool.story.on(1).slice(0, 3), [mailLine, rcptLine('one'), 'DATA']);
+  await assertOver({ pool, it });
+});
+
 /** Steps of a transaction that can take for ever: how to come there, and what happens first. */
 const steps: readonly {
   readonly name: string;
@@ -714,6 +801,39 @@ for (const { name, plans, changes, reached, run } of steps) {
   });
 }
 
+test('each command has all of the time, and so has the end of data', async ({ mock }) => {
+  let now = 1000;
+  mock.method(performance, 'now', () => now);
+  mock.timers.enable({ apis: ['setTimeout'] });
+  const pass = async (ms: number) => {
+    now += ms;
+    mock.timers.tick(ms);
+    await settled();
+  };
+  for (const [plan, stalls] of [
+    [{ answers: { RCPT: 'hang' } }, (it: Driven) => it.rcpt()],
+    [{ dots: ['hang'] }, (it: Driven) => it.finish()],
+  ] as const) {
+    const { pool, it } = start([plan], { limits: { answerMs: 100 } });
+    assert.match(await it.mail(), /^250 /);
+    await pass(1000);
+    if ('dots' in plan) {
+      assert.match(await it.rcpt(), /^250 /);
+      it.data();
+      await it.write();
+      await pass(1000);
+    }
+    const answered = stalls(it);
+    await settled();
+    await pass(99);
+    assert.equal(await Promise.race([answered, 'not yet']), 'not yet');
+    await pass(1);
+    assert.deepEqual([await Promise.race([answered, 'not yet'])].flat(), [late]);
+    it.transaction.reset('reset');
+    await assertOver({ pool, it });
+  }
+});
+
 test('what came in time counts, although this process was held up until later', async () => {
   const { port1, port2 } = new MessageChannel();
   const authentication = new ChangedAuthentication((run) => ({
@@ -750,11 +870,22 @@ test('upstream vanishes between commands: the session is closed; after RSET it c
 
 test('upstream vanishes while the content arrives: no DATA downstream, what still comes is thrown away', async () => {
   for (const envelope of envelopes) {
-    const { pool, it } = start([], { envelope });
+    const budget = new SpoolBudget(1_000_000);
+    let aborted = 0;
+    const authentication = new ChangedAuthentication((run) => ({
+      abort: () => {
+        aborted += 1;
+        run.abort();
+      },
+    }));
+    const spool = { memoryBytes: 1_000_000, directory: tmpdir(), budget };
+    const { pool, it } = start([], { envelope, spool, authentication });
     await it.upToDot();
     it.transaction.abort('upstream is gone');
     await it.write('more');
     await assertOver({ pool, it });
+    assert.deepEqual(budget.counts, { memoryBytes: 0, diskBytes: 0, messages: 0 });
+    assert.ok(aborted > 0, 'the checks are stopped');
     assert.ok(!pool.story.lines.includes('1 DATA'));
     assert.deepEqual((await it.finish()).length, 1);
     assert.equal(it.records.length, 1);
@@ -772,7 +903,8 @@ test('while the checks are at work: the deadline and a vanished upstream stop th
           return run.finish(signal);
         },
       }));
-      const limits = how === 'deadline' ? { answerMs: 20 } : {};
+      // Where upstream has vanished nothing but that may stop them.
+      const limits = { answerMs: how === 'deadline' ? 20 : 1_000_000 };
       const { pool, it } = start([], { authentication, envelope, limits, protocol: 'lmtp', out: 'lmtp' });
       await it.upToDot(['one', 'two']);
       const replies = it.finish();
@@ -786,13 +918,33 @@ test('while the checks are at work: the deadline and a vanished upstream stop th
   }
 });
 
+test('checks that never say whether they refuse the envelope cannot hold its replies back', async () => {
+  const never = () => new Promise<never>(() => {});
+  const limits = { answerMs: 20 };
+  const atMail = start([], {
+    authentication: new ChangedAuthentication(() => ({ mail: never }), true),
+    limits,
+  });
+  assert.equal(await atMail.it.mail(), late);
+  await assertOver(atMail);
+  const heard = new ChangedAuthentication(() => ({ rcpt: never, hearsRecipients: true }), true);
+  const atRcpt = start([], { authentication: heard, limits });
+  assert.match(await atRcpt.it.mail(), /^250 /);
+  assert.equal(await atRcpt.it.rcpt(), late);
+  assert.equal(atRcpt.it.data(), '554 5.5.1 no valid recipients');
+  atRcpt.it.transaction.reset('reset');
+  await assertOver(atRcpt);
+});
+
 test('checks that never end cannot hold the reply back', async () => {
   const authentication = new ChangedAuthentication(() => ({ finish: () => new Promise(() => {}) }));
-  const { pool, it } = start([], { authentication, limits: { answerMs: 20 } });
-  await it.upToDot();
-  assert.deepEqual(await it.finish(), [late]);
-  assert.equal(pool.dot, false);
-  await assertOver({ pool, it });
+  for (const protocol of ['smtp', 'lmtp'] as const) {
+    const { pool, it } = start([], { authentication, limits: { answerMs: 20 }, protocol });
+    await it.upToDot(['one', 'two']);
+    assert.deepEqual(await it.finish(), protocol === 'lmtp' ? [late, late] : [late]);
+    assert.equal(pool.dot, false);
+    await assertOver({ pool, it });
+  }
 });
 
 test('a message goes to the spool’s file and out of it again, byte for byte', async () => {
