@@ -62,6 +62,35 @@ test('passthrough: the downstream’s own replies, the message with our fields o
   assert.equal(it.events[0]?.level, 'info');
 });
 
+test('Received names the recipient where there is one, and nobody where there are several', async () => {
+  for (const names of [['one'], ['one', 'two']]) {
+    const { pool, it } = start();
+    await it.upToDot(names);
+    await it.finish();
+    const [, received = ''] = /\r\n(Received: .*?)\r\n(?![ \t])/s.exec(pool.sessions[0]?.message ?? '') ?? [];
+    assert.deepEqual(received.match(/[a-z]+@example\.net/g), names.length === 1 ? ['one@example.net'] : null);
+    await assertOver({ pool, it });
+  }
+});
+
+for (const [protocol, parameter, name] of [
+  ['smtp', '', 'ESMTP'],
+  ['lmtp', '', 'LMTP'],
+  ['smtp', ' SMTPUTF8', 'UTF8SMTP'],
+  ['lmtp', ' SMTPUTF8', 'UTF8LMTP'],
+] as const) {
+  test(`Received says ${name} of what came by ${protocol}${parameter && ' with'}${parameter}`, async () => {
+    const { pool, it } = start([], { protocol });
+    await it.mail(`${mailLine}${parameter}`);
+    await it.rcpt();
+    it.data();
+    await it.write();
+    await it.finish();
+    assert.match(pool.sessions[0]?.message ?? '', new RegExp(`\\swith ${name}\\sid `));
+    await assertOver({ pool, it });
+  });
+}
+
 test('deferred: nothing is said downstream before the message is there', async () => {
   const { pool, it } = start([], { envelope: 'deferred' });
   await it.upToDot(['one', 'two']);
