@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SpoolBudget } from '../../src/message/budget.ts';
+import { Spool, SpoolError } from '../../src/message/spool.ts';
 import { policyOf, rules } from '../policy/support.ts';
 import { type AcquirePlan, FakePool, settled } from './fakes.ts';
 import { body, ChangedAuthentication, type Changes, Driven, mailLine, rcptLine } from './start.ts';
@@ -984,6 +985,21 @@ test('a message goes to the spool’s file and out of it again, byte for byte', 
   assert.deepEqual(await it.finish(), ['250 2.0.0 Queued']);
   assert.ok(pool.sessions[0]?.message?.endsWith(large));
   await assertOver({ pool, it });
+});
+
+test('a spool that cannot be read again is 452, and no final dot is sent', async ({ mock }) => {
+  mock.method(Spool.prototype, 'read', () => {
+    throw new SpoolError('spool file cannot be read');
+  });
+  for (const protocol of ['smtp', 'lmtp'] as const) {
+    const { pool, it } = start([], { protocol });
+    await it.upToDot(['one', 'two']);
+    const reply = '452 4.3.1 message cannot be stored, try again later';
+    assert.deepEqual(await it.finish(), protocol === 'lmtp' ? [reply, reply] : [reply]);
+    assert.deepEqual(it.failures, ['spool']);
+    assert.equal(pool.dot, false);
+    await assertOver({ pool, it });
+  }
 });
 
 test('an end of data without DATA is an internal error, not a crash', async () => {
