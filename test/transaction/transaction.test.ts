@@ -926,10 +926,12 @@ test('while the checks are at work: the deadline and a vanished upstream stop th
   for (const envelope of envelopes) {
     for (const how of ['deadline', 'abort'] as const) {
       const begun = Promise.withResolvers<void>();
+      let stopped = false;
       const authentication = new ChangedAuthentication((run) => ({
         finish: async (signal) => {
           begun.resolve();
           await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve()));
+          stopped = true;
           return run.finish(signal);
         },
       }));
@@ -944,6 +946,7 @@ test('while the checks are at work: the deadline and a vanished upstream stop th
       assert.equal((await replies).length, 2);
       assert.equal(pool.dot, false);
       await assertOver({ pool, it });
+      assert.ok(stopped);
     }
   }
 });
