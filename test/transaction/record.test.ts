@@ -137,3 +137,10 @@ test('an address in UTF-8 is told as it is read, and other bytes as they are', a
   assert.equal(driven.record.from, 'jürgen@example.com');
   assert.deepEqual((driven.record.recipients as [{ to: string }])[0].to, 'j\xfcrgen@example.net');
 });
+
+test('the line of a failure has what the downstream said, where it said something', async () => {
+  const driven = new Driven(new FakePool([{ answers: { MAIL: '555 5.5.4 Unsupported option' } }]));
+  assert.equal(await driven.mail('MAIL FROM:<a@example.com> BODY=8BITMIME'), '451 4.5.4 Unsupported option');
+  const failure = driven.events.find(({ event }) => event === 'transaction failure');
+  assert.deepEqual([failure?.fields.stage, failure?.fields.reply], ['MAIL', '555 5.5.4 Unsupported option']);
+});
