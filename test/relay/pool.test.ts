@@ -141,6 +141,20 @@ test('one that does not answer, or not with 2xx, is replaced', async () => {
   }
 });
 
+test('who gives up while a connection is asked whether it lives does not wait for its answer', async () => {
+  const session = { helloName: 'postern.example', timeouts: { rset: 1_000_000, quit: 200 } };
+  await using it = await start({ size: 1, checkAfterMs: -1, session }, { answers: { RSET: () => 'stall' } });
+  it.pool.release(await it.pool.acquire());
+  const giveUp = new AbortController();
+  const refused = assert.rejects(it.pool.acquire({ signal: giveUp.signal }), DownstreamError);
+  await it.downstream.until(() => it.downstream.commands.includes('RSET'));
+  giveUp.abort();
+  await refused;
+  const next = await it.pool.acquire();
+  assert.equal(it.downstream.connections, 2);
+  it.pool.release(next);
+});
+
 test('who comes when all are busy waits, first come first served', async () => {
   await using it = await start({ size: 1 });
   const session = await it.pool.acquire();
@@ -251,7 +265,12 @@ test('an open transaction is reset before anybody else gets the session', async 
 test('what XFORWARD said is reset too; a refused MAIL and a finished message need no RSET', async () => {
   await using it = await start(
     { size: 1 },
-    { answers: { MAIL: (line) => (line.includes('bad@') ? '550 no' : undefined) } },
+    {
+      answers: {
+        MAIL: (line) => (line.includes('bad@') ? '550 no' : undefined),
+        RCPT: (line) => (line.includes('odd@') ? '250 2.1.5 why not' : undefined),
+      },
+    },
   );
   const session = await it.pool.acquire();
   await session.command('MAIL FROM:<bad@x>', 'mail');
@@ -263,8 +282,22 @@ test('what XFORWARD said is reset too; a refused MAIL and a finished message nee
   assert.equal(it.downstream.commands.some(mailNamed('RSET')), false);
   await it.pool.acquire();
   await session.command('XFORWARD NAME=x', 'xforward');
+  await carry(session);
+  it.pool.release(session);
+  assert.equal(it.pool.counts.idle, 1);
+  await it.pool.acquire();
+  await session.command('XFORWARD NAME=x', 'xforward');
   it.pool.release(session);
   await it.downstream.until(() => it.downstream.commands.at(-1) === 'RSET');
+  // The MAIL is refused, the recipient behind it is not: it must not be the next message's.
+  await it.pool.acquire();
+  void session.command('MAIL FROM:<bad@x>', 'mail');
+  await session.command('RCPT TO:<odd@x>', 'rcpt');
+  it.pool.release(session);
+  assert.equal(it.pool.counts.idle, 0);
+  await it.pool.acquire();
+  assert.equal(it.downstream.commands.at(-1), 'RSET');
+  it.pool.release(session);
 });
 
 test('replies that are still pending at release are waited for, but not for long', async () => {
@@ -304,6 +337,7 @@ test('where DATA is pending at release its reply is waited for: refused, the ses
     await carry(next);
     it.pool.release(next);
     assert.equal(it.downstream.messages.length, 1);
+    for (const { data } of it.downstream.incomplete) assert.equal(data.toString(), '');
   }
 });
 
@@ -394,6 +428,22 @@ test('the first destination serves again when its back-off is over and it is ali
   await pool.close();
 });
 
+test('the first destination that is alive again gets no more connections than the pool has', async () => {
+  const port = await deadPort();
+  await using second = await ScriptedDownstream.start();
+  const pool = poolOf([`smtp://127.0.0.1:${port}`, second], { backoffMs: 0, size: 1 });
+  pool.release(await pool.acquire());
+  while (pool.counts.failures < 2) await new Promise(setImmediate);
+  await using first = await ScriptedDownstream.start({ port, extensions: ['SIZE 1000'] });
+  const serving = await pool.acquire();
+  assert.equal(serving.destination.text, second.destination);
+  await first.until(() => first.commands.at(-1) === 'QUIT' && first.open === 0);
+  assert.deepEqual([pool.counts.idle, pool.counts.busy], [0, 1]);
+  assert.equal(pool.offered?.get('SIZE'), '1000', 'who comes next is served by the first');
+  pool.release(serving);
+  await pool.close();
+});
+
 test('a single destination that is started again is found at once, back-off or not', async () => {
   const port = await deadPort();
   const pool = poolOf([`smtp://127.0.0.1:${port}`]);
@@ -454,6 +504,19 @@ test('what was offered last is known while the downstream is away, without waiti
   assert.equal(it.pool.counts.failures, 1, 'back-off: nobody was asked');
 });
 
+test('where no connection is alive any more the downstream is asked again what it offers', async () => {
+  const before = await ScriptedDownstream.start({ extensions: ['SIZE 1000'] });
+  const { port } = before;
+  const pool = poolOf([before]);
+  assert.equal((await pool.learn())?.get('SIZE'), '1000');
+  await before.close();
+  while (pool.counts.idle > 0) await new Promise(setImmediate);
+  await using after = await ScriptedDownstream.start({ port, extensions: ['SIZE 2000'] });
+  assert.equal((await pool.learn())?.get('SIZE'), '2000');
+  assert.equal(after.connections, 1);
+  await pool.close();
+});
+
 test('who stops waiting for the offer gets the last known one', async () => {
   await using it = await start({}, { answers: { GREETING: () => 'stall' } });
   const controller = new AbortController();
@@ -480,6 +543,22 @@ test('closing says QUIT to unused connections, refuses who waits, and closes bus
   await it.pool.close();
   assert.equal(it.downstream.commands.filter(mailNamed('QUIT')).length, 1);
   assert.deepEqual(it.pool.counts, { idle: 0, busy: 0, waiting: 0, failures: 0 });
+});
+
+test('closing ends a connection that is made ready for another transaction meanwhile', async () => {
+  const answered = Promise.withResolvers<void>();
+  const RSET = () => answered.promise.then(() => undefined);
+  const session = { helloName: 'postern.example', timeouts: { rset: 60_000, quit: 200 } };
+  await using it = await start({ session }, { answers: { RSET } });
+  const used = await it.pool.acquire();
+  await used.command('MAIL FROM:<a@x>', 'mail');
+  it.pool.release(used);
+  const closed = it.pool.close();
+  await it.downstream.until(() => it.downstream.commands.at(-1) === 'RSET');
+  answered.resolve();
+  await closed;
+  assert.equal(it.pool.counts.idle, 0);
+  await it.downstream.until(() => it.downstream.commands.at(-1) === 'QUIT' && it.downstream.open === 0);
 });
 
 test('closing refuses who waits, and whose connection is being opened', async () => {

@@ -353,6 +353,37 @@ test('a reply that came in time counts, although this process was held up until 
   );
   await begin(it.session);
   assert.deepEqual(codes(await it.session.content(text('x'), 1)), [250]);
+  await new Promise(setImmediate);
+  assert.ok(it.session.usable, 'nobody is late any more');
+});
+
+test('the time for RSET ends with its reply', async ({ mock }) => {
+  await using it = await start();
+  mock.timers.enable({ apis: ['setTimeout'] });
+  assert.ok(await it.session.reset());
+  mock.timers.tick(1_000_000);
+  assert.ok(it.session.usable);
+});
+
+test('nothing of a block stays with the connection when it was taken', async () => {
+  await using it = await start();
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
+  await begin(it.session);
+  const block = Buffer.alloc(64 * 1024, 'x'.repeat(70).concat('\r\n'));
+  assert.deepEqual(
+    codes(
+      await it.session.content(
+        Array.from({ length: 20 }, () => block),
+        1,
+      ),
+    ),
+    [250],
+  );
+  await new Promise(setImmediate);
+  process.off('warning', onWarning);
+  assert.deepEqual(warnings, []);
 });
 
 test('421 is a reply like any other, and the last one', async () => {
