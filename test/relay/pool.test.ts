@@ -444,6 +444,18 @@ test('the first destination that is alive again gets no more connections than th
   await pool.close();
 });
 
+test('a dead destination rests twice as long after each failure, but never longer than it may', async () => {
+  const rests: unknown[] = [];
+  const pool = poolOf([`smtp://127.0.0.1:${await deadPort()}`], {
+    backoffMs: 10_000,
+    backoffMaxMs: 25_000,
+    log: (_, event, { restsMs }) => event === 'downstream failed' && rests.push(restsMs),
+  });
+  for (let attempt = 0; attempt < 4; attempt++) await assert.rejects(pool.acquire(), isError('connect'));
+  assert.deepEqual(rests, [10_000, 20_000, 25_000, 25_000]);
+  await pool.close();
+});
+
 test('a single destination that is started again is found at once, back-off or not', async () => {
   const port = await deadPort();
   const pool = poolOf([`smtp://127.0.0.1:${port}`]);
