@@ -43,7 +43,7 @@ test('a UNIX socket that somebody listens on is not taken away', async (t) => {
   assert.ok(existsSync(path));
 });
 
-test('a final reply does not wait for a pipelined command behind it', async () => {
+test('a final reply does not wait for a pipelined command behind it', async ({ mock }) => {
   const second = Promise.withResolvers<void>();
   await using downstream = await ScriptedDownstream.start({
     answers: {
@@ -57,6 +57,8 @@ test('a final reply does not wait for a pipelined command behind it', async () =
   using client = await RawClient.connect(proxy.address);
   await client.line();
   await client.ask('EHLO client.example');
+  // Nor for the time after which replies that are held back leave anyway.
+  mock.timers.enable({ apis: ['setTimeout'] });
   client.send(
     'MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\nSubject: x\r\n.\r\nMAIL FROM:<second@example.com>\r\n',
   );
@@ -95,5 +97,19 @@ test('a client that says its last commands and closes its side at once hears the
   await client.line();
   client.finish('NOOP\r\nRSET\r\n');
   assert.match((await client.line()) ?? '', /^250 /);
+  assert.match((await client.line()) ?? '', /^250 /);
+});
+
+test('a command that came in two pieces is not late any more when it is answered', async ({ mock }) => {
+  await using proxy = await RunningProxy.start({ listener: { destinations: [nowhere] } });
+  using client = await RawClient.connect(proxy.address);
+  await client.line();
+  mock.timers.enable({ apis: ['setTimeout'] });
+  client.send('NOOP\r\nNO');
+  assert.match((await client.line()) ?? '', /^250 /);
+  client.send('OP\r\n');
+  assert.match((await client.line()) ?? '', /^250 /);
+  mock.timers.tick(24 * 60 * 60 * 1000);
+  client.send('NOOP\r\n');
   assert.match((await client.line()) ?? '', /^250 /);
 });
