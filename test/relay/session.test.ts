@@ -367,8 +367,8 @@ test('the time for RSET ends with its reply', async ({ mock }) => {
 
 test('nothing of a block stays with the connection when it was taken', async () => {
   await using it = await start();
-  const warnings: Error[] = [];
-  const onWarning = (warning: Error) => warnings.push(warning);
+  const warnings: string[] = [];
+  const onWarning = ({ message }: Error) => warnings.push(message);
   process.on('warning', onWarning);
   await begin(it.session);
   const block = Buffer.alloc(64 * 1024, 'x'.repeat(70).concat('\r\n'));
