@@ -55,6 +55,7 @@ const quietMs = 1000;
  */
 export class Connection extends SMTPConnection {
   declare readonly _server: ConnectionServer;
+  declare _parser: Parser | false;
   /** Set before `init` where another process has accepted it. */
   arrival: Arrival | undefined;
   #dialogue: Dialogue | undefined;
@@ -102,6 +103,7 @@ export class Connection extends SMTPConnection {
         return settings.beginTransaction({ ...start, connection: id });
       };
       this.#dialogue = new Dialogue({ ...settings, beginTransaction }, admitted, this.secure);
+      this.#hearEnd();
       this.#write(formatReply(makeReply(220, '', `${settings.hostname} ESMTP Postern`)));
     });
   }
@@ -299,13 +301,29 @@ export class Connection extends SMTPConnection {
   #startTls(): void {
     this.#flush();
     this.#watchLine(false);
+    // In the middle of a handshake nobody says goodbye.
+    this._socket.allowHalfOpen = false;
     this.upgrade(
       () => undefined,
       () => {
         this.#record?.secured(this._socket);
         this.#dialogue?.secured();
+        this.#hearEnd();
       },
     );
+  }
+
+  /**
+   * Upstream may close its side behind QUIT, and wait for the replies that are due (RFC 9293 §3.6): Exim does. Without
+   * QUIT it is gone, and its transaction is void (RFC 5321 §4.1.1.10).
+   */
+  #hearEnd(): void {
+    const { _socket: socket, _parser: parser } = this;
+    socket.allowHalfOpen = true;
+    socket.once('end', () => {
+      if (parser !== false && parser.saidGoodbye) parser.once('finish', () => socket.end());
+      else socket.end();
+    });
   }
 
   #failed(error: unknown): void {

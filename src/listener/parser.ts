@@ -24,6 +24,9 @@ const commandsInARow = 50;
 const contentInARow = 64 * 1024;
 
 const lf = 0x0a;
+/** QUIT at the end of what has arrived. */
+const goodbye = /\nquit\r?\n$/i;
+const goodbyeBytes = '\nQUIT\r\n'.length;
 const nothing = Buffer.alloc(0);
 
 /**
@@ -39,6 +42,8 @@ export class Parser extends SMTPStream {
   #commands = 0;
   #contentBytes = 0;
   #data: DataDecoder | undefined;
+  /** The end of what has arrived, dealt with or not, latin1. */
+  #lastWords = '';
 
   /** @param commandBytes longest command line, with its line end */
   constructor(events: ParserEvents, commandBytes: number) {
@@ -50,6 +55,11 @@ export class Parser extends SMTPStream {
   /** Whether a command line has begun that has no end yet. */
   get inCommand(): boolean {
     return this.#lineBytes > 0;
+  }
+
+  /** Whether QUIT is the last that has arrived; its turn may come later. */
+  get saidGoodbye(): boolean {
+    return goodbye.test(this.#lastWords);
   }
 
   /** From the next byte on this is content. */
@@ -66,6 +76,12 @@ export class Parser extends SMTPStream {
       yield withoutCr(unread.toString('latin1', from, end));
       from = end + 1;
     }
+  }
+
+  override write(chunk: Buffer): boolean {
+    const before = chunk.length < goodbyeBytes ? this.#lastWords : '';
+    this.#lastWords = (before + chunk.toString('latin1', chunk.length - goodbyeBytes)).slice(-goodbyeBytes);
+    return super.write(chunk);
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, next: (error?: Error | null) => void): void {

@@ -103,6 +103,7 @@ function isOf(step: UpstreamStep, fault: UpstreamFault): boolean {
   if (fault === 'missing' && (step === 'CONNECT' || step === 'DATA' || step === 'QUIT')) return false;
   if (step === 'HANDSHAKE') return ofHandshake.has(fault);
   if (fault === 'crawl') return false;
+  if (fault === 'farewell') return step === 'END';
   if (step === 'CONTENT') return ['close', 'half', 'reset', 'stall', 'slow', 'endless'].includes(fault);
   if (step === 'DOT')
     return ['close', 'half', 'reset', 'stall', 'slow', 'partial', 'garbage'].includes(fault);
@@ -133,7 +134,7 @@ export const catalogue: readonly Entry[] = [
       ...calm,
       title: `upstream: ${each.fault} at ${each.step}`,
       upstream: { faults: [each], rate: rateOf(each.fault) },
-      harmless: each.fault === 'slow' && each.step !== 'RSET',
+      harmless: (each.fault === 'slow' && each.step !== 'RSET') || each.fault === 'farewell',
     }),
   ),
   ...Array.from({ length: 30 }, (): Entry => mixed),

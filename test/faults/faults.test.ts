@@ -23,6 +23,7 @@ const titles = [
   'upstream: half at CONTENT',
   'upstream: close at END',
   'upstream: garbage at END',
+  'upstream: farewell at END',
   'upstream: partial at HANDSHAKE',
   'upstream: slow at MAIL',
   'upstream: stall at RCPT',

@@ -72,6 +72,7 @@ export type UpstreamStep = (typeof upstreamSteps)[number];
  * - `slow`: the command byte by byte; `crawl`: a handshake piece by piece and too late
  * - `deaf`: replies are not read for a while
  * - `quit`: QUIT in place of the command
+ * - `farewell`: QUIT, and then `half`: the replies to all of it are due still
  */
 export const upstreamFaults = [
   'close',
@@ -87,6 +88,7 @@ export const upstreamFaults = [
   'crawl',
   'deaf',
   'quit',
+  'farewell',
 ] as const;
 export type UpstreamFault = (typeof upstreamFaults)[number];
 

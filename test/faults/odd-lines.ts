@@ -21,7 +21,7 @@ export function linesBehind(
   fault: UpstreamFault | undefined,
   random: Random,
 ): readonly [string, '2' | '5'][] {
-  if (fault === 'quit') return [['QUIT', '2']];
+  if (fault === 'quit' || fault === 'farewell') return [['QUIT', '2']];
   if (fault === 'extra' || fault === 'slow') return [['NOOP', '2']];
   if (fault === 'endless') return [[endless, '5']];
   return fault === 'garbage' ? garbageLines(random).map((line) => [line, '5']) : [];

@@ -156,6 +156,13 @@ export class UpstreamConnection {
     this.#socket = secured;
   }
 
+  /** What is queued is the last that is said; replies are read still. */
+  farewell(): void {
+    this.flush();
+    this.#dialogue.say(this.name, '! half');
+    this.#socket.end();
+  }
+
   leave(how: 'close' | 'half' | 'reset'): void {
     this.#dialogue.say(this.name, `! ${how}`);
     if (how === 'half') this.#socket.end();

@@ -259,6 +259,7 @@ export class FaultyUpstream {
       if (after === 'slow') await connection.saySlowly(line);
       else connection.queue(line);
     }
+    if (after === 'farewell') connection.farewell();
     if (protocol === 'lmtp') {
       for (const recipient of sent.recipients) recipient.final = await connection.reply();
     } else {

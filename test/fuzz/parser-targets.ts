@@ -1,5 +1,6 @@
 // What cuts a client's bytes into command lines and content: the same however the bytes arrive.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import fc from 'fast-check';
 import { Parser } from '../../src/listener/parser.ts';
 import { unstuffed } from './chaotic-peer.ts';
@@ -58,11 +59,9 @@ async function cut(said: string, sizes: readonly number[]): Promise<void> {
     },
     commandBytes,
   );
-  for (const piece of inPieces(bytesOf(said), sizes)) {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    parser.write(piece, (error) => (error ? reject(error) : resolve()));
-    await promise;
-  }
+  for (const piece of inPieces(bytesOf(said), sizes)) parser.write(piece);
+  parser.end();
+  await once(parser, 'finish');
   assert.deepEqual(read, readPlainly(said));
 }
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { RawClient } from '../support/raw-client.ts';
 import { RunningProxy } from '../support/running-proxy.ts';
-import { ScriptedDownstream } from '../support/scripted-downstream.ts';
+import { ScriptedDownstream, testCertificate } from '../support/scripted-downstream.ts';
 
 const nowhere = 'smtp://127.0.0.1:1';
 
@@ -113,3 +113,46 @@ test('a command that came in two pieces is not late any more when it is answered
   client.send('NOOP\r\n');
   assert.match((await client.line()) ?? '', /^250 /);
 });
+
+/** Says a whole message and closes its side before the downstream has said that DATA may come. */
+async function leaveEarly(encrypted: boolean, lastWords: string) {
+  const data = Promise.withResolvers<undefined>();
+  await using downstream = await ScriptedDownstream.start({ answers: { DATA: () => data.promise } });
+  await using proxy = await RunningProxy.start({
+    listener: {
+      destinations: [downstream.destination],
+      tls: { certificate: 'tls.crt', key: 'tls.key' },
+    },
+    files: { 'tls.crt': testCertificate.cert, 'tls.key': testCertificate.key },
+  });
+  using client = await RawClient.connect(proxy.address);
+  await client.line();
+  if (encrypted) {
+    await client.ask('STARTTLS');
+    await client.secure();
+  }
+  await client.ask('EHLO client.example');
+  for (const line of ['MAIL FROM:<a@example.com>', 'RCPT TO:<b@example.com>', 'DATA']) await client.ask(line);
+  client.finish(`Subject: x\r\n\r\n${lastWords}`);
+  // What was sent later by somebody else has been read: so has this.
+  using other = await RawClient.connect(proxy.address);
+  await other.line();
+  await other.ask('EHLO other.example');
+  data.resolve(undefined);
+  const heard: (string | undefined)[] = [];
+  for (let line = await client.line(); line !== undefined; line = await client.line())
+    heard.push(line.slice(0, 3));
+  return { heard, stored: downstream.messages.length };
+}
+
+for (const encrypted of [false, true]) {
+  const how = encrypted ? 'in TLS' : 'in plain text';
+  test(`a client that closes its side behind QUIT, ${how}, hears what became of its message`, async () => {
+    assert.deepEqual(await leaveEarly(encrypted, 'x\r\n.\r\nquit\r\n'), { heard: ['250', '221'], stored: 1 });
+  });
+
+  test(`a client that closes its side without QUIT, ${how}, is gone, and its message with it`, async () => {
+    assert.deepEqual(await leaveEarly(encrypted, 'x\r\n.\r\nNOOP\r\n'), { heard: [], stored: 0 });
+    assert.deepEqual(await leaveEarly(encrypted, 'QUIT\r\n'), { heard: [], stored: 0 }, 'it is content');
+  });
+}
