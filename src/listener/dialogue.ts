@@ -28,15 +28,14 @@ export interface Answer {
   readonly next: 'command' | 'content' | 'starttls' | 'close';
 }
 
-/** What is passed to a downstream that has not told us yet what it takes. */
-const presumed: Extensions = new Map([
-  ['8BITMIME', ''],
-  ['SIZE', ''],
-  ['ENHANCEDSTATUSCODES', ''],
-]);
-
 /** Extensions that only concern envelope, content and replies: they pass through us untouched. */
 const transparent = ['8BITMIME', 'SMTPUTF8', 'DSN', 'ENHANCEDSTATUSCODES'] as const;
+
+/**
+ * What a downstream is presumed to take that has not told us yet: everything. What it does not take is put off; upstream would
+ * return a message that needs SMTPUTF8 to its sender, where it is not offered (RFC 6531 §3.2).
+ */
+const presumed: Extensions = new Map(['SIZE', ...transparent].map((keyword) => [keyword, '']));
 
 const ok = makeReply(250, '2.0.0', 'Ok');
 const plainAnswer = (reply: Reply): Answer => ({ reply, next: 'command' });
