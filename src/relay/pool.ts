@@ -52,9 +52,13 @@ export class Pool {
   readonly #failover: Failover;
   readonly #idle = new IdleSessions((session) => this.#retire(session));
   readonly #line = new WaitingLine<Grant>();
+  /** Those who have a slot whose connection is not there yet. */
+  readonly #hopeful = new WaitingLine<DownstreamSession>();
   readonly #busy = new Set<DownstreamSession>();
   /** Connections that exist, are being opened or are being closed. */
   #slots = 0;
+  /** How many of them are being opened. */
+  #opening = 0;
   #offered: Extensions | undefined;
   #learning: Promise<void> | undefined;
   #returning = false;
@@ -110,7 +114,7 @@ export class Pool {
     const granted = this.#line.length === 0 ? this.#take(fresh) : undefined;
     if (granted?.session && this.#isLikelyAlive(granted.session)) return this.#handOut(granted.session);
     const signal = options.signal ? AbortSignal.any([options.signal, closing]) : closing;
-    return this.#provide(granted ?? (await this.#wait(fresh, signal)), signal);
+    return this.#provide(granted ?? (await this.#wait(fresh, signal)), fresh, signal);
   }
 
   /** The caller is finished with it. An open transaction is reset before anybody else gets the session. */
@@ -196,17 +200,20 @@ export class Pool {
   #freeSlot(): void {
     this.#slots -= 1;
     this.#serve();
+    this.#dismissHopeless();
   }
 
   #serve(): void {
+    this.#hopeful.serve(() => this.#idle.takeLatest());
     this.#line.serve((fresh) => this.#take(fresh));
   }
 
-  async #provide(grant: Grant, signal: AbortSignal): Promise<DownstreamSession> {
+  async #provide(grant: Grant, fresh: boolean, signal: AbortSignal): Promise<DownstreamSession> {
     let session: DownstreamSession;
     try {
       const alive = grant.session && (await this.#isAlive(grant.session, signal));
-      session = alive && grant.session ? grant.session : await this.#failover.open(signal);
+      if (alive && grant.session) session = grant.session;
+      else session = await (fresh ? this.#openNew(signal) : this.#openOrTakeOver(signal));
     } catch (error) {
       this.#freeSlot();
       throw error;
@@ -216,6 +223,49 @@ export class Pool {
       throw givenUp(signal);
     }
     return this.#handOut(session);
+  }
+
+  /**
+   * Opens a connection for a slot. One that somebody gives back meanwhile will do as well: a downstream that takes no
+   * more of them lets this one wait, or refuses it, while those that it has are free again and again.
+   *
+   * @throws {DownstreamError} why none could be opened
+   */
+  async #openOrTakeOver(signal: AbortSignal): Promise<DownstreamSession> {
+    const enough = new AbortController();
+    const giveUp = AbortSignal.any([signal, enough.signal]);
+    const released = this.#hopeful.join(false, this.#options.waitMs, giveUp);
+    const opening = this.#openNew(signal, enough);
+    const session = await Promise.any([opening, released]).catch(() => opening);
+    enough.abort();
+    // The other one may be there as well, or come later.
+    const keep = (other: DownstreamSession) => {
+      if (other !== session) this.#keep(other);
+    };
+    this.#chore(released.then(keep, () => undefined));
+    this.#chore(opening.then(keep, () => this.#freeSlot()));
+    return session;
+  }
+
+  /** @param enough is aborted as soon as it is there, so that nobody who has a connection stands among the hopeful */
+  async #openNew(signal: AbortSignal, enough?: AbortController): Promise<DownstreamSession> {
+    this.#opening += 1;
+    try {
+      const session = await this.#failover.open(signal);
+      enough?.abort();
+      this.#opening -= 1;
+      return session;
+    } catch (error) {
+      this.#opening -= 1;
+      this.#dismissHopeless();
+      throw error;
+    }
+  }
+
+  /** Where no connection is left, nor on its way, none will be given back. */
+  #dismissHopeless(): void {
+    if (this.#opening === 0 && this.#slots <= this.#hopeful.length)
+      this.#hopeful.dismiss('there is none to wait for');
   }
 
   #handOut(session: DownstreamSession): DownstreamSession {

@@ -4,6 +4,7 @@ import { DownstreamError } from './error.ts';
 interface Waiter<Grant> {
   readonly fresh: boolean;
   readonly proceed: (grant: Grant) => void;
+  readonly refuse: (why: string, cause?: unknown) => void;
 }
 
 /** Who waits for a `Grant`. */
@@ -18,18 +19,21 @@ export class WaitingLine<Grant> {
    * Waits for the caller's turn.
    *
    * @param fresh whether only a fresh session will do
-   * @throws {DownstreamError} of kind `waiting` when `waitMs` are over or the signal aborts
+   * @throws {DownstreamError} of kind `waiting` when `waitMs` are over, the signal aborts or the line is dismissed
    */
   async join(fresh: boolean, waitMs: number, signal: AbortSignal): Promise<Grant> {
     const { promise, resolve, reject } = Promise.withResolvers<Grant>();
-    const waiter = { fresh, proceed: resolve };
-    const refuse = (why: string, cause?: unknown) => {
-      // Whoever is out of the line has been granted something, and must not lose it.
-      if (this.#leave(waiter))
-        reject(new DownstreamError('waiting', `no downstream connection: ${why}`, { cause }));
+    const waiter: Waiter<Grant> = {
+      fresh,
+      proceed: resolve,
+      refuse: (why, cause) => {
+        // Whoever is out of the line has been granted something, and must not lose it.
+        if (this.#leave(waiter))
+          reject(new DownstreamError('waiting', `no downstream connection: ${why}`, { cause }));
+      },
     };
-    const onAbort = () => refuse('given up while waiting', signal.reason);
-    const timer = setTimeout(() => refuse(`all are busy, waited ${waitMs} ms`), waitMs);
+    const onAbort = () => waiter.refuse('given up while waiting', signal.reason);
+    const timer = setTimeout(() => waiter.refuse(`all are busy, waited ${waitMs} ms`), waitMs);
     signal.addEventListener('abort', onAbort, { once: true });
     this.#waiters.push(waiter);
     try {
@@ -52,6 +56,11 @@ export class WaitingLine<Grant> {
       this.#waiters.shift();
       first.proceed(grant);
     }
+  }
+
+  /** There will be nothing for anybody who waits now. */
+  dismiss(why: string): void {
+    for (const { refuse } of [...this.#waiters]) refuse(why);
   }
 
   #leave(waiter: Waiter<Grant>): boolean {

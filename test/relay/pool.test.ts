@@ -209,6 +209,66 @@ test('who gives up in the very turn in which the session comes does not take it 
   it.pool.release(session);
 });
 
+test('who waits for a new connection takes one that is given back meanwhile; the new one is kept for others', async () => {
+  const greeting = Promise.withResolvers<undefined>();
+  await using it = await start(
+    {},
+    { answers: { GREETING: (_, { connection }) => (connection === 2 ? greeting.promise : undefined) } },
+  );
+  const first = await it.pool.acquire();
+  const waiting = it.pool.acquire();
+  await it.downstream.until(() => it.downstream.connections === 2);
+  it.pool.release(first);
+  assert.equal(await waiting, first);
+  const other = it.pool.acquire();
+  assert.deepEqual(it.pool.counts, { idle: 0, busy: 1, waiting: 1, failures: 0 }, 'its slot is in use still');
+  greeting.resolve(undefined);
+  assert.notEqual(await other, first);
+  it.pool.release(first);
+  it.pool.release(await other);
+  assert.deepEqual([it.pool.counts.idle, it.downstream.connections], [2, 2]);
+});
+
+test('where the downstream refuses further connections, those that there are serve everybody in turn', async () => {
+  await using it = await start(
+    { size: 10 },
+    {
+      answers: {
+        GREETING: (_, { connection }) => (connection > 1 ? '421 4.3.2 Too many connections' : undefined),
+        // The others have been refused before there is one to wait for.
+        EHLO: async () => void (await it.downstream.until(() => it.downstream.connections === 5)),
+      },
+    },
+  );
+  const served = new Set<DownstreamSession>();
+  const serve = async () => {
+    const session = await it.pool.acquire();
+    served.add(session);
+    it.pool.release(session);
+  };
+  await Promise.all(Array.from({ length: 5 }, serve));
+  assert.equal(served.size, 1);
+  assert.deepEqual(it.pool.counts, { idle: 1, busy: 0, waiting: 0, failures: 4 });
+});
+
+test('when the last connection goes, who waits for it hears at once why there was no other', async () => {
+  await using it = await start(
+    {},
+    { answers: { GREETING: (_, { connection }) => (connection > 1 ? '421 4.3.2 Too many' : undefined) } },
+  );
+  const last = await it.pool.acquire();
+  const waiting = it.pool.acquire();
+  waiting.catch(() => undefined);
+  await it.downstream.until(() => it.pool.counts.failures === 1);
+  it.downstream.disconnect();
+  await last.ended;
+  it.pool.release(last);
+  await assert.rejects(
+    waiting,
+    (error) => isError('connect')(error) && (error as DownstreamError).reply?.code === 421,
+  );
+});
+
 test('who gives up while a connection is opened leaves its slot to the next', async () => {
   await using it = await start(
     { size: 1 },
