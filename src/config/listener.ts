@@ -198,6 +198,8 @@ export const listenerSchema = z.strictObject({
   proxyProtocol: z
     .array(network)
     .prefault([])
-    .describe('networks (load balancers) whose connections begin with a PROXY header'),
+    .describe(
+      'networks (load balancers) whose connections begin with a PROXY header, of version 1 (HAProxy: `send-proxy`)',
+    ),
   limits: limits.prefault({}).describe('what upstream may ask for'),
 });

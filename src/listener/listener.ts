@@ -188,7 +188,8 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
     super._handleProxy(socket, (error, options) => {
       // A load balancer that only looks whether somebody is there says nothing.
       const level = socket.bytesRead === 0 ? 'debug' : 'warn';
-      if (error) this.connectionSettings.log(level, 'proxy header failed', { client, error });
+      if (error)
+        this.connectionSettings.log(level, 'proxy header failed', { client, error, expected: 'version 1' });
       const arrival = this.arrivals.get(socket);
       if (options && arrival) this.arrivals.set(options, arrival);
       callback(error, options);

@@ -9,8 +9,8 @@ const forms = [
   /^OK id=([A-Za-z0-9-]{4,64})$/,
   // Sendmail, OpenSMTPD
   /^([A-Za-z0-9]{6,64}) Message accepted for delivery$/,
-  // Dovecot's LMTP server: its session's id, which stands in its log.
-  /^(?:<[^<> ]{1,320}> )?([A-Za-z0-9+/]{8,64}) Saved$/,
+  // Dovecot's LMTP server: its session's id, with transaction and recipient unless they are the first, as in its log.
+  /^(?:<[^<> ]{1,320}> )?([A-Za-z0-9+/]{8,64}(?::[A-Z][0-9]{1,9}){0,4}) Saved$/,
   // Haraka
   /^Message Queued \(([A-Za-z0-9.-]{4,64})\)$/i,
 ];

@@ -9,7 +9,10 @@ export const tooManyRecipients = makeReply(
 /** With a deferred envelope, to MAIL and to each RCPT. */
 export const senderAccepted = makeReply(250, '2.1.0', 'sender will be passed on after the message');
 export const recipientAccepted = makeReply(250, '2.1.5', 'recipient will be asked for after the message');
+/** In SMTP; see {@link noLmtpRecipients}. */
 export const noRecipients = makeReply(554, '5.5.1', 'no valid recipients');
+/** RFC 2033 §4.2 has no other code. */
+export const noLmtpRecipients = makeReply(503, '5.5.1', 'no valid recipients');
 export const goAhead = makeReply(354, '', 'End data with <CR><LF>.<CR><LF>');
 export const timedOut = makeReply(451, '4.4.2', 'downstream did not answer in time, try again later');
 export const notStored = makeReply(452, '4.3.1', 'message cannot be stored, try again later');

@@ -30,6 +30,7 @@ import {
   goAhead,
   internalError,
   mailLoop,
+  noLmtpRecipients,
   noRecipients,
   notStored,
   recipientAccepted,
@@ -231,7 +232,7 @@ export class Transaction {
   data(): Reply {
     if (this.#recipients.length === 0) {
       this.#delivery.withdraw();
-      return noRecipients;
+      return this.#start.protocol === 'lmtp' ? noLmtpRecipients : noRecipients;
     }
     const refusal = this.#delivery.broken ?? (this.#noRoom ? notStored : undefined);
     if (refusal) {

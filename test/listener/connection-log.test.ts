@@ -126,7 +126,7 @@ test('a bad PROXY header is a warning; a connection that says nothing at all is 
     while ((await client.line()) !== undefined);
   }, listener);
   const { level, fields } = only(bad, 'proxy header failed');
-  assert.deepEqual([level, fields.client], ['warn', '127.0.0.1']);
+  assert.deepEqual([level, fields.client, fields.expected], ['warn', '127.0.0.1', 'version 1']);
   const silent = await logged(async (client) => client.close(), listener);
   assert.ok(
     silent.filter(({ event }) => event === 'proxy header failed').every((each) => each.level === 'debug'),

@@ -14,6 +14,7 @@ test('the downstream’s id is found in what mail servers say', () => {
     ['250 OK id=1abCDe-0001Ab-2C', '1abCDe-0001Ab-2C'],
     ['250 2.0.0 34LKsj1x012345 Message accepted for delivery', '34LKsj1x012345'],
     ['250 2.0.0 <b@example.net> 0h6zDq+xyWcBAAAA4tP2Lg Saved', '0h6zDq+xyWcBAAAA4tP2Lg'],
+    ['250 2.0.0 <b@example.net> vuTaKniGA2tWTAAAg+zDdQ:T2:R3 Saved', 'vuTaKniGA2tWTAAAg+zDdQ:T2:R3'],
     ['250 Message Queued (1B2C-3D.1)', '1B2C-3D.1'],
   ];
   for (const [text = '', id] of replies) assert.equal(downstreamId(replyOf(text)), id, text);
