@@ -5,6 +5,8 @@ import { accessSync, constants } from 'node:fs';
 const servers = {
   postfix: { file: '/usr/sbin/postfix', debianPackage: 'postfix' },
   dovecot: { file: '/usr/lib/dovecot/lmtp', debianPackage: 'dovecot-lmtpd' },
+  // Debian does not install it beside Postfix: .ci/run unpacks it.
+  exim: { file: '/usr/local/lib/exim4/exim4', debianPackage: 'exim4-daemon-light' },
   nsd: { file: '/usr/sbin/nsd', debianPackage: 'nsd' },
 } as const;
 
