@@ -1,5 +1,5 @@
 // Mistakes between keys: each of them is well written, but they do not go together.
-import type { SocketAddress } from './configuration.ts';
+import { loops, sharedAddresses } from './addresses.ts';
 import { destination, size, socketAddress, time } from './fields.ts';
 import { type Mistake, show, valueAt } from './mistakes.ts';
 import { ruleSubjects, unknownSubjects } from './rules.ts';
@@ -13,54 +13,37 @@ import { ruleSubjects, unknownSubjects } from './rules.ts';
 export function contradictions(value: unknown): Mistake[] {
   const listeners = listOf(valueAt(value, 'listeners'));
   return [
-    ...repeated(listeners, 'name', (name) => (typeof name === 'string' ? name : undefined)),
-    ...repeated(listeners, 'listen', (listen) => fixedAddress(listen)),
+    ...repeatedNames(listeners),
+    ...sharedAddresses(listeners, valueAt(value, 'http')),
+    ...loops(listeners),
     ...listeners.flatMap((listener, i) => [
       ...mixedProtocols(listener, i),
-      ...ownDestination(listener, i),
       ...backwardBackoff(listener, i),
       ...socketOnTcp(listener, i),
     ]),
     ...smallSpool(value),
     ...withoutDmarc(value),
+    ...withoutIdentity(value),
+    ...withoutZone(value),
     ...unknownSubjects(valueAt(valueAt(value, 'policy'), 'rules'), ruleSubjects(value)).map(
       ({ path, text }) => ({ path: ['policy', 'rules', ...path], text }),
     ),
   ];
 }
 
-function repeated(
-  listeners: readonly unknown[],
-  key: string,
-  read: (value: unknown) => string | undefined,
-): Mistake[] {
+function repeatedNames(listeners: readonly unknown[]): Mistake[] {
   const seen = new Map<string, number>();
   return listeners.flatMap((listener, i): Mistake[] => {
-    const value = valueAt(listener, key);
-    const text = read(value);
-    if (text === undefined) return [];
-    const earlier = seen.get(text);
-    if (earlier === undefined) seen.set(text, i);
-    if (earlier === undefined) return [];
-    const path = ['listeners', i, key];
-    return [
-      {
-        path,
-        text: `${show(value)} is that of listeners[${earlier}] too; expected one of its own`,
-      },
-    ];
+    const name = valueAt(listener, 'name');
+    if (typeof name !== 'string') return [];
+    const earlier = seen.get(name);
+    if (earlier === undefined) {
+      seen.set(name, i);
+      return [];
+    }
+    const text = `${show(name)} is that of listeners[${earlier}] too; expected one of its own`;
+    return [{ path: ['listeners', i, 'name'], text }];
   });
-}
-
-/** An address that only one socket can have, in one spelling; port 0 is another one each time. */
-function fixedAddress(value: unknown): string | undefined {
-  const { data } = socketAddress.safeParse(value);
-  if (data === undefined || ('port' in data && data.port === 0)) return undefined;
-  return addressKey(data);
-}
-
-function addressKey(address: SocketAddress): string {
-  return 'path' in address ? address.path : `${address.host.toLowerCase()} ${address.port}`;
 }
 
 function mixedProtocols(listener: unknown, i: number): Mistake[] {
@@ -79,22 +62,6 @@ function mixedProtocols(listener: unknown, i: number): Mistake[] {
   });
 }
 
-/** A destination that is the listener itself would send each message round until it has too many Received. */
-function ownDestination(listener: unknown, i: number): Mistake[] {
-  const own = fixedAddress(valueAt(listener, 'listen'));
-  return listOf(valueAt(listener, 'destinations')).flatMap((item, k): Mistake[] => {
-    const address = destination.safeParse(item).data?.address;
-    if (address === undefined || addressKey(address) !== own) return [];
-    const path = ['listeners', i, 'destinations', k];
-    return [
-      {
-        path,
-        text: `${show(item)} is this listener; expected the server that mail goes on to`,
-      },
-    ];
-  });
-}
-
 /** What builds on the check dmarc does nothing without it. */
 function withoutDmarc(value: unknown): Mistake[] {
   const checks = valueAt(value, 'checks');
@@ -108,6 +75,27 @@ function withoutDmarc(value: unknown): Mistake[] {
 }
 
 const needsDmarc = 'does nothing while checks.dmarc is false; expected the check to be switched on';
+
+/**
+ * DMARC passes by SPF or by DKIM (RFC 9989 §4.4). With neither, it fails for every message, those of the
+ * author's own domain included. One of them is enough, as where SPF cannot be had.
+ */
+function withoutIdentity(value: unknown): Mistake[] {
+  const checks = valueAt(value, 'checks');
+  const off = (name: string) => valueAt(checks, name) === false;
+  const wanted = valueAt(valueAt(value, 'policy'), 'dmarc') ?? 'annotate';
+  if (wanted === 'annotate' || off('dmarc') || !off('spf') || !off('dkim')) return [];
+  const text = `${show(wanted)} would meet every message of a domain that asks for it while checks.spf and checks.dkim are false; expected one of them to be switched on`;
+  return [{ path: ['policy', 'dmarc'], text }];
+}
+
+/** Every name would be said not to exist. */
+function withoutZone(value: unknown): Mistake[] {
+  const dns = valueAt(value, 'dns');
+  if (valueAt(dns, 'zoneOnly') !== true || valueAt(dns, 'zone') !== undefined) return [];
+  const text = 'leaves no name that exists while dns.zone is not set; expected a zone file there, or false';
+  return [{ path: ['dns', 'zoneOnly'], text }];
+}
 
 function backwardBackoff(listener: unknown, i: number): Mistake[] {
   const pool = valueAt(listener, 'pool');

@@ -1,9 +1,9 @@
 // Where HTTP answers, and the token that whoever looks must show: needed wherever others than this machine can ask.
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import type { HttpConfiguration } from './configuration.ts';
+import type { HttpConfiguration, TcpAddress } from './configuration.ts';
 import { tcpAddress } from './fields.ts';
-import { show, wrong } from './mistakes.ts';
+import { show, valueAt, wrong } from './mistakes.ts';
 import { readText, reasonOf, type Source } from './source.ts';
 
 const fallback = '127.0.0.1:8025';
@@ -55,6 +55,12 @@ export const httpSchema = z
   .describe(
     'where metrics, health and status are, which say who writes to whom: `host:port` on loopback, or a mapping with a token for anywhere else; `false`: off',
   );
+
+/** The address in a key `http` that is not checked yet; undefined when it is off, or not well written. */
+export function httpAddress(http: unknown): TcpAddress | undefined {
+  if (http === false) return undefined;
+  return tcpAddress.safeParse(typeof http === 'string' ? http : (valueAt(http, 'listen') ?? fallback)).data;
+}
 
 function withAddress({ listen, ...rest }: z.output<typeof mapping>): Http {
   return { ...listen, ...rest };

@@ -94,6 +94,18 @@ const single: readonly (readonly [string, string])[] = [
     'dns: { zoneOnly: "no" }',
     'postern.yaml:6: dns.zoneOnly: "no" is not possible here; expected true or false',
   ],
+  [
+    'dns: { zoneOnly: true }',
+    'postern.yaml:6: dns.zoneOnly: leaves no name that exists while dns.zone is not set; expected a zone file',
+  ],
+  [
+    'policy: { dmarc: reject }\nchecks: { spf: false, dkim: false }',
+    'postern.yaml:6: policy.dmarc: "reject" would meet every message of a domain that asks for it while checks.spf',
+  ],
+  [
+    'http: 127.0.0.1:10025',
+    'postern.yaml:6: http: "127.0.0.1:10025" is that of listeners[0] too; expected another one, or false',
+  ],
   ['receivedSpf: 1', 'postern.yaml:6: receivedSpf: 1 is not possible here; expected true or false'],
   ['http: 8025', 'postern.yaml:6: http: 8025 is not an address; expected host:port, "[v6]:port" or false'],
   ['http: 127.0.0.1:99999', 'postern.yaml:6: http: "127.0.0.1:99999" is not an address; expected host:port'],
@@ -217,6 +229,101 @@ dns: { zone: nowhere.yaml }
       "nowhere.yaml: cannot be read: ENOENT: no such file or directory, open 'nowhere.yaml'",
     ],
   );
+});
+
+/** Mistakes of listeners that each listen here, and send there. */
+function mistakesBetween(...listeners: readonly (readonly [listen: string, ...destinations: string[]])[]) {
+  const described = listeners.map(([listen, ...destinations], i) => ({
+    name: `l${i}`,
+    listen,
+    mode: 'after-queue',
+    destinations: destinations.map((to) => (to.startsWith('/') ? `smtp+unix:${to}` : `smtp://${to}`)),
+  }));
+  return mistakesIn(JSON.stringify({ listeners: described, http: false })).map((mistake) =>
+    mistake.replace(/^postern\.yaml:1: |; expected .*$/g, ''),
+  );
+}
+
+test('a destination that leads to its own listener is a mistake, however the two are spelled', () => {
+  for (const [listen, to] of [
+    ['127.0.0.1:25', 'localhost:25'],
+    ['localhost:25', '127.0.0.1'],
+    ['[::1]:25', 'LOCALHOST.:25'],
+    ['[::1]:25', '[0:0:0:0:0:0:0:1]:25'],
+    ['0.0.0.0:25', '127.0.0.1:25'],
+    ['0.0.0.0:25', '127.3.2.1:25'],
+    ['0.0.0.0:25', '0.0.0.0:25'],
+    ['127.0.0.1:25', '[::ffff:127.0.0.1]:25'],
+    ['[::]:25', '[::1]:25'],
+    ['[::]:25', '127.0.0.1:25'],
+    ['[::]:25', 'localhost:25'],
+    ['unix:/run/in.sock', '/run/in.sock'],
+  ] as const) {
+    const item = to.startsWith('/') ? `smtp+unix:${to}` : `smtp://${to}`;
+    assert.deepEqual(mistakesBetween([listen, to]), [
+      `listeners[0].destinations[0]: "${item}" is this listener`,
+    ]);
+  }
+});
+
+test('a destination with the same port elsewhere is none', () => {
+  for (const [listen, to] of [
+    ['0.0.0.0:25', 'store.example:25'],
+    ['0.0.0.0:25', '192.0.2.1:25'],
+    ['0.0.0.0:25', '[::1]:25'],
+    ['127.0.0.1:25', '127.0.0.2:25'],
+    ['[::1]:25', '[::127.0.0.1]:25'],
+    ['localhost:0', 'localhost:25'],
+  ] as const)
+    assert.deepEqual(mistakesBetween([listen, to]), [], `${listen} ${to}`);
+});
+
+test('listeners that send mail round are a mistake of one of them, and a chain of them is none', () => {
+  const [a, b, c] = ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3'] as const;
+  assert.deepEqual(mistakesBetween([a, b], [b, a]), [
+    'listeners[1].destinations[0]: "smtp://127.0.0.1:1" is listeners[0], from where mail comes back here',
+  ]);
+  assert.deepEqual(mistakesBetween([a, '192.0.2.1', b], [b, c], [c, 'store.example', 'localhost:1']), [
+    'listeners[2].destinations[1]: "smtp://localhost:1" is listeners[0], from where mail comes back here',
+  ]);
+  assert.deepEqual(mistakesBetween([a, b, c], [b, c], [c, '192.0.2.1']), []);
+});
+
+test('addresses that cannot be bound side by side are a mistake', () => {
+  const sides = (one: string, other: string) => mistakesBetween([one, '192.0.2.1'], [other, '192.0.2.1']);
+  for (const [one, other] of [
+    ['127.0.0.1:25', '0.0.0.0:25'],
+    ['0.0.0.0:25', '192.0.2.7:25'],
+    ['[::]:25', '127.0.0.1:25'],
+    ['[::]:25', '0.0.0.0:25'],
+    ['[::]:25', 'localhost:25'],
+    ['[::1]:25', '[0::1]:25'],
+  ] as const)
+    assert.deepEqual(sides(one, other), [
+      `listeners[1].listen: "${other}" is that of listeners[0], "${one}", too`,
+    ]);
+  for (const [one, other] of [
+    ['0.0.0.0:25', '[::1]:25'],
+    ['127.0.0.1:25', '127.0.0.2:25'],
+    ['127.0.0.1:25', '0.0.0.0:26'],
+    ['127.0.0.1:0', '0.0.0.0:0'],
+  ] as const)
+    assert.deepEqual(sides(one, other), [], `${one} ${other}`);
+});
+
+test('HTTP at its default address beside a listener there is a mistake, unless it is off', () => {
+  const text = good.replace('127.0.0.1:10025', '0.0.0.0:8025');
+  assert.deepEqual(mistakesIn(text), [
+    'postern.yaml:1: http: "127.0.0.1:8025" is that of listeners[0], "0.0.0.0:8025", too; expected another one, or false',
+  ]);
+  assert.deepEqual(mistakesIn(`${text}http: false\n`), []);
+});
+
+test('DMARC is enforced with SPF or DKIM alone', () => {
+  const mistakes = ['spf: false', 'dkim: false', 'spf: false, dkim: false, dmarc: false'].map(
+    (checks) => mistakesIn(`${good}policy: { dmarc: quarantine }\nchecks: { ${checks} }\n`).length,
+  );
+  assert.deepEqual(mistakes, [0, 0, 1]);
 });
 
 test('an empty file lacks its listeners', () => {

@@ -129,7 +129,7 @@ function here(text: string, destination: string): string {
     destinations: [destination],
   }));
   const http = { ...shown.http, listen: '127.0.0.1:0', tokenFile: './token' };
-  return stringify({ ...shown, listeners, http, dns: { zoneOnly: true } });
+  return stringify({ ...shown, listeners, http, dns: { zone: '/dev/null', zoneOnly: true } });
 }
 
 /** Names and label names of everything that Prometheus would read. */

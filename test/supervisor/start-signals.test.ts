@@ -15,7 +15,7 @@ listeners:
   - { name: in, listen: "127.0.0.1:0", mode: after-queue, destinations: ["smtp://127.0.0.1:9"] }
 http: false
 workers: 1
-dns: { zoneOnly: true }
+dns: { zone: /dev/null, zoneOnly: true }
 `;
 
 /** A program that waits for its configuration, and how it gets it. */

@@ -49,7 +49,12 @@ export class RunningExample implements AsyncDisposable {
       listen: '127.0.0.1:0',
       destinations: [downstreams[i]?.destination],
     }));
-    const local = { dns: { zoneOnly: true }, spool: { directory }, http: false, workers: 1 };
+    const local = {
+      dns: { zone: '/dev/null', zoneOnly: true },
+      spool: { directory },
+      http: false,
+      workers: 1,
+    };
     const copy = join(directory, 'postern.yaml');
     await writeFile(copy, stringify({ ...example, ...local, listeners }));
     const configuration = loadConfiguration({ file: copy, environment: {} });

@@ -186,7 +186,7 @@ function writeConfiguration(
 ): void {
   const common = {
     hostname: 'postern.example',
-    dns: { zoneOnly: true },
+    dns: { zone: '/dev/null', zoneOnly: true },
     spool: { directory },
     http: false,
     workers: 2,
