@@ -55,14 +55,16 @@ export function loops(listeners: readonly unknown[]): Mistake[] {
     for (const [k, item] of listOf(valueAt(listeners[i], 'destinations')).entries()) {
       const parsed = destination.safeParse(item).data?.address;
       const address = parsed && fixed(parsed);
-      for (const next of address ? near(address) : []) {
-        if (!address || !leadsTo(address, doors[next])) continue;
-        if (!seen.has(next)) follow(next);
-        else if (way.has(next)) {
-          const which = next === i ? 'this listener' : `listeners[${next}], from where mail comes back here`;
-          const text = `${show(item)} is ${which}; expected the server that mail goes on to`;
-          mistakes.push({ path: ['listeners', i, 'destinations', k], text });
-        }
+      if (!address) continue;
+      const next = leadsTo(address, doors[i])
+        ? i
+        : near(address).find((other) => leadsTo(address, doors[other]));
+      if (next === undefined) continue;
+      if (!seen.has(next)) follow(next);
+      else if (way.has(next)) {
+        const which = next === i ? 'this listener' : `listeners[${next}], from where mail comes back here`;
+        const text = `${show(item)} is ${which}; expected the server that mail goes on to`;
+        mistakes.push({ path: ['listeners', i, 'destinations', k], text });
       }
     }
     way.delete(i);

@@ -88,7 +88,7 @@ function readZone(value: unknown, directory: string, mistakes: string[]): Zone |
     const source = readYaml(resolve(directory, file));
     const zone = parseZone(source.value);
     if (!Array.isArray(zone)) return zone as Zone;
-    const names = Object.keys((source.value ?? {}) as object);
+    const names = new Set(Object.keys((source.value ?? {}) as object));
     mistakes.push(...zone.map((text) => placeInZone(source, names, text)));
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
@@ -98,10 +98,11 @@ function readZone(value: unknown, directory: string, mistakes: string[]): Zone |
 }
 
 /** A zone's mistakes begin with `name.TYPE[i]: `, and names have dots themselves. */
-function placeInZone(source: Source, names: readonly string[], text: string): string {
+function placeInZone(source: Source, names: ReadonlySet<string>, text: string): string {
   const [, key = '', what = text] = /^(.*?): (.*)$/s.exec(text) ?? [];
-  const name = names.find((known) => key === known || key.startsWith(`${known}.`));
-  if (name === undefined) return `${source.place([])}: ${printable(text)}`;
+  let name = key;
+  while (name !== '' && !names.has(name)) name = name.slice(0, Math.max(0, name.lastIndexOf('.')));
+  if (name === '') return `${source.place([])}: ${printable(text)}`;
   const [, type, index] = /^([^[]+)(?:\[([0-9]+)\])?$/.exec(key.slice(name.length + 1)) ?? [];
   const path = [name, ...(type === undefined ? [] : [type]), ...(index === undefined ? [] : [Number(index)])];
   return `${source.place(path)}: ${what.startsWith('expected ') ? 'not possible here; ' : ''}${printable(what)}`;

@@ -62,6 +62,9 @@ const nouns: Readonly<Record<string, string>> = {
 /** Stands for the text of a choice that has none of its own; its branches say it. */
 const unsaid = 'none of the choices';
 
+/** With more unknown keys it is another kind of file, and to compare each with all that there are takes long. */
+const mostSuggestions = 100;
+
 /** Says in our words what zod found; a field's own text comes before this one. */
 export function sayIssue(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
@@ -77,7 +80,8 @@ export function sayIssue(issue: z.core.$ZodRawIssue): string | undefined {
     case 'unrecognized_keys': {
       const known = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
       const text = `unknown key; expected ${known.length > 0 ? `one of ${known.join(', ')}` : 'none here'}`;
-      return issue.keys.map((key) => `${text}${didYouMean(key, known)}`).join('\n');
+      const hint = (key: string) => (issue.keys.length > mostSuggestions ? '' : didYouMean(key, known));
+      return issue.keys.map((key) => `${text}${hint(key)}`).join('\n');
     }
     case 'too_small':
       return issue.origin === 'array'

@@ -186,6 +186,9 @@ const single: readonly (readonly [string, string])[] = [
   ],
   ['"a\\nb": 1', 'postern.yaml:6: "a\\nb": unknown key; expected'],
   ['hostname: a.example\nhostname: b.example', 'postern.yaml:7: Map keys must be unique; expected YAML'],
+  ['? a.example\n? &b a.example', 'postern.yaml:7: Map keys must be unique; expected YAML'],
+  ['log: { level: info,\n  level: debug }', 'postern.yaml:7: Map keys must be unique; expected YAML'],
+  ['hostname: *later\nauthservId: &later a', 'postern.yaml:6: *later stands for nothing; expected YAML'],
   ['hostname: *nobody', 'postern.yaml:6: *nobody stands for nothing; expected YAML'],
 ];
 
@@ -359,6 +362,31 @@ test('a key that is a list is a mistake like others, and no warning of the parse
   } finally {
     process.off('warning', hear);
   }
+});
+
+test('an alias stands for the last anchor of its name before it, and mistakes in it for its line', () => {
+  const { value, line } = parseYaml('f.yaml', 'a: &x { k: 1 }\nb: *x\nc: &x\n  k: 2\nd: *x\n');
+  assert.deepEqual(value, { a: { k: 1 }, b: { k: 1 }, c: { k: 2 }, d: { k: 2 } });
+  assert.deepEqual([line(['b', 'k']), line(['d', 'k'])], [1, 4]);
+});
+
+test('a key in tens of thousands is compared with none of the others', () => {
+  const names = Array.from({ length: 30_000 }, (_, i) => `n${i}.example`);
+  const zone = names.map((name) => `${name}: { A: [x] }\n`).join('');
+  write('large.yaml', `${zone}${names[0]}: { A: [192.0.2.1] }\n`);
+  write('large-wrong.yaml', zone);
+  const begin = performance.now();
+  assert.deepEqual(mistakesIn(`${good}dns: { zone: large.yaml }`), [
+    'large.yaml:30001: Map keys must be unique; expected YAML',
+  ]);
+  const inZone = mistakesIn(`${good}dns: { zone: large-wrong.yaml }`);
+  assert.equal(inZone.length, 30_000);
+  assert.match(inZone.at(-1) ?? '', /^large-wrong\.yaml:30000: n29999\.example\.A\[0\]: /);
+  const unknown = mistakesIn(`${good}${names.map((name) => `${name}: 1\n`).join('')}`);
+  assert.equal(unknown.length, 30_000);
+  assert.match(unknown.at(-1) ?? '', /^postern\.yaml:30005: n29999\.example: unknown key; /);
+  // It takes about two seconds; all with all, each of the three took minutes.
+  assert.ok(performance.now() - begin < 60_000);
 });
 
 test('aliases that multiply without end are a mistake, and take no memory', () => {
