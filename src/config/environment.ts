@@ -84,14 +84,19 @@ function withVariables(
   const named = variables.filter(
     (variable) => variables.length > keyVariables.length || set.includes(variable),
   );
-  const variableOf = (path: readonly PropertyKey[]) =>
-    named.find((variable) => variable.path.every((key, i) => path[i] === key));
+  const variableOf = (path: readonly PropertyKey[]) => named.find((variable) => sets(variable, path));
   return {
     ...source,
     value,
     place: (path) => variableOf(path)?.name ?? source.place(path),
     line: (path) => (variableOf(path) ? 0 : source.line(path)),
   };
+}
+
+/** Whether the value at a path is, or is in, what a variable says. */
+function sets({ path: own, short }: Variable, path: readonly PropertyKey[]): boolean {
+  if (!own.every((key, i) => path[i] === key)) return false;
+  return short === undefined || path.length === own.length || path[own.length] === short;
 }
 
 /** A copy of the target with one value at a path; what is no mapping on the way is left for the schema. */

@@ -1,6 +1,7 @@
 // The configuration of a command that judges or asks without a listener, with a zone file of its own.
 import type { Configuration } from './configuration.ts';
 import { loadConfiguration } from './load.ts';
+import { ConfigurationError } from './mistakes.ts';
 
 /**
  * Loads it as `serve` would find it; listeners and certificates are not needed.
@@ -14,11 +15,17 @@ export function loadForJudging(given: {
   readonly environment: NodeJS.ProcessEnv;
 }): Configuration {
   const { config, zone, environment } = given;
-  const configuration = loadConfiguration({
-    ...(config !== undefined && { file: config }),
-    environment: zone === undefined ? environment : { ...environment, POSTERN_DNS_ZONE: zone },
-    purpose: 'judge',
-  });
-  if (zone === undefined) return configuration;
-  return { ...configuration, dns: { ...configuration.dns, zoneOnly: true } };
+  const place = { ...(config !== undefined && { file: config }), purpose: 'judge' } as const;
+  if (zone === undefined) return loadConfiguration({ ...place, environment });
+  try {
+    const environmentWithZone = { ...environment, POSTERN_DNS_ZONE: zone };
+    const configuration = loadConfiguration({ ...place, environment: environmentWithZone });
+    return { ...configuration, dns: { ...configuration.dns, zoneOnly: true } };
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    // Whoever gave the option knows of no variable.
+    throw new ConfigurationError(
+      error.mistakes.map((mistake) => mistake.replace(/^POSTERN_DNS_ZONE: /, '--zone: ')),
+    );
+  }
 }

@@ -22,7 +22,7 @@ import { ConfigurationError, type Mistake, mistakesOf, printable, sayIssue, valu
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
 import { readSeal } from './seal.ts';
-import { readText, readYaml, reasonOf, type Source } from './source.ts';
+import { parseYaml, readNamed, readText, reasonOf, type Source } from './source.ts';
 
 type ParsedListener = ParsedConfiguration['listeners'][number];
 
@@ -50,9 +50,11 @@ export function loadConfiguration(from: ConfigurationPlace, found = findSource(f
   const mistakes = [...unresolved, ...wrong.filter(({ path }) => isResolved(path))]
     .sort((one, other) => source.line(one.path) - source.line(other.path))
     .map(({ path, text }) => `${source.place(path)}: ${text}`);
-  const zone = isResolved(['dns', 'zone']) ? readZone(source.value, zoneDirectory, mistakes) : undefined;
+  const zone = isResolved(['dns', 'zone'])
+    ? readZone({ source, mistakes, directory: zoneDirectory })
+    : undefined;
   const ruleFile = isResolved(['policy', 'rulesFile'])
-    ? readRuleFile(source.value, directory, mistakes)
+    ? readRuleFile({ source, mistakes, directory })
     : undefined;
   if (!parsed.success) throw new ConfigurationError(mistakes);
   const { data } = parsed;
@@ -81,11 +83,14 @@ function isAbove(mistake: Mistake, path: readonly PropertyKey[]): boolean {
 }
 
 /** Reads the zone file that the configuration names, also when other keys are wrong: all mistakes at once. */
-function readZone(value: unknown, directory: string, mistakes: string[]): Zone | undefined {
-  const file = valueAt(valueAt(value, 'dns'), 'zone');
+function readZone({ source: naming, mistakes, directory }: Following): Zone | undefined {
+  const file = valueAt(valueAt(naming.value, 'dns'), 'zone');
   if (typeof file !== 'string' || file === '') return undefined;
+  const path = resolve(directory, file);
+  const text = readNamed(path, naming.place(['dns', 'zone']), mistakes);
+  if (text === undefined) return undefined;
   try {
-    const source = readYaml(resolve(directory, file));
+    const source = parseYaml(path, text);
     const zone = parseZone(source.value);
     if (!Array.isArray(zone)) return zone as Zone;
     const names = new Set(Object.keys((source.value ?? {}) as object));

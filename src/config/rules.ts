@@ -4,7 +4,7 @@ import { type CheckConfiguration, checksSchema } from '../authentication/checks.
 import type { RuleSource } from '../policy/rule-file.ts';
 import { methodName, type Rule, rulesSchema } from '../policy/rule-schema.ts';
 import { ConfigurationError, type Mistake, mistakesOf, sayIssue, show, valueAt } from './mistakes.ts';
-import { parseYaml, readText, readTextLater, reasonOf } from './source.ts';
+import { parseYaml, readNamed, readTextLater, reasonOf, type Source } from './source.ts';
 import { didYouMean } from './suggest.ts';
 
 /** What there is that rules can ask about. */
@@ -25,19 +25,24 @@ export interface RuleFileConfiguration {
 /**
  * Reads the file of rules that the configuration names, also when other keys are wrong: all mistakes at once.
  *
- * @param value the configuration before it is checked
- * @param mistakes are added to
+ * @param following mistakes are added to it
  */
-export function readRuleFile(
-  value: unknown,
-  directory: string,
-  mistakes: string[],
-): RuleFileConfiguration | undefined {
+export function readRuleFile({
+  source,
+  mistakes,
+  directory,
+}: {
+  readonly source: Source;
+  readonly mistakes: string[];
+  readonly directory: string;
+}): RuleFileConfiguration | undefined {
+  const { value } = source;
   const file = valueAt(valueAt(value, 'policy'), 'rulesFile');
   if (typeof file !== 'string' || file === '') return undefined;
   const path = resolve(directory, file);
+  const text = readNamed(path, source.place(['policy', 'rulesFile']), mistakes);
+  if (text === undefined) return undefined;
   try {
-    const text = readText(path);
     return { path, text, rules: parseRules(path, text, ruleSubjects(value)) };
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;

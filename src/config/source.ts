@@ -103,6 +103,21 @@ export function readText(file: string): string {
 }
 
 /**
+ * A text of a file that the configuration names, also when other keys are wrong.
+ *
+ * @param place of the key that names it
+ * @param mistakes are added to
+ */
+export function readNamed(file: string, place: string, mistakes: string[]): string | undefined {
+  try {
+    return readText(file);
+  } catch (error) {
+    mistakes.push(`${place}: ${reasonOf(error)}`);
+    return undefined;
+  }
+}
+
+/**
  * The same while mail goes on being passed.
  *
  * @param signal whoever aborts it waits no more

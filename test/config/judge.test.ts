@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { loadForJudging } from '../../src/config/judging.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-judge-'));
@@ -48,4 +49,13 @@ test('certificates are not looked at', () => {
   const text = listener(', tls: { certificate: missing.crt, key: missing.key }');
   assert.equal(load(text, 'judge').listeners[0]?.tls, undefined);
   assert.throws(() => load(text, 'serve'), /missing\.crt/);
+});
+
+test('a zone file that is not there is a mistake of the option that names it', () => {
+  const config = join(directory, 'judged.yaml');
+  writeFileSync(config, '');
+  assert.throws(
+    () => loadForJudging({ config, zone: join(directory, 'missing.yaml'), environment: {} }),
+    /^ConfigurationError: --zone: .*missing\.yaml: cannot be read: ENOENT/,
+  );
 });

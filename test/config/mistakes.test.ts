@@ -229,7 +229,7 @@ dns: { zone: nowhere.yaml }
       'postern.yaml:9: listeners[1].destinations: an empty list is not possible here',
       'postern.yaml:11: listeners[2].listen: "127.0.0.1:10025" is that of listeners[1] too',
       'postern.yaml:13: listeners[2].destinations[0]: "smtp://127.0.0.1:10025" is this listener',
-      "nowhere.yaml: cannot be read: ENOENT: no such file or directory, open 'nowhere.yaml'",
+      "postern.yaml:14: dns.zone: nowhere.yaml: cannot be read: ENOENT: no such file or directory, open 'nowhere.yaml'",
     ],
   );
 });
@@ -486,13 +486,36 @@ test('mistakes of the environment name the variable', () => {
     'POSTERN_AUTHSERV_ID',
     'POSTERN_CLIENTS',
     'POSTERN_DESTINATION',
+    'POSTERN_DNS_ZONE',
     'POSTERN_HOSTNAME',
     'POSTERN_HTTP',
     'POSTERN_LISTEN',
     'POSTERN_MODE',
     'POSTERN_WORKERS',
-    'missing-zone.yaml',
   ]);
+});
+
+test('a token that is none is a mistake of its own variable, and one in the file stays that of the file', () => {
+  const placesOf = (mistakes: readonly string[]) => mistakes.map((one) => one.slice(0, one.indexOf(': ')));
+  const alone = { POSTERN_LISTEN: '127.0.0.1:1', POSTERN_DESTINATION: 'smtp://127.0.0.1:2' };
+  for (const environment of [
+    { ...alone, POSTERN_HTTP_TOKEN: 'short' },
+    { ...alone, POSTERN_HTTP: '0.0.0.0:8025', POSTERN_HTTP_TOKEN: 'short' },
+  ])
+    assert.deepEqual(placesOf(mistakesOf({ environment })), ['POSTERN_HTTP_TOKEN']);
+  const inFile = mistakesIn(`${good}http: { token: short }`, { POSTERN_HTTP: '0.0.0.0:8025' });
+  assert.deepEqual(placesOf(inFile), ['postern.yaml:6']);
+  assert.deepEqual(
+    placesOf(mistakesIn(`${good}http: { token: ${'x'.repeat(16)} }`, { POSTERN_HTTP: 'nowhere' })),
+    ['POSTERN_HTTP'],
+  );
+});
+
+test('a file of rules that is not there is a mistake of the key that names it', () => {
+  assert.match(
+    mistakesIn(`${good}policy:\n  rulesFile: absent.yaml`).join(),
+    /^postern\.yaml:7: policy\.rulesFile: absent\.yaml: cannot be read: ENOENT/,
+  );
 });
 
 test('a destination without an address to listen on is not enough', () => {

@@ -180,6 +180,6 @@ test('mistakes in rules of the configuration have its lines, and come with all o
 
 test('a file of rules that is not there is a mistake', () => {
   const [mistake, ...others] = mistakesOf('policy: { rulesFile: absent.yaml }');
-  assert.match(mistake ?? '', /^absent\.yaml: cannot be read: ENOENT/);
+  assert.match(mistake ?? '', /^postern\.yaml:\d+: policy\.rulesFile: absent\.yaml: cannot be read: ENOENT/);
   assert.deepEqual(others, []);
 });
