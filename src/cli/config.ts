@@ -13,10 +13,13 @@ export function addConfig(program: Command): void {
   const config = program.command('config').description('begin with a configuration, or look at one');
   config
     .command('check')
-    .description('say what is wrong in a configuration, with exit status 78; nothing wrong: 0')
+    .description(
+      'say what is wrong in a configuration, with exit status 78; nothing wrong, or warnings only: 0',
+    )
     .argument('[file]', 'configuration file; default: what serve would use')
     .action((file?: string) => {
       const configuration = load(file, 'check');
+      for (const warning of configuration.warnings) process.stderr.write(`warning: ${warning}\n`);
       const names = configuration.listeners.map(({ name }) => name).join(', ');
       console.log(`${configuration.file ?? 'environment'}: good (${names})`);
     });

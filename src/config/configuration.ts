@@ -108,6 +108,8 @@ export interface HttpConfiguration extends TcpAddress {
 export interface Configuration {
   /** The file it was read from; undefined when the environment was enough. */
   readonly file?: string;
+  /** What is no mistake, but hardly what was meant: one line for each. */
+  readonly warnings: readonly string[];
   readonly hostname: string;
   readonly authservId: string;
   readonly listeners: readonly ListenerConfiguration[];

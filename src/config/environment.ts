@@ -44,6 +44,11 @@ export function describesListener(environment: NodeJS.ProcessEnv): boolean {
   return isSet(environment, 'POSTERN_LISTEN') || isSet(environment, 'POSTERN_DESTINATION');
 }
 
+/** The variables that are set and describe a listener, by name. */
+export function listenerVariablesIn(environment: NodeJS.ProcessEnv): readonly string[] {
+  return listenerVariables.map(({ name }) => name).filter((name) => isSet(environment, name));
+}
+
 /** An empty variable counts as absent: compose files and unit files cannot leave one out. */
 function isSet(environment: NodeJS.ProcessEnv, name: string): boolean {
   return (environment[name] ?? '').trim() !== '';

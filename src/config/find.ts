@@ -2,13 +2,19 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describesListener, namesZone, overrideFromEnvironment, readEnvironment } from './environment.ts';
+import {
+  describesListener,
+  listenerVariablesIn,
+  namesZone,
+  overrideFromEnvironment,
+  readEnvironment,
+} from './environment.ts';
 import { formatPath } from './mistakes.ts';
 import { readYaml, type Source } from './source.ts';
 import { withListener } from './stand-in.ts';
 
-/** Where a file is looked for when none is named. */
-const defaultFiles: readonly string[] = [
+/** Where a file is looked for when none is named: the administrator's, then that of the package. */
+const defaultFiles: readonly [string, string] = [
   '/etc/postern/postern.yaml',
   fileURLToPath(new URL('../../config/postern.yaml', import.meta.url)),
 ];
@@ -38,16 +44,19 @@ export interface FoundSource {
   readonly directory: string;
   /** That of the zone file is relative to this one. */
   readonly zoneDirectory: string;
+  /** What somebody has made, and is not used: one line for each. */
+  readonly unused: readonly string[];
 }
 
 /**
  * Finds and reads it.
  *
+ * @param files the default ones; tests have their own
  * @throws {ConfigurationError} when the file cannot be read, or is not YAML
  */
-export function findSource(place: ConfigurationPlace): FoundSource {
+export function findSource(place: ConfigurationPlace, files = defaultFiles): FoundSource {
   const { environment, purpose = 'serve' } = place;
-  const file = place.file ?? (describesListener(environment) ? undefined : defaultFiles.find(mayBeThere));
+  const file = place.file ?? (describesListener(environment) ? undefined : files.find(mayBeThere));
   const directory = file === undefined ? process.cwd() : dirname(resolve(file));
   return {
     file,
@@ -55,7 +64,22 @@ export function findSource(place: ConfigurationPlace): FoundSource {
     directory,
     // A variable's path is relative to where the program was started, as in any shell.
     zoneDirectory: namesZone(environment) ? process.cwd() : directory,
+    unused: unusedIn(file, environment, files[0]),
   };
+}
+
+/** A file is used, or the variables that describe a listener: of both, one is there in vain. */
+function unusedIn(
+  file: string | undefined,
+  environment: NodeJS.ProcessEnv,
+  administratorsFile: string,
+): readonly string[] {
+  const variables = listenerVariablesIn(environment).join(', ');
+  if (variables === '') return [];
+  if (file !== undefined) return [`${variables}: not used, since the listeners are those of ${file}`];
+  return mayBeThere(administratorsFile)
+    ? [`${administratorsFile}: not used, since the environment describes a listener: ${variables}`]
+    : [];
 }
 
 /** One in a directory that we may not enter is there: to take another one would be to ignore it without a word. */

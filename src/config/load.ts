@@ -19,6 +19,7 @@ import { readCustomChecks } from './custom-checks.ts';
 import { type ConfigurationPlace, findSource } from './find.ts';
 import { readHttp } from './http.ts';
 import { ConfigurationError, type Mistake, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
+import { missingPlaces } from './places.ts';
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
 import { readSeal } from './seal.ts';
@@ -41,7 +42,7 @@ const defaultSpool = '/var/spool/postern';
  */
 export function loadConfiguration(from: ConfigurationPlace, found = findSource(from)): Configuration {
   const { purpose = 'serve' } = from;
-  const { file, source, directory, zoneDirectory } = found;
+  const { file, source, directory, zoneDirectory, unused } = found;
   const parsed = configurationSchema.safeParse(source.value, { error: sayIssue });
   const { unresolved = [] } = source;
   const isResolved = (path: readonly PropertyKey[]) => !unresolved.some((one) => isAbove(one, path));
@@ -74,7 +75,20 @@ export function loadConfiguration(from: ConfigurationPlace, found = findSource(f
   }
   const http = purpose === 'judge' ? false : readHttp(data.http, { source, mistakes, directory });
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
-  return complete(data, { file, http, directory, zone, tls, customChecks, ruleFile, ...(seal && { seal }) });
+  // Whoever serves is told of these by what fails; a check can be made before they are there.
+  const missing = purpose === 'check' ? missingPlaces(data, { source, directory }) : [];
+  const warnings = [...unused, ...missing];
+  return complete(data, {
+    file,
+    warnings,
+    http,
+    directory,
+    zone,
+    tls,
+    customChecks,
+    ruleFile,
+    ...(seal && { seal }),
+  });
 }
 
 /** Whether a mistake is that of a value at this path, or of one around it. */
@@ -157,6 +171,7 @@ function findSpool(): string {
 /** What a configuration needs besides its keys. */
 interface Found {
   readonly file: string | undefined;
+  readonly warnings: readonly string[];
   readonly directory: string;
   readonly zone: Zone | undefined;
   /** One for each listener. */
@@ -169,7 +184,7 @@ interface Found {
 
 function complete(
   parsed: ParsedConfiguration,
-  { file, directory, zone, tls, customChecks, ruleFile, seal, http }: Found,
+  { file, warnings, directory, zone, tls, customChecks, ruleFile, seal, http }: Found,
 ): Configuration {
   const {
     hostname,
@@ -185,6 +200,7 @@ function complete(
   const { zoneFile: _, ...dnsRest } = dns;
   return {
     ...(file !== undefined && { file }),
+    warnings,
     hostname,
     authservId,
     listeners: listeners.map((listener, i) => completeListener(listener, tls[i], { hostname, authservId })),

@@ -97,6 +97,8 @@ export class Supervisor {
   async start(): Promise<void> {
     const { configuration, systemd } = this.#options;
     warnOfRoot(configuration, this.#log);
+    for (const warning of configuration.warnings)
+      this.#log.warn('configuration is not all used', { warning });
     await this.#use(configuration);
     const { file, workers } = configuration;
     this.#log.info('started', { version, file, workers });

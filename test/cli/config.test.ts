@@ -99,6 +99,16 @@ test('config show and config check tell the mistakes, and end with 78', async ()
   }
 });
 
+test('config check tells warnings, and the configuration is good nevertheless', async () => {
+  const file = join(directory, 'warned.yaml');
+  writeFileSync(file, `${listener}spool: { directory: absent }\n`);
+  const { stdout, stderr, status } = await run(['config', 'check', file], { POSTERN_MODE: 'before-queue' });
+  assert.deepEqual([stdout, status], [`${file}: good (in)\n`, 0]);
+  const [unused = '', spool = ''] = stderr.split('\n');
+  assert.match(unused, /^warning: POSTERN_MODE: not used, since the listeners are those of .*warned\.yaml$/);
+  assert.match(spool, /^warning: .*warned\.yaml:2: spool\.directory: .*absent" is not there: /);
+});
+
 /** All names that the message's checks ask for, so that no name server is asked. */
 const zone = `
 10.2.0.192.in-addr.arpa: { PTR: [client.sender.test] }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { referenceFile, withReference } from '../../scripts/configuration-reference.ts';
+import { findSource } from '../../src/config/find.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-config-'));
@@ -35,6 +36,7 @@ test('the shortest file gets every default', () => {
   const { listeners, policy, checks, spool, ...rest } = load(shortest);
   assert.deepEqual(rest, {
     file: join(directory, 'postern.yaml'),
+    warnings: [],
     hostname: hostname(),
     authservId: hostname(),
     networks: {
@@ -231,6 +233,71 @@ test('with a file, the environment overrides what stands for one key, and not th
   assert.equal(configuration.hostname, 'environment.example');
   assert.equal(configuration.workers, 2);
   assert.deepEqual(configuration.listeners[0]?.listen, { host: '127.0.0.1', port: 10_025 });
+});
+
+test('the environment is used where it describes a listener; that the default file is not, is a warning', () => {
+  const file = write('etc.yaml', shortest);
+  const files = [file, join(directory, 'no-such-file.yaml')] as const;
+  const found = (environment: NodeJS.ProcessEnv) => {
+    const { warnings, ...rest } = loadConfiguration({ environment }, findSource({ environment }, files));
+    return { file: rest.file, warnings };
+  };
+  const environment = {
+    POSTERN_LISTEN: '127.0.0.1:10025',
+    POSTERN_DESTINATION: 'smtp://127.0.0.1:10026',
+    POSTERN_HOSTNAME: 'mx.example.com',
+  };
+  const names = 'POSTERN_LISTEN, POSTERN_DESTINATION';
+  assert.deepEqual(found(environment), {
+    file: undefined,
+    warnings: [`${file}: not used, since the environment describes a listener: ${names}`],
+  });
+  assert.deepEqual(found({ POSTERN_HOSTNAME: 'mx.example.com', POSTERN_MODE: '' }), { file, warnings: [] });
+  assert.deepEqual(found({ POSTERN_MODE: 'before-queue', POSTERN_CLIENTS: '::1' }), {
+    file,
+    warnings: [`POSTERN_MODE, POSTERN_CLIENTS: not used, since the listeners are those of ${file}`],
+  });
+});
+
+test('who checks is told of places that are not there, or are something else', () => {
+  const file = write('not-a-directory', '');
+  const text = `listeners:
+  - name: in
+    listen: unix:${directory}/absent/in.sock
+    mode: after-queue
+    destinations: [smtp+unix:/run/postfix/in.sock]
+  - name: second
+    listen: unix:${directory}/in.sock
+    mode: after-queue
+    destinations: [smtp+unix:/run/postfix/in.sock]
+spool: { directory: absent }
+log: { output: ${file}/postern.log }
+`;
+  const warnings = (change: (text: string) => string, purpose: 'serve' | 'check' = 'check') =>
+    loadConfiguration({ file: write('places.yaml', change(text)), environment: {}, purpose }).warnings.map(
+      (warning) => warning.replaceAll(`${directory}/`, ''),
+    );
+  assert.deepEqual(
+    warnings((same) => same),
+    [
+      'places.yaml:3: listeners[0].listen: "absent" is not there: nothing can listen there; expected a directory',
+      'places.yaml:10: spool.directory: "absent" is not there: large messages would be put off with 452; expected a directory',
+      'places.yaml:11: log.output: "not-a-directory" is no directory: lines would go to standard error; expected a directory',
+    ],
+  );
+  assert.deepEqual(
+    warnings((same) => same, 'serve'),
+    [],
+  );
+  const there = (path: string) => text.replaceAll('absent', '.').replace(/output: .*/, `output: ${path} }`);
+  assert.deepEqual(
+    warnings(() => there(`${directory}/postern.log`)),
+    [],
+  );
+  assert.match(
+    warnings(() => there(directory)).join(),
+    /^places\.yaml:11: log\.output: .* is a directory: lines would go to standard error; expected the path of a file$/,
+  );
 });
 
 test('docs/configuration.md lists the keys that the schema has', () => {

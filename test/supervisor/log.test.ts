@@ -120,6 +120,20 @@ test('a link that the user has put in the way leads the primary to nothing that 
   assert.ok(!existsSync(join(ours, 'more', 'new.log')));
 });
 
+test('variables that are set in vain are told at the start, once', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const listeners = [{ destinations: [downstream.destination] }];
+  const environment = { POSTERN_MODE: 'before-queue' };
+  await using served = await Served.start(listeners, { workers: 2 }, environment);
+  await served.until(() => served.of('started').length === 1);
+  served.signal('SIGHUP');
+  await served.until(() => served.of('configuration reloaded').length === 1);
+  assert.deepEqual(
+    served.of('configuration is not all used').map(({ level, warning }) => [level, warning]),
+    [['warn', `POSTERN_MODE: not used, since the listeners are those of ${served.file}`]],
+  );
+});
+
 test('a reload that changes the log reaches every line of the primary, and closes what it replaces', async (t) => {
   await using downstream = await ScriptedDownstream.start();
   const folder = directory(t, 'ours');
