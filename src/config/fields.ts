@@ -143,7 +143,7 @@ export const tcpAddress = text('an address', 'host:port or "[v6]:port"', tcpPatt
 /** Where to listen: TCP or a UNIX socket. */
 export const socketAddress = text(
   'an address to listen on',
-  'host:port, "[v6]:port" or unix:/path',
+  'host:port, "[v6]:port", or unix:/path of at most 107 bytes',
   new RegExp(`${tcpPattern.source}|^unix:/.+$`),
   (value): SocketAddress | undefined => {
     const path = /^unix:(\/.*[^/])$/.exec(value)?.[1];

@@ -67,7 +67,8 @@ export function parseYaml(file: string, text: string, environment?: NodeJS.Proce
   if (problems.length > 0) {
     throw new ConfigurationError(
       problems.map(
-        ({ pos, message }) => `${file}:${lineOf(pos[0])}: ${printable(shortened(message))}; expected YAML`,
+        ({ pos, message }) =>
+          `${file}:${lineOf(pos[0])}: ${printable(shortened(said(message)))}; expected YAML`,
       ),
     );
   }
@@ -235,6 +236,11 @@ function startOf(node: Node | null): number | undefined {
 /** Why something of the system failed, without a stack. */
 export function reasonOf(error: unknown): string {
   return printable(shortened(error instanceof Error ? error.message : String(error)));
+}
+
+/** Of documents after the first, the parser says what to call in place of it. */
+function said(message: string): string {
+  return message.replace(/; please use .*$/s, '');
 }
 
 /** The parser repeats what it could not read, were it the whole file. */

@@ -20,14 +20,14 @@ const dmarcExempt = z.strictObject({
 });
 
 export const policySchema = z.strictObject({
-  rules: rulesSchema.prefault([]).describe('what is done when, the first that applies'),
+  rules: rulesSchema.prefault([]).describe('what is done when, the first that applies; at most 1000'),
   rulesFile: z
     .string()
     .min(1, { error: 'is empty; expected the name of a file with rules' })
     .meta({ file: true })
     .optional()
     .describe(
-      'file (YAML) with a list of more rules, after these; read again when it changes. Default: none',
+      'file (YAML) with a list of more rules, at most 1000, after these; read again when it changes. Default: none',
     ),
   dmarc: z
     .enum(['annotate', 'quarantine', 'reject'])

@@ -189,6 +189,8 @@ const single: readonly (readonly [string, string])[] = [
   ['? a.example\n? &b a.example', 'postern.yaml:7: Map keys must be unique; expected YAML'],
   ['log: { level: info,\n  level: debug }', 'postern.yaml:7: Map keys must be unique; expected YAML'],
   ['hostname: *later\nauthservId: &later a', 'postern.yaml:6: *later stands for nothing; expected YAML'],
+  ['---\nhostname: a', 'postern.yaml:6: Source contains multiple documents; expected YAML'],
+  [`hostname: a\nhttp: false\n---\n`, 'postern.yaml:8: Source contains multiple documents; expected YAML'],
   ['hostname: *nobody', 'postern.yaml:6: *nobody stands for nothing; expected YAML'],
 ];
 
@@ -320,6 +322,13 @@ test('HTTP at its default address beside a listener there is a mistake, unless i
     'postern.yaml:1: http: "127.0.0.1:8025" is that of listeners[0], "0.0.0.0:8025", too; expected another one, or false',
   ]);
   assert.deepEqual(mistakesIn(`${text}http: false\n`), []);
+});
+
+test('how long the path of a UNIX socket may be is said where one is longer', () => {
+  assert.match(
+    mistakesIn(good.replace('127.0.0.1:10025', `unix:/${'x'.repeat(107)}`)).join(),
+    /is not an address to listen on; expected host:port, "\[v6\]:port", or unix:\/path of at most 107 bytes$/,
+  );
 });
 
 test('DMARC is enforced with SPF or DKIM alone', () => {
