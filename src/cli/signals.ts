@@ -20,11 +20,16 @@ export class Signals {
 
   constructor() {
     process.on('SIGHUP', () => this.#reload());
+    // The debugger of Node.js would listen after SIGUSR1, the others would end the process.
+    for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const) {
+      process.on(signal, () => this.#signalled?.log.warn('signal not heeded', { signal }));
+    }
     const { promise, resolve } = Promise.withResolvers<void>();
     this.end = promise;
     for (const [signal, number] of [
       ['SIGTERM', 15],
       ['SIGINT', 2],
+      ['SIGQUIT', 3],
     ] as const) {
       process.on(signal, () => {
         this.#end(signal, number);

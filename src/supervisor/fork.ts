@@ -22,7 +22,8 @@ export function forkAs(entry: Entry, account: Account | undefined): Worker {
   cluster.setupPrimary({
     exec: fileURLToPath(new URL(`./${entry}.${extension}`, import.meta.url)),
     args: [],
-    execArgv: [...process.execArgv, ...(entry === 'worker' ? workerOptions : [])],
+    // Also before it can say so itself, no signal opens its debugger.
+    execArgv: [...process.execArgv, '--disable-sigusr1', ...(entry === 'worker' ? workerOptions : [])],
     serialization: 'advanced',
     // What is left out here would stay as it was for the process before.
     ...identity(account),

@@ -3,6 +3,7 @@ import { type HttpServer, startHttp } from '../http/server.ts';
 import { createLog } from '../telemetry/log.ts';
 import { keepSmall } from './heap.ts';
 import type { BindFailure, FromHttp, ToHttp } from './http-messages.ts';
+import { takeNoSignals } from './orders.ts';
 import { RemoteObservatory } from './remote-observatory.ts';
 import { surviveMistakes } from './survive.ts';
 
@@ -47,8 +48,8 @@ async function end(): Promise<never> {
   process.exit(0);
 }
 
-// It is the primary that says what signals mean; when the primary is gone, node:cluster ends this process.
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+// When the primary is gone, node:cluster ends this process.
+takeNoSignals();
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 process.on('message', (message: ToHttp) => {
   if (message.kind === 'start') void start(message);

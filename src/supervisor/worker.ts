@@ -11,6 +11,7 @@ import { version } from '../version.ts';
 import { keepCode } from './heap.ts';
 import { LocalObservatory } from './local-observatory.ts';
 import type { Answers, FromWorker, Question, ToWorker } from './messages.ts';
+import { takeNoSignals } from './orders.ts';
 import { RecordBatch } from './record-batch.ts';
 import { shareOf } from './shares.ts';
 import { warnAboutSpool } from './spool-warning.ts';
@@ -169,8 +170,7 @@ function start(message: Extract<ToWorker, { kind: 'start' }>): void {
   }
 }
 
-// A terminal and systemd send their signals to all processes: it is the primary that says what they mean.
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+takeNoSignals();
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 // node:cluster would end the process at once when the primary is gone; its transactions shall end first.
 if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { program } from '../support/program.ts';
+import { RawClient } from '../support/raw-client.ts';
 
 const text = `
 listeners:
@@ -19,12 +20,16 @@ dns: { zone: /dev/null, zoneOnly: true }
 `;
 
 /** A program that waits for its configuration, and how it gets it. */
-async function starting(t: TestContext) {
+async function starting(t: TestContext, options: readonly string[] = []) {
   const directory = mkdtempSync(join(tmpdir(), 'postern-start-'));
   const file = join(directory, 'postern.yaml');
   execFileSync('mkfifo', [file]);
-  const child = spawn(program.node, [program.cli, 'serve', '--config', file], {
-    stdio: ['ignore', 'pipe', 'ignore'],
+  const child = spawn(program.node, [...options, program.cli, 'serve', '--config', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let told = '';
+  child.stderr.on('data', (chunk) => {
+    told += String(chunk);
   });
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   t.after(async () => {
@@ -38,7 +43,7 @@ async function starting(t: TestContext) {
     await pipe.writeFile(text);
     await pipe.close();
   };
-  return { child, file, configure, lines: createInterface({ input: child.stdout }), ended };
+  return { child, file, configure, lines: createInterface({ input: child.stdout }), ended, told: () => told };
 }
 
 test('SIGTERM before there is anything ends it with status 0', { timeout: 60_000 }, async (t) => {
@@ -67,4 +72,25 @@ test('SIGHUP before the configuration is read has it read again when it serves',
   child.kill('SIGTERM');
   assert.deepEqual(await ended, [0, null]);
   assert.match(events.join('\n'), /"event":"reloading"/);
+});
+
+test('SIGUSR1 before the configuration is read opens no debugger', { timeout: 60_000 }, async (t) => {
+  const { child, configure, lines, ended, told } = await starting(t);
+  child.kill('SIGUSR1');
+  await configure();
+  await once(lines, 'line');
+  child.kill('SIGTERM');
+  assert.deepEqual(await ended, [0, null]);
+  assert.equal(told(), '');
+});
+
+// What it does before our first line.
+const opened = 'data:text/javascript,import inspector from "node:inspector"; inspector.open(0, "127.0.0.1");';
+
+test('a debugger that SIGUSR1 has opened before we were asked is closed again', {
+  timeout: 60_000,
+}, async (t) => {
+  const { told } = await starting(t, ['--import', opened]);
+  const port = Number(/ws:\/\/127\.0\.0\.1:(\d+)/.exec(told())?.[1]);
+  await assert.rejects(RawClient.connect({ host: '127.0.0.1', port }), /ECONNREFUSED/);
 });
