@@ -151,7 +151,10 @@ export class Generation {
       this.#watch(next, backoff);
       next.ready.then(
         () => log.info('worker replaced', { worker: number, pid: next.pid }),
-        (error: unknown) => log.error('worker cannot start', { worker: number, pid: next.pid, error }),
+        (error: unknown) => {
+          // One that was ended before it served could not start for that reason.
+          if (this.#running) log.error('worker cannot start', { worker: number, pid: next.pid, error });
+        },
       );
     }, delayMs);
     this.#timers.add(timer);

@@ -57,6 +57,18 @@ test('a worker that dies again at once is replaced later', async () => {
   }
 });
 
+test('the service is stopped while a worker is replaced: nobody is told that the new one cannot start', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await using served = await Served.start([{ destinations: [downstream.destination] }], { workers: 1 });
+  const [victim = 0] = served.workers();
+  process.kill(victim, 'SIGKILL');
+  await served.until(() => served.workers().some((pid) => pid !== victim));
+  served.signal('SIGTERM');
+  assert.equal(await served.ended(), 0);
+  const mistakes = served.events.filter(({ level }) => level === 'error').map(({ event }) => event);
+  assert.deepEqual(mistakes, ['worker died']);
+});
+
 test('a worker that the system has no memory for is tried again later', async () => {
   await using downstream = await ScriptedDownstream.start();
   const listeners = [{ destinations: [downstream.destination] }];
