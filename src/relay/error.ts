@@ -4,11 +4,12 @@ import type { Reply } from '../smtp/reply.ts';
 /**
  * - `connect`: no connection could be had: refused, no TLS, or a greeting or EHLO that is not 2xx
  * - `lost`: the connection ended before the reply
+ * - `closed`: Postern itself ended the connection before the reply
  * - `timeout`: the reply took longer than its phase allows
  * - `protocol`: the downstream sent what is no reply, or a reply that nobody asked for
  * - `waiting`: the pool's waiting line was too long, or its deadline passed
  */
-export type DownstreamFailure = 'connect' | 'lost' | 'timeout' | 'protocol' | 'waiting';
+export type DownstreamFailure = 'connect' | 'lost' | 'closed' | 'timeout' | 'protocol' | 'waiting';
 
 /** A reply never came. Replies of any code are not errors. */
 export class DownstreamError extends Error {

@@ -220,7 +220,7 @@ export class DownstreamSession {
 
   /** Closes the connection at once; pending replies are rejected. */
   destroy(): void {
-    this.#wire.fail('lost', 'was closed by Postern');
+    this.#wire.fail('closed', 'was closed by Postern');
   }
 }
 

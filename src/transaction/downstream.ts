@@ -43,6 +43,8 @@ export function failureReply(error: unknown): Reply {
       return timedOut;
     case 'lost':
       return makeReply(451, '4.4.2', 'downstream closed the connection, try again later');
+    case 'closed':
+      return makeReply(451, '4.3.2', 'the service stopped before downstream answered, try again later');
     case 'protocol':
       return makeReply(451, '4.4.2', 'downstream gave no valid reply, try again later');
   }

@@ -139,7 +139,7 @@ export class FakeSession implements DownstreamSide {
   }
 
   destroy(): void {
-    this.#end('lost');
+    this.#end('closed');
   }
 
   /** The peer closes the connection. */
@@ -159,7 +159,7 @@ export class FakeSession implements DownstreamSide {
     });
   }
 
-  #end(kind: 'lost' | 'timeout'): void {
+  #end(kind: 'lost' | 'closed' | 'timeout'): void {
     if (!this.usable) return;
     this.usable = false;
     this.#story.tell(`${this.number} closed`);
