@@ -28,6 +28,11 @@ export class DownstreamError extends Error {
     this.kind = kind;
     this.reply = options.reply;
   }
+
+  /** For the log, at every level: that a server is down is no mistake of ours, and where it was noticed says nothing. */
+  toJSON(): string {
+    return this.message;
+  }
 }
 
 /** The error's text, whatever was thrown. */

@@ -139,7 +139,7 @@ function isPlain(value: unknown, depth: number): boolean {
   return true;
 }
 
-/** What an error says; where it came from only at level debug, as an object. */
+/** What an error says, unless it has a `toJSON` that does; where it came from only at level debug, as an object. */
 function plainError(error: Error, withStack: boolean): unknown {
   const message = error.message || error.name;
   if (!withStack) return message;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { DownstreamError } from '../../src/relay/error.ts';
 import { createLog, type Log, silentLog } from '../../src/telemetry/log.ts';
 import type { LogLevel } from '../../src/telemetry/log-options.ts';
 
@@ -75,6 +76,17 @@ test('a value in text cannot pass for another field', () => {
 
 test('a bigint is told as its digits', () => {
   assert.equal(json((log) => log.info('e', { n: 2n ** 64n }))[0]?.n, '18446744073709551616');
+});
+
+test('what a downstream did is no mistake of ours: no stack at debug either', () => {
+  const cause = new Error('connect ECONNREFUSED 192.0.2.1:25');
+  const error = new DownstreamError('connect', `no connection to smtp://192.0.2.1: ${cause.message}`, {
+    cause,
+  });
+  for (const level of ['info', 'debug'] as const) {
+    const [told = {}] = json((log) => log.warn('downstream failed', { error }), level);
+    assert.equal(told.error, error.message);
+  }
 });
 
 test('an error is its message, and at debug its stack and cause too', () => {
