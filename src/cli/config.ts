@@ -21,7 +21,7 @@ export function addConfig(program: Command): void {
       const configuration = load(file, 'check');
       for (const warning of configuration.warnings) process.stderr.write(`warning: ${warning}\n`);
       const names = configuration.listeners.map(({ name }) => name).join(', ');
-      console.log(`${configuration.file ?? 'environment'}: good (${names})`);
+      return endWith(exits.ok, `${configuration.file ?? 'environment'}: good (${names})\n`);
     });
   config
     .command('show')

@@ -1,6 +1,7 @@
 // `postern demo` and `postern start`: the proxy to be looked at, on loopback.
 import type { Command } from 'commander';
 import { exits } from '../exits.ts';
+import { end } from './output.ts';
 
 /** Adds the commands. */
 export function addDemo(program: Command): void {
@@ -9,7 +10,7 @@ export function addDemo(program: Command): void {
     .description('send a few messages through a proxy on loopback, and show what becomes of them')
     .action(async () => {
       const { runDemo } = await import('../demo/demo.ts');
-      process.exit(await runDemo());
+      end(await runDemo());
     });
   program
     .command('start')
@@ -17,6 +18,6 @@ export function addDemo(program: Command): void {
     .action(async () => {
       const { keepDemo } = await import('../demo/demo.ts');
       await keepDemo();
-      process.exit(exits.ok);
+      end(exits.ok);
     });
 }

@@ -11,16 +11,24 @@ export function note(text: string): void {
   process.stderr.write(`postern: ${text}\n`);
 }
 
+/** Why something could not be written: the stream itself knows it for a moment only. */
+let failure: Error | undefined;
+process.stdout.on('error', (error) => {
+  failure ??= error;
+});
+
 /** Writes what a command found out, and ends the program. */
 export async function endWith(status: number, text: string): Promise<never> {
-  const failure = await writeOut(text);
-  // Who closes a pipe has seen enough; but half a report in a file says the wrong thing.
-  if (!failure || failure.code === 'EPIPE') process.exit(status);
-  note(`standard output: cannot be written: ${failure.message}`);
-  process.exit(exits.output);
+  const error = await new Promise<Error | null | undefined>((resolve) => process.stdout.write(text, resolve));
+  failure ??= error ?? undefined;
+  return end(status);
 }
 
-/** @returns why it could not be written, when it could not */
-function writeOut(text: string): Promise<NodeJS.ErrnoException | undefined> {
-  return new Promise((resolve) => process.stdout.write(text, (error) => resolve(error ?? undefined)));
+/** Ends the program after what it has written already. */
+export function end(status: number): never {
+  const why: NodeJS.ErrnoException | null = failure ?? process.stdout.errored;
+  // Who closes a pipe has seen enough; but half a report in a file says the wrong thing.
+  if (!why || why.code === 'EPIPE') process.exit(status);
+  note(`standard output: cannot be written: ${why.message}`);
+  process.exit(exits.output);
 }

@@ -7,6 +7,7 @@ import { addConfig } from './config.ts';
 import { addDemo } from './demo.ts';
 import { addDns } from './dns.ts';
 import { addHelp } from './help.ts';
+import { end } from './output.ts';
 import { addSend } from './send.ts';
 import { addServe } from './serve.ts';
 import { addTop } from './top.ts';
@@ -20,7 +21,7 @@ export function postern(): Command {
     .commandsGroup('More:')
     .helpCommand(true)
     .showHelpAfterError('(postern --help lists the commands)')
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? exits.ok : exits.usage));
+    .exitOverride((error) => end(error.exitCode === 0 ? exits.ok : exits.usage));
   addServe(program);
   addTop(program);
   addVerify(program);

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { exits } from '../exits.ts';
 import { printable } from '../printable.ts';
 import { parseTime, timeForm } from '../units.ts';
-import { endWith, note } from './output.ts';
+import { end, endWith, note } from './output.ts';
 
 /** Why there is nothing to see, as an exit status. */
 const statuses = {
@@ -48,7 +48,7 @@ async function top(this: Command, options: TopCommandOptions): Promise<never> {
     if (options.once) return await endWith(exits.ok, await lookOnce(site, stdout.columns ?? 80, signal));
     if (stdout.isTTY) await followOnScreen(site, stdout, stdin, signal);
     else await followInLines(site, (text) => stdout.write(text), signal);
-    process.exit(exits.ok);
+    end(exits.ok);
   } catch (error) {
     if (!(error instanceof AskError)) throw error;
     note(printable(error.message));

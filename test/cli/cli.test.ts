@@ -1,14 +1,15 @@
 // The commands as a shell sees them: what they print, and their exit statuses.
 import assert from 'node:assert/strict';
-import type { ChildProcessByStdio } from 'node:child_process';
+import { type ChildProcessByStdio, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { after, test } from 'node:test';
+import { program } from '../support/program.ts';
 import { programIn } from './program.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-cli-'));
@@ -36,6 +37,26 @@ async function port(child: ChildProcessByStdio<null, Readable, Readable>): Promi
 test('config check says that a good file is good', async () => {
   const { stdout, stderr, status } = await run(['config', 'check', write('good.yaml')]);
   assert.deepEqual([stdout, stderr, status], [`${join(directory, 'good.yaml')}: good (in)\n`, '', 0]);
+});
+
+test('what cannot be written ends with 74, whoever writes it', () => {
+  const full = openSync('/dev/full', 'w');
+  const { node, cli } = program;
+  for (const command of [
+    'help',
+    '--version',
+    'verify --help',
+    `config check ${write('full.yaml')}`,
+    'demo',
+  ]) {
+    const { stderr, status } = spawnSync(node, [cli, ...command.split(' ')], {
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    });
+    assert.match(stderr, /^postern: standard output: [^\n]*ENOSPC[^\n]*\n$/, command);
+    assert.equal(status, 74);
+  }
+  closeSync(full);
 });
 
 test('config check and serve end with 78 and one line for each mistake', async () => {
