@@ -61,7 +61,11 @@ async function get<T>(
       signal: AbortSignal.any([signal, late]),
     });
     const text = await read(response);
-    if (response.status === 401 || response.status === 403 || response.status === 421) {
+    if (response.status === 401) {
+      const why = token === undefined ? 'it wants a token' : 'the token is wrong';
+      throw new AskError('permission', `${url.host} says 401: ${why} (--token, or POSTERN_HTTP_TOKEN)`);
+    }
+    if (response.status === 403 || response.status === 421) {
       throw new AskError('permission', `${url.host} says ${response.status}: ${firstLine(text)}`);
     }
     if (response.status !== 200) {
@@ -72,6 +76,8 @@ async function get<T>(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof AskError) throw error;
+    if (causeOf(error).name === 'HTTPParserError')
+      throw new AskError('protocol', `${url.host} does not speak HTTP`);
     throw new AskError(
       'unreachable',
       `no answer from ${url.host}: ${late.aborted ? 'too late' : reasonOf(error)}`,
@@ -103,9 +109,12 @@ function firstLine(text: string): string {
 }
 
 /** fetch hides why under `cause`, and for several addresses under `errors`. */
+function causeOf(error: unknown): NodeJS.ErrnoException {
+  return (error instanceof Error && error.cause !== undefined ? error.cause : error) as NodeJS.ErrnoException;
+}
+
 function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === 'ECONNREFUSED') return 'nobody listens there (ECONNREFUSED)';
-  return message || code || String(cause);
+  const cause = causeOf(error);
+  if (cause.code === 'ECONNREFUSED') return 'nobody listens there (ECONNREFUSED)';
+  return cause.message || cause.code || String(cause);
 }

@@ -6,6 +6,7 @@ import { look } from '../../src/top/ask.ts';
 import { fit, fitRight } from '../../src/top/columns.ts';
 import { followInLines, followOnScreen, lookOnce } from '../../src/top/command.ts';
 import { screen, summaryLine } from '../../src/top/screen.ts';
+import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { row, Site, status } from './site.ts';
 
 const never = new AbortController().signal;
@@ -120,7 +121,14 @@ test('nobody there, a token that is wanted, and something else than a Postern ar
   const site = await Site.start();
   const { url } = site;
   site.code = 401;
-  await assert.rejects(look({ url }, never), { kind: 'permission', message: /says 401/ });
+  await assert.rejects(look({ url }, never), {
+    kind: 'permission',
+    message: /401: it wants a token \(--token/,
+  });
+  await assert.rejects(look({ url, token: 'old' }, never), {
+    kind: 'permission',
+    message: /401: the token is wrong \(--token, or POSTERN_HTTP_TOKEN\)/,
+  });
   site.code = 200;
   site.answers = { ...site.answers, '/api/status': { ready: 'perhaps' } };
   await assert.rejects(look({ url }, never), { kind: 'protocol', message: /not answer as a Postern/ });
@@ -130,6 +138,14 @@ test('nobody there, a token that is wanted, and something else than a Postern ar
   await assert.rejects(look({ url }, never), { kind: 'protocol', message: /says 404/ });
   await site[Symbol.asyncDispose]();
   await assert.rejects(look({ url }, never), { kind: 'unreachable', message: /^no answer from 127/ });
+});
+
+test('a port where mail is taken is no Postern to ask', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  await assert.rejects(look({ url: new URL(`http://127.0.0.1:${downstream.port}/`) }, never), {
+    kind: 'protocol',
+    message: /does not speak HTTP$/,
+  });
 });
 
 test('without a terminal there is a line for each look, and one for each that failed', async () => {
