@@ -56,6 +56,20 @@ export function isTemporary(error: unknown): boolean {
   return code !== 'ENOTFOUND' && code !== 'ENODATA' && code !== 'EBADNAME';
 }
 
+/**
+ * For those who take for trouble what {@link isTemporary} does not: what is no name does not exist. Strangers
+ * choose names that nobody can ask for, so that it seems that the domain in them could not be asked.
+ */
+export function withoutBadNames(resolve: ResolveFunction): ResolveFunction {
+  return async (name, type) => {
+    try {
+      return await resolve(name, type);
+    } catch (error) {
+      throw isTemporary(error) ? error : new DnsError('ENOTFOUND', name, type);
+    }
+  };
+}
+
 /** How the questions so far were answered. */
 export interface DnsCounts {
   /** from the zone, or refused because of `zoneOnly` */

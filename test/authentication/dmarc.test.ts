@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { dmarc as check } from '../../src/authentication/checks/dmarc.ts';
 import type { CheckExplanation } from '../../src/authentication/story/explanation.ts';
+import { signField } from '../support/field-signer.ts';
+import { NameServer } from '../support/name-server.ts';
 import { makeKey, seal, sign } from '../support/signing.ts';
-import { type Case, judge, plain, unfolded } from './judge.ts';
+import { type Case, judge, plain, unfolded, zoneResolver } from './judge.ts';
 
 const checks = { iprev: false, dkim: {}, spf: {}, arc: false, dmarc: {} };
 const rsa = makeKey('example.com', 's1');
@@ -225,6 +227,24 @@ for (const [field, expected] of shown) {
 for (const [what, given, expected] of cases) {
   test(`dmarc: ${what}`, async () => {
     assert.equal(await dmarc(given), expected);
+  });
+}
+
+const label = 'a'.repeat(63);
+const tooLong = [
+  ['a selector', { ...rsa, selector: [label, label, label, label].join('.') }],
+  ['a domain below the author’s', { ...rsa, domain: [label, label, label, label, rsa.domain].join('.') }],
+] as const;
+for (const [what, signer] of tooLong) {
+  test(`dmarc: ${what} too long for any key to have a name leaves nothing open`, async (t) => {
+    await using server = await NameServer.start({
+      'TXT _dmarc.example.com': { values: ['v=DMARC1; p=reject; sp=quarantine'] },
+    });
+    const resolver = zoneResolver({}, { zoneOnly: false, servers: [server.address] });
+    t.after(() => resolver.close());
+    const message = signField(plain, signer);
+    const outcome = await judge({ checks, message, options: { resolver } });
+    assert.match(unfolded(outcome), / dkim=neutral reason="no key" .* dmarc=fail /);
   });
 }
 

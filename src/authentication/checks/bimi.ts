@@ -2,7 +2,7 @@
 
 import type { BIMIResult } from 'mailauth';
 import { z } from 'zod';
-import { DnsError, isTemporary, type ResolveFunction } from '../../dns/resolver.ts';
+import { withoutBadNames } from '../../dns/resolver.ts';
 import { parseSize, parseTime, sizeForm, timeForm } from '../../units.ts';
 import { allowedHost, type Download, DownloadError, httpsDownload } from '../bimi/download.ts';
 import { BimiFiles } from '../bimi/files.ts';
@@ -138,17 +138,6 @@ async function findAssertion(context: EndOfMessageContext): Promise<BIMIResult> 
     strict: true,
   });
   return found || { status: { result: 'skipped', comment: 'DMARC not evaluated' }, info: '' };
-}
-
-/** A name that can't exist has no record; mailauth takes it for trouble. */
-function withoutBadNames(resolve: ResolveFunction): ResolveFunction {
-  return async (asked, type) => {
-    try {
-      return await resolve(asked, type);
-    } catch (error) {
-      throw isTemporary(error) ? error : new DnsError('ENOTFOUND', asked, type);
-    }
-  };
 }
 
 function withoutIndicator(assertion: BIMIResult): Result {

@@ -2,7 +2,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { DNSResolver } from 'mailauth';
-import type { ResolveFunction } from '../../dns/resolver.ts';
+import { type ResolveFunction, withoutBadNames } from '../../dns/resolver.ts';
 import { getPublicKey, type KeyCache, type PublicKey, toALabel } from './mailauth-internals.ts';
 
 /** RFC 8301 §3.2: verifiers must be able to take keys of up to 4096 bits. */
@@ -22,9 +22,11 @@ const read = new LRUCache<string, PublicKey>({
 
 /**
  * The keys of one message, each asked for once. Fails for a key that is too large as mailauth does for one
- * that is none ("invalid public key").
+ * that is none ("invalid public key"), and for a key name that is too long, which `d=` and `s=` of a stranger
+ * can make together, as for one that does not exist.
  */
-export function messageKeys(resolve: ResolveFunction): KeyCache {
+export function messageKeys(ask: ResolveFunction): KeyCache {
+  const resolve = withoutBadNames(ask);
   const asked = new Map<string, Promise<PublicKey>>();
   return {
     resolver: resolve as DNSResolver,
