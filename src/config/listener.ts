@@ -107,7 +107,9 @@ const limits = z
       ),
     header: size(1024)
       .prefault('1MiB')
-      .describe('size of the header section, the part of a message that is always in memory'),
+      .describe(
+        'size of the header section, the part of a message that is always in memory; it has 10,000 fields at most, whatever their size',
+      ),
     idle: time()
       .prefault('5m')
       .describe(

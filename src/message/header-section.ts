@@ -7,6 +7,12 @@ const [space, tab, colon] = [0x20, 0x09, 0x3a];
 /** No name of use is longer than a line may be. */
 const maxNameOctets = 1000;
 
+/**
+ * Fields, and lines that are none, in a header section: no mail has a tenth of that. Each is an object or two
+ * for as long as the transaction lasts, which take sixty times the memory of its bytes where it is short.
+ */
+export const maxFields = 10_000;
+
 /** One field of a header section. */
 export interface HeaderField {
   /** As sent, without what follows it before the colon; '' for a line that is no field. */
@@ -38,8 +44,9 @@ export class HeaderCollector {
   #bytes: Buffer = nothing;
   #length = 0;
   #position: Position = 'start';
+  #fields = 0;
   #complete = false;
-  #overLimit = false;
+  #overLimit: string | undefined;
   #section: HeaderSection | undefined;
 
   /** @param limitBytes how large a header section may be */
@@ -52,8 +59,8 @@ export class HeaderCollector {
     return this.#complete;
   }
 
-  /** Whether the section has more bytes than the limit; what exceeds it is not kept. */
-  get overLimit(): boolean {
+  /** What the section has more of than it may, such as `10000 fields`; what exceeds it is not kept. */
+  get overLimit(): string | undefined {
     return this.#overLimit;
   }
 
@@ -69,11 +76,10 @@ export class HeaderCollector {
     // A CR that begins the last line may turn out to be half of the empty line: it is kept, not counted.
     const undecided = this.#position === 'after CR at start' && !this.#complete ? 1 : 0;
     const length = this.#length + end;
-    if (length - undecided > this.#limitBytes) {
-      this.#overLimit = true;
-      this.#complete = false;
-    }
-    const kept = this.#overLimit ? this.#limitBytes : length;
+    if (this.#fields > maxFields) this.#overLimit = `${maxFields} fields`;
+    if (length - undecided > this.#limitBytes) this.#overLimit = `${this.#limitBytes} bytes`;
+    if (this.#overLimit) this.#complete = false;
+    const kept = this.#overLimit ? Math.min(length, this.#limitBytes) : length;
     if (kept > this.#length) this.#store(chunk.subarray(0, kept - this.#length));
     this.#length = kept;
     return this.#complete ? chunk.indexOf(lf, Math.max(0, end)) + 1 : chunk.length;
@@ -94,6 +100,8 @@ export class HeaderCollector {
         this.#position = 'after CR at start';
         i += 1;
       } else {
+        const folded = this.#position === 'start' && (chunk[i] === space || chunk[i] === tab);
+        if (!folded) this.#fields++;
         this.#position = 'inside';
       }
     }

@@ -110,7 +110,7 @@ export class Content {
     if (piece.length === 0) return undefined;
     const known = this.#header.complete;
     const headerBytes = this.#header.push(piece);
-    if (this.#header.overLimit) return this.#refuse(headerTooLarge(this.#settings.limits.headerBytes));
+    if (this.#header.overLimit) return this.#refuse(headerTooLarge(this.#header.overLimit));
     if (!known && this.#header.complete) this.#events.header(this.section.fields);
     const body = piece.subarray(headerBytes);
     if (body.length > 0) this.#events.body(body);

@@ -23,8 +23,9 @@ export function messageTooLarge(limitBytes: number): Reply {
   return makeReply(552, '5.3.4', `message over ${limitBytes} bytes`);
 }
 
-export function headerTooLarge(limitBytes: number): Reply {
-  return makeReply(552, '5.3.4', `header section over ${limitBytes} bytes`);
+/** @param limit such as `10000 fields` */
+export function headerTooLarge(limit: string): Reply {
+  return makeReply(552, '5.3.4', `header section over ${limit}`);
 }
 
 export function mailLoop(mostReceived: number): Reply {

@@ -67,8 +67,7 @@ export function parseMessage(file: Buffer, limits: InputLimits): Message {
   if (message.length > limits.messageBytes) throw tooLarge(limits.messageBytes);
   const collector = new HeaderCollector(limits.headerBytes);
   const headerBytes = collector.push(message);
-  if (collector.overLimit)
-    throw refused(`its header section is over ${limits.headerBytes} bytes`, '552 5.3.4');
+  if (collector.overLimit) throw refused(`its header section is over ${collector.overLimit}`, '552 5.3.4');
   const header = collector.section();
   if (countReceived(header) > maxReceived) {
     throw refused(`it has more than ${maxReceived} Received fields`, '554 5.4.6');

@@ -34,7 +34,7 @@ const expected: Readonly<Record<string, string>> = {
   '50 ARC sets in 53 kB': 'dkim=none x-google-dkim=none arc=pass dmarc=pass',
   '15 ARC sets in 316 kB': 'dkim=none x-google-dkim=none arc=fail dmarc=pass',
   '35 ARC sets and ten signatures by keys of 4096 bits': `${many('pass', 10)} x-google-dkim=none arc=pass dmarc=pass`,
-  'a megabyte of tiny fields': `${none} dmarc=pass`,
+  'as many tiny fields as a message may have': `${none} dmarc=pass`,
   'an ARC set numbered 51': 'dkim=none x-google-dkim=none arc=fail dmarc=pass',
   '5,000 ARC-Seal': 'dkim=none x-google-dkim=none arc=fail dmarc=pass',
   'From with 100,000 addresses': `${none} ${noAuthor}`,

@@ -27,7 +27,7 @@ function collect(text: string, sizes: readonly number[]): void {
   const end = /(?:^|\n)(\r?\n)/.exec(text);
   const size = end ? end.index + end[0].length - (end[1] ?? '').length : text.length;
   const undecided = !end && /(?:^|\n)\r$/.test(text) ? 1 : 0;
-  assert.equal(collector.overLimit, size - undecided > limit);
+  assert.equal(collector.overLimit !== undefined, size - undecided > limit);
   if (collector.overLimit) return;
   assert.equal(collector.complete, end !== null);
   if (end) assert.equal(counted, size + (end[1] ?? '').length);

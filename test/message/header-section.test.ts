@@ -1,7 +1,12 @@
 // Tests of capturing and parsing the header section.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { countReceived, HeaderCollector, parseHeaderSection } from '../../src/message/header-section.ts';
+import {
+  countReceived,
+  HeaderCollector,
+  maxFields,
+  parseHeaderSection,
+} from '../../src/message/header-section.ts';
 
 function collect(message: string, chunkBytes = Number.POSITIVE_INFINITY, limit = 100_000): HeaderCollector {
   const collector = new HeaderCollector(limit);
@@ -39,7 +44,7 @@ for (const { what, message, size, complete } of situations) {
       const collector = collect(message, chunkBytes);
       const section = collector.section();
       assert.equal(collector.complete, complete);
-      assert.equal(collector.overLimit, false);
+      assert.equal(collector.overLimit, undefined);
       assert.equal(section.sizeBytes, size);
       const raw = Buffer.concat(section.fields.map((field) => field.raw)).toString('latin1');
       assert.equal(raw, message.slice(0, size));
@@ -51,11 +56,29 @@ test('a section as large as the limit is complete, one byte more is over the lim
   const message = 'A: 1\r\nB: 2\r\n\r\nbody';
   for (let chunkBytes = 1; chunkBytes <= message.length; chunkBytes += 1) {
     const exact = collect(message, chunkBytes, 12);
-    assert.deepEqual([exact.complete, exact.overLimit, exact.section().sizeBytes], [true, false, 12]);
+    assert.deepEqual([exact.complete, exact.overLimit, exact.section().sizeBytes], [true, undefined, 12]);
     const over = collect(message, chunkBytes, 11);
-    assert.deepEqual([over.complete, over.overLimit, over.section().sizeBytes], [false, true, 11]);
+    assert.deepEqual([over.complete, over.overLimit, over.section().sizeBytes], [false, '11 bytes', 11]);
   }
 });
+
+for (const [what, line] of [
+  ['fields', 'A:\r\n'],
+  ['folded fields', 'A: b\r\n c\r\n\td\r\n'],
+  ['fields with bare LF', 'A:\n'],
+  ['lines that are no field', 'x\r\n'],
+  ['lines that begin with CR', '\r \r\n'],
+] as const) {
+  test(`there may be ${maxFields} ${what}, and one more is over the limit, however chunks are cut`, () => {
+    for (const chunkBytes of [1, 7, 1000, Number.POSITIVE_INFINITY]) {
+      const most = collect(`${line.repeat(maxFields)}\r\nbody`, chunkBytes, 1_000_000);
+      assert.deepEqual([most.complete, most.overLimit], [true, undefined]);
+      assert.equal(most.section().fields.length, maxFields);
+      const over = collect(`${line.repeat(maxFields + 1)}\r\nbody`, chunkBytes, 1_000_000);
+      assert.deepEqual([over.complete, over.overLimit], [false, '10000 fields']);
+    }
+  });
+}
 
 test('a megabyte of header byte by byte takes no more than linear time', () => {
   const message = `A: ${'x'.repeat(1_000_000)}\r\n\r\n`;

@@ -284,6 +284,12 @@ const refusals: readonly { name: string; changes: Changes; text: string; reply: 
     reply: '552 5.3.4 header section over 10 bytes',
   },
   {
+    name: 'a header section of too many fields',
+    changes: {},
+    text: `${'a:\r\n'.repeat(10_001)}\r\nx\r\n`,
+    reply: '552 5.3.4 header section over 10000 fields',
+  },
+  {
     name: 'a bare newline where they are rejected',
     changes: { bareNewlines: 'reject' },
     text: 'a: b\n\r\nx\r\n',

@@ -65,6 +65,13 @@ test('a message over a limit is not judged, and the reply of the proxy is told',
     kind: 'data',
     message: /552 5\.3\.4.*header section is over 1000 bytes/,
   });
+  assert.throws(
+    () => read(`${'A:\r\n'.repeat(10_001)}\r\n`, { headerBytes: 100_000, messageBytes: 100_000 }),
+    {
+      kind: 'data',
+      message: /552 5\.3\.4.*header section is over 10000 fields/,
+    },
+  );
   assert.throws(() => read(`${'Received: x\r\n'.repeat(101)}\r\n`, { headerBytes: 10_000 }), {
     kind: 'data',
     message: /554 5\.4\.6.*100 Received/,
