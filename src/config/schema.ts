@@ -110,7 +110,11 @@ const dns = z
       .optional()
       .describe('name servers: addresses, with `:port` when it is not 53. Default: those of the system'),
     timeout: time().prefault('5s').describe('one try of one question, as resolvers usually wait'),
-    tries: count(1, 10).prefault(2).describe('times a question is asked before it counts as failed'),
+    tries: count(1, 10)
+      .prefault(2)
+      .describe(
+        'times a question is asked with that patience before it counts as failed; a server that is usually quick is asked a few times before',
+      ),
     zone: z
       .string()
       .min(1, { error: 'is empty; expected the name of a zone file' })

@@ -104,6 +104,30 @@ test('a server that does not answer is a timeout', async (t) => {
   await assert.rejects(resolve('a.example', 'TXT'), { code: 'ETIMEOUT' });
 });
 
+test('a slow domain has the whole timeout, however quick the server was with others', async (t) => {
+  const quick = Array.from({ length: 10 }, (_, i) => `${i}.example`);
+  await using server = await NameServer.start({ 'TXT slow.example': { values: ['late'] } });
+  const dns = resolver(t, server, { timeoutMs: 5000 });
+  for (const name of quick) await assert.rejects(dns.resolve(name, 'TXT'), { code: 'ENOTFOUND' });
+  server.hold();
+  const slow = dns.resolve('slow.example', 'TXT');
+  // By then it is not waited for any more by whoever has learned how quick the server is.
+  await Promise.race([server.asked(quick.length + 2), slow]);
+  server.release();
+  assert.deepEqual(await slow, [['late']]);
+});
+
+test('a slow domain is not waited for when the resolver is closed', async (t) => {
+  const quick = Array.from({ length: 10 }, (_, i) => `${i}.example`);
+  await using server = await NameServer.start({ 'TXT slow.example': 'silent' });
+  const dns = resolver(t, server, { timeoutMs: 5000 });
+  for (const name of quick) await assert.rejects(dns.resolve(name, 'TXT'), { code: 'ENOTFOUND' });
+  const slow = assert.rejects(dns.resolve('slow.example', 'TXT'), { code: 'ECANCELLED' });
+  await Promise.race([server.asked(quick.length + 2), slow]);
+  dns.close();
+  await slow;
+});
+
 test('the oldest answers give way when the cache is full', async (t) => {
   await using server = await NameServer.start({
     'TXT a.example': { values: ['a'] },
