@@ -44,9 +44,13 @@ function addresses(body: string): string[] {
     .filter((address) => address !== '');
 }
 
+/** Ends an address without angle brackets for some programs, while others read on. */
+const dividers = '>])\\:';
+
 /**
- * Of two addresses in angle brackets that nothing separates, some programs show the first, others the
- * last: each becomes an author.
+ * Of two addresses that nothing separates, some programs show the first, others the last: each becomes an
+ * author, where both are in angle brackets or something divides them that has no business there. Only
+ * what stands before `<` without that is a display name: `a@example.com <b@example.net>` is honest mail as well.
  */
 function separated(body: string): string {
   let text = '';
@@ -54,8 +58,10 @@ function separated(body: string): string {
   let inside = false;
   /** Behind the bracket of this mailbox that closed. */
   let closed: number | undefined;
+  /** Whether there was an `@` of this mailbox outside of brackets. */
+  let bare = false;
   for (let at = 0; at < body.length; ) {
-    const character = body[at];
+    const character = body.charAt(at);
     if (inside) {
       if (character === '>') [inside, closed] = [false, at + 1];
     } else if (character === '<') {
@@ -64,15 +70,34 @@ function separated(body: string): string {
         taken = closed;
       }
       [inside, closed] = [true, undefined];
-    } else if (character === ',' || character === ';' || character === ':') {
-      closed = undefined;
+    } else if (character === ',' || character === ';') {
+      [closed, bare] = [undefined, false];
+    } else if (character === '@') {
+      bare = true;
+    } else if (character === ':' || (bare && dividers.includes(character))) {
+      if (bare || closed !== undefined) {
+        text += `${body.slice(taken, at)},`;
+        taken = at + 1;
+      }
+      [closed, bare] = [undefined, false];
     }
-    const next =
-      character === '(' ? afterComment(body, at) : character === '"' ? afterQuoted(body, at) : at + 1;
+    const next = afterUnit(body, at);
     if (next === undefined) break;
     at = next;
   }
   return text + body.slice(taken);
+}
+
+/**
+ * Behind the comment, the quoted-string, the domain-literal (RFC 5322 §3.4.1) or the character at a place.
+ *
+ * @returns undefined where a comment or quoted-string has no end
+ */
+function afterUnit(body: string, at: number): number | undefined {
+  if (body[at] === '(') return afterComment(body, at);
+  if (body[at] === '"') return afterQuoted(body, at);
+  if (body[at] === '[' && body[at - 1] === '@') return body.indexOf(']', at) + 1 || at + 1;
+  return at + 1;
 }
 
 /**
