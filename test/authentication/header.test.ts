@@ -120,6 +120,53 @@ test('lines are folded at 78 where they can be, and never pass 998', () => {
   }
 });
 
+const signature = (value: Result['value'], d: string, i: string): Result => ({
+  method: 'dkim',
+  value,
+  properties: Object.entries({ d, i }).map(([name, text]) => ({
+    ptype: 'header',
+    property: name,
+    value: text,
+  })),
+});
+const quotes = '"'.repeat(400);
+/** What the strangers' signatures lose where the field would be too long for mail servers. */
+const longCases: readonly (readonly [string, readonly Result[], readonly (readonly string[])[]])[] = [
+  [
+    'those that do not pass, from the bottom',
+    [
+      signature('fail', 'first.example', quotes),
+      signature('pass', 'good.example', '@good.example'),
+      ...Array(60).fill(signature('policy', quotes, quotes)),
+    ],
+    [['header.d=first.example'], ['header.d=good.example', 'header.i=@good.example']],
+  ],
+  [
+    'then those that pass, all but their domain',
+    Array(60).fill(signature('pass', 'good.example', `${quotes.slice(14)}@good.example`)),
+    Array(60).fill(['header.d=good.example']),
+  ],
+];
+for (const [what, signatures, kept] of longCases) {
+  test(`a field that would be very long has each result, and fewer properties of signatures: ${what}`, () => {
+    const spf = result({ properties: [property('@client.example')] });
+    const dmarc = result({ method: 'dmarc', value: 'fail' });
+    const field = format([spf, ...signatures, dmarc]);
+    assert.ok(field.length < 36_000, `${field.length} octets`);
+    const found = unfold(field)
+      .split(/; (?=[a-z]+=)/)
+      .slice(1);
+    assert.deepEqual(
+      found.map((text) => text.split(' ', 1)[0]),
+      [spf, ...signatures, dmarc].map(({ method, value }) => `${method}=${value}`),
+    );
+    assert.equal(found[0], 'spf=pass smtp.mailfrom=@client.example');
+    for (const [i, properties] of kept.entries()) {
+      for (const each of properties) assert.ok(found[i + 1]?.split(' ').includes(each), found[i + 1]);
+    }
+  });
+}
+
 test('whatever characters a value has, one field comes out, of printable ASCII', () => {
   for (let code = 0; code < 0x250; code++) {
     const text = `a${String.fromCharCode(code)}b`;

@@ -7,7 +7,15 @@ import { commentWords, foldField, formatValue, quoted } from './fields.ts';
 const keyword = /^[0-9A-Za-z-]{1,60}(?<!-)$/;
 
 /**
- * The whole field.
+ * Mail servers cut fields that are very long (Postfix: `header_size_limit`, 100 KiB), and what decides stands
+ * at the end. Other results have bounds of their own; signatures can be many, with names as strangers like.
+ */
+const maxOctets = 32 * 1024;
+const signatureMethods: ReadonlySet<string> = new Set(['dkim', 'x-google-dkim']);
+
+/**
+ * The whole field. Where it would be too long, signatures lose their properties, all but `header.d` of those
+ * that pass: from the bottom, and those that do not pass first.
  *
  * @param name of the field: Authentication-Results, or one that is read like it
  * @param smtputf8 whether the message may have UTF-8 in its header (RFC 6531); else all is ASCII
@@ -19,7 +27,7 @@ export function formatAuthenticationResults(
   results: readonly Result[],
   smtputf8: boolean,
 ): string {
-  const groups = results.map((result) => resultWords(result, smtputf8)).filter((words) => words.length > 0);
+  const groups = fittingWords(results, smtputf8).filter((words) => words.length > 0);
   const id = formatValue(authservId, smtputf8) ?? 'invalid';
   // RFC 8601 §2.2: no-result.
   if (groups.length === 0) return foldField(`${name}:`, [[`${id};`, 'none']]);
@@ -29,6 +37,32 @@ export function formatAuthenticationResults(
     `${name}:`,
     groups.map((words, i) => (i === last ? words : [...words.slice(0, -1), `${words.at(-1)};`])),
   );
+}
+
+/** The words of each result. */
+function fittingWords(results: readonly Result[], smtputf8: boolean): string[][] {
+  const all = results.map((result) => resultWords(result, smtputf8));
+  let excess = octetsOf(all.flat()) - maxOctets;
+  if (excess <= 0) return all;
+  const signatures = [...results.entries()]
+    .filter(([, { method }]) => signatureMethods.has(method))
+    .reverse()
+    .sort(([, one], [, other]) => Number(one.value === 'pass') - Number(other.value === 'pass'));
+  for (const [i, result] of signatures) {
+    if (excess <= 0) break;
+    const properties = result.properties.filter(
+      ({ property }) => result.value === 'pass' && property === 'd',
+    );
+    const words = resultWords({ ...result, properties }, smtputf8);
+    excess -= octetsOf(all[i] ?? []) - octetsOf(words);
+    all[i] = words;
+  }
+  return all;
+}
+
+/** With the space before each. */
+function octetsOf(words: readonly string[]): number {
+  return words.reduce((sum, word) => sum + 1 + Buffer.byteLength(word), 0);
 }
 
 /** What is no keyword is left out together with what it names. */
