@@ -36,7 +36,12 @@ const goes: readonly (readonly [string, string])[] = [
   [field, ' mx.example(comment).org; spf=pass'],
   [field, ' mx.example.org'],
   [field, ' mx.example.org.; spf=pass'],
+  [field, ' mx.example.org..; spf=pass'],
   [field, ' mx\u3002example\uff0eorg; spf=pass'],
+  [field, ' mx.example.org\u3002.; spf=pass'],
+  [field, ' \xa0mx.example.org; spf=pass'],
+  [field, ' mx.example.org\x85; spf=pass'],
+  [field, ' "mx.example.org\u2028"; spf=pass'],
   [field, `${' '.repeat(500)}mx.example.org; spf=pass`],
   [field, ` (${'x'.repeat(100_000)}) mx.example.org; spf=pass`],
   [`${field} `, ' mx.example.org; spf=pass'],
@@ -53,6 +58,17 @@ for (const [name, body] of goes) {
     assert.equal(rewritten(`${name}:${body}\r\n`), 'goes');
   });
 }
+
+test('a name with bytes that are no UTF-8, which some take for white space, can be anybody’s, and goes', () => {
+  for (const body of [
+    '\xa0mx.example.org',
+    'mx.example.org\x85',
+    '"\xa0mx.example.org"',
+    'b\xfccher.example',
+  ]) {
+    assert.equal(rewritten(Buffer.from(`${field}: ${body}; spf=pass\r\n`, 'latin1')), 'goes', body);
+  }
+});
 
 const stays: readonly (readonly [string, string])[] = [
   [field, ' mx.example.com; spf=pass'],

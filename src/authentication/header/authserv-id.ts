@@ -10,6 +10,9 @@ const version = /0*1(?![0-9])/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 const control = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)/;
 
+/** What separates labels (UTS 46 §2.3). */
+const dots = '.\u3002\uff0e\uff61';
+
 /** RFC 1035 §2.3.4: no domain is longer, and none of its labels; what is, is nobody's name. */
 const maxDomainCharacters = 255;
 const maxLabelCharacters = 63;
@@ -28,20 +31,30 @@ export function readAuthservId(body: string): string | undefined {
   const end = body[start] === '"' ? afterQuoted(body, start) : afterMatch(token, body, start);
   if (end === undefined || !isEndOfName(body, end)) return undefined;
   const word = body.slice(start, end);
-  const id = body[start] === '"' ? unquoted(word) : word;
-  return normalizeAuthservId(Buffer.from(id, 'latin1').toString('utf8')) || undefined;
+  const bytes = body[start] === '"' ? unquoted(word) : word;
+  const id = Buffer.from(bytes, 'latin1').toString('utf8');
+  // Bytes that are no UTF-8: a lone A0, for one, is white space to some.
+  if (id.includes('\ufffd')) return undefined;
+  return normalizeAuthservId(id) || undefined;
 }
 
-/** The form that is compared: lower case, domains as A-labels, no final dot. */
+/** The form that is compared: lower case, domains as A-labels, no final dots, nothing that cannot be seen. */
 export function normalizeAuthservId(authservId: string): string {
-  const id = authservId.trim().toLowerCase().replace(/\.$/, '');
+  const id = withoutFinalDots(authservId.replace(/[\s\p{C}\p{Z}]/gu, '').toLowerCase());
   return mayBeInternational(id) ? domainToASCII(id) || id : id;
+}
+
+/** One after the other: a pattern would take time that grows with the square of dots that are not at the end. */
+function withoutFinalDots(id: string): string {
+  let end = id.length;
+  while (end > 0 && dots.includes(id.charAt(end - 1))) end--;
+  return id.slice(0, end);
 }
 
 /** Names of others are converted only where they are short: the time that takes grows with the square. */
 function mayBeInternational(id: string): boolean {
   if (/^[\x20-\x7e]*$/.test(id) || id.length > maxDomainCharacters) return false;
-  return id.split(/[.\u3002\uff0e\uff61]/).every((label) => label.length <= maxLabelCharacters);
+  return id.split(new RegExp(`[${dots}]`)).every((label) => label.length <= maxLabelCharacters);
 }
 
 /** Whether each comment and each quoted-string in it has an end. */
