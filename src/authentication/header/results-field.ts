@@ -27,8 +27,15 @@ export function formatAuthenticationResults(
   results: readonly Result[],
   smtputf8: boolean,
 ): string {
-  const groups = fittingWords(results, smtputf8).filter((words) => words.length > 0);
   const id = formatValue(authservId, smtputf8) ?? 'invalid';
+  const words = results.map((result) => resultWords(result, smtputf8));
+  const field = fold(name, id, words);
+  const excess = field.length - maxOctets;
+  return excess <= 0 ? field : fold(name, id, shortened(words, excess, results, smtputf8));
+}
+
+function fold(name: string, id: string, results: readonly (readonly string[])[]): string {
+  const groups = results.filter((words) => words.length > 0);
   // RFC 8601 §2.2: no-result.
   if (groups.length === 0) return foldField(`${name}:`, [[`${id};`, 'none']]);
   groups.unshift([id]);
@@ -39,30 +46,32 @@ export function formatAuthenticationResults(
   );
 }
 
-/** The words of each result. */
-function fittingWords(results: readonly Result[], smtputf8: boolean): string[][] {
-  const all = results.map((result) => resultWords(result, smtputf8));
-  let excess = octetsOf(all.flat()) - maxOctets;
-  if (excess <= 0) return all;
+/** @param excess so many octets should go */
+function shortened(
+  words: readonly (readonly string[])[],
+  excess: number,
+  results: readonly Result[],
+  smtputf8: boolean,
+): readonly (readonly string[])[] {
   const signatures = [...results.entries()]
     .filter(([, { method }]) => signatureMethods.has(method))
     .reverse()
     .sort(([, one], [, other]) => Number(one.value === 'pass') - Number(other.value === 'pass'));
+  const short = [...words];
+  let left = excess;
   for (const [i, result] of signatures) {
-    if (excess <= 0) break;
-    const properties = result.properties.filter(
-      ({ property }) => result.value === 'pass' && property === 'd',
-    );
-    const words = resultWords({ ...result, properties }, smtputf8);
-    excess -= octetsOf(all[i] ?? []) - octetsOf(words);
-    all[i] = words;
+    if (left <= 0) break;
+    const kept = result.properties.filter(({ property }) => result.value === 'pass' && property === 'd');
+    const instead = resultWords({ ...result, properties: kept }, smtputf8);
+    left -= octetsOf(words[i] ?? []) - octetsOf(instead);
+    short[i] = instead;
   }
-  return all;
+  return short;
 }
 
 /** With the space before each. */
 function octetsOf(words: readonly string[]): number {
-  return words.reduce((sum, word) => sum + 1 + Buffer.byteLength(word), 0);
+  return Buffer.byteLength(words.join(' ')) + 1;
 }
 
 /** What is no keyword is left out together with what it names. */
