@@ -33,7 +33,7 @@ export function parsePathArgument(text: string): PathArgument | string {
   if (controlCharacter.test(text)) return 'control character in the path';
   // A quoted local part may hold any character, `>` and blanks included (RFC 5321 §4.1.2).
   const match = /^[ \t]*<((?:"(?:[^"\\]|\\.)*"|[^"<> \t])*)>(?:[ \t]+(.*))?$/.exec(text);
-  if (!match) return 'the path must stand in angle brackets';
+  if (!match) return 'the path must stand in angle brackets, without blanks';
   const parameters: Parameter[] = [];
   const keywords = new Set<string>();
   for (const word of (match[2] ?? '').split(/[ \t]+/)) {
@@ -61,17 +61,18 @@ const extensionOf: Readonly<Record<'MAIL' | 'RCPT', Readonly<Record<string, stri
  *
  * @param verb whose parameters they are
  * @param offered keywords of our own EHLO reply, upper case
- * @returns its keyword, or undefined when all are allowed
+ * @returns its keyword, with its value where that one alone was not, or undefined when all are allowed
  */
 export function unofferedParameter(
   verb: 'MAIL' | 'RCPT',
   parameters: readonly Parameter[],
   offered: { has(keyword: string): boolean },
 ): string | undefined {
-  return parameters.find(({ keyword, value }) => {
+  for (const { keyword, value } of parameters) {
     const extension = extensionOf[verb][keyword];
-    if (extension === undefined || !offered.has(extension)) return true;
+    if (extension === undefined || !offered.has(extension)) return keyword;
     // RFC 6152 §3 knows these two values; BINARYMIME needs BDAT, which is not offered.
-    return keyword === 'BODY' && !/^(?:7BIT|8BITMIME)$/i.test(value ?? '');
-  })?.keyword;
+    if (keyword === 'BODY' && !/^(?:7BIT|8BITMIME)$/i.test(value ?? '')) return `BODY=${value ?? ''}`;
+  }
+  return undefined;
 }

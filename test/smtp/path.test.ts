@@ -51,7 +51,7 @@ test('parameters are read in order, keywords in upper case, values as they were 
   ]);
 });
 
-const brackets = 'the path must stand in angle brackets';
+const brackets = 'the path must stand in angle brackets, without blanks';
 const control = 'control character in the path';
 const mistakes: readonly (readonly [text: string, message: string])[] = [
   ['', brackets],
@@ -112,6 +112,6 @@ test('a parameter whose extension was not offered is named, the first of them', 
 });
 
 test('BODY without BDAT is 7BIT or 8BITMIME', () => {
-  assert.equal(unoffered('MAIL', 'BODY=BINARYMIME'), 'BODY');
-  assert.equal(unoffered('MAIL', 'BODY'), 'BODY');
+  assert.equal(unoffered('MAIL', 'BODY=BINARYMIME'), 'BODY=BINARYMIME');
+  assert.equal(unoffered('MAIL', 'BODY'), 'BODY=');
 });
