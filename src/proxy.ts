@@ -1,7 +1,9 @@
 // The whole proxy: builds resolver, checks, pools and listeners from a configuration; starts and stops them.
 import type { Socket } from 'node:net';
 import type { Configuration, ListenerConfiguration } from './config/configuration.ts';
+import { describeFailure } from './dns/failures.ts';
 import { Resolver } from './dns/resolver.ts';
+import type { TellServers } from './dns/server-watch.ts';
 import type { Arrival } from './listener/connection.ts';
 import { type Ending, Listener } from './listener/listener.ts';
 import { SpoolBudget } from './message/budget.ts';
@@ -54,7 +56,11 @@ export class Proxy {
     this.#metrics = metrics;
     this.#budget = new SpoolBudget(configuration.spool.limitBytes);
     this.#stopMs = configuration.stopMs;
-    this.#resolver = new Resolver(configuration.dns, (milliseconds) => metrics?.dnsAnswered(milliseconds));
+    this.#resolver = new Resolver(
+      configuration.dns,
+      (milliseconds) => metrics?.dnsAnswered(milliseconds),
+      (state) => tellServers(log, state),
+    );
     this.#policy = buildPolicy(configuration, log);
     this.trace = new Trace({
       keep: configuration.trace.keep,
@@ -196,6 +202,16 @@ interface Shared {
   readonly metrics: Metrics | undefined;
   readonly trace: Trace;
   readonly ended: Hear;
+}
+
+/** Each message says only that a name of its own was not answered. */
+function tellServers(log: Log, state: Parameters<TellServers>[0]): void {
+  if (state.answering) {
+    log.info('name servers answer again');
+    return;
+  }
+  const { servers, code, failed } = state;
+  log.warn('name servers do not answer', { servers, error: describeFailure(code), failed });
 }
 
 function buildDoor(

@@ -2,6 +2,7 @@
 import { promises as dns } from 'node:dns';
 import { domainToASCII } from 'node:url';
 import { LRUCache } from 'lru-cache';
+import { ServerWatch, type TellServers } from './server-watch.ts';
 import { type Answer, askZone, type MailExchange, normalizeName, type Zone } from './zone.ts';
 
 /** How names are resolved. */
@@ -106,17 +107,21 @@ export class Resolver {
   readonly #options: DnsOptions;
   readonly #measure: MeasureQuestion | undefined;
   readonly #network: dns.Resolver;
+  readonly #watch: ServerWatch | undefined;
   /** Those of questions that are asked with all patience. */
   readonly #patient = new Set<dns.Resolver>();
   readonly #cache: LRUCache<string, Entry>;
   readonly #inFlight = new Map<string, Promise<Entry>>();
   readonly #counts = { zone: 0, cached: 0, joined: 0, network: 0, failed: 0 };
 
-  constructor(options: DnsOptions, measure?: MeasureQuestion) {
+  /** @param tell is told whether the name servers answer at all */
+  constructor(options: DnsOptions, measure?: MeasureQuestion, tell?: TellServers) {
     this.#options = options;
     this.#measure = measure;
     this.transactionMs = options.transactionMs;
     this.#network = this.#newNetwork();
+    const servers = () => this.#network.getServers();
+    this.#watch = tell && new ServerWatch(servers, () => this.#askRoot(), tell);
     this.#cache = new LRUCache({
       max: options.cache.entries,
       // Names and answers are chosen by strangers: what they cost is bounded, not only how many there are.
@@ -215,6 +220,7 @@ export class Resolver {
     const { maxAgeMs, failureAgeMs } = this.#options.cache;
     try {
       const { answer, ageMs } = await this.#query(name, type);
+      this.#watch?.ended(undefined);
       // What node:dns makes of an alias of a name without such records.
       if (answer.length === 0) throw new DnsError('ENODATA', name, type);
       const entry = { answer };
@@ -222,7 +228,8 @@ export class Resolver {
       if (ttl > 0) this.#cache.set(key, entry, { ttl });
       return entry;
     } catch (error) {
-      const entry = { failure: error instanceof Error && 'code' in error ? String(error.code) : 'ESERVFAIL' };
+      const entry = { failure: codeOf(error) };
+      this.#watch?.ended(entry.failure);
       const temporary = isTemporary(error);
       if (temporary) this.#counts.failed++;
       const ttl = temporary ? Math.min(failureAgeMs, troubleAgeMs) : failureAgeMs;
@@ -262,12 +269,21 @@ export class Resolver {
     }
   }
 
+  /** @returns the failure's code */
+  async #askRoot(): Promise<string | undefined> {
+    return this.#askPatiently('.', 'NS').then(() => undefined, codeOf);
+  }
+
   #newNetwork(): dns.Resolver {
     const { servers = [], timeoutMs, tries } = this.#options;
     const network = new dns.Resolver({ timeout: timeoutMs, tries });
     if (servers.length > 0) network.setServers(servers);
     return network;
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'ESERVFAIL';
 }
 
 async function askServers(
