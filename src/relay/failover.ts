@@ -1,6 +1,6 @@
 // Several destinations in order: the next one when a connection can't be had, back-off on the dead one.
 import type { Destination } from './destination.ts';
-import { DownstreamError } from './error.ts';
+import { DownstreamError, messageOf } from './error.ts';
 import { DownstreamSession, type SessionOptions } from './session.ts';
 
 interface Candidate {
@@ -81,22 +81,27 @@ export class Failover {
    * each in order. A back-off delays nobody who has no other choice: a downstream that is started again
    * is found at once.
    *
-   * @throws {DownstreamError} of kind `connect`, that of the last attempt
+   * @throws {DownstreamError} of kind `connect`, with the reply of the last attempt and the text of each
    */
   async open(signal: AbortSignal): Promise<DownstreamSession> {
     const alive = this.#candidates.filter((candidate) => candidate.failures === 0);
     const dead = this.#candidates.filter((candidate) => candidate.failures > 0);
     const order = [...alive, ...dead.filter((each) => !isResting(each)), ...dead.filter(isResting)];
-    let failure: unknown;
+    const failures: unknown[] = [];
     for (const candidate of order) {
       try {
         return await this.#try(candidate, signal);
       } catch (error) {
         if (signal.aborted) throw error;
-        failure = error;
+        failures.push(error);
       }
     }
-    throw failure;
+    const last = failures.at(-1);
+    if (failures.length === 1 || !(last instanceof DownstreamError)) throw last;
+    throw new DownstreamError('connect', failures.map(messageOf).join('; '), {
+      reply: last.reply,
+      cause: last,
+    });
   }
 
   /**

@@ -465,6 +465,20 @@ test('the next destination serves when there is no connection to the first', asy
   }
 });
 
+test('where no destination can be had it is told why, of each', async () => {
+  await using refusing = await ScriptedDownstream.start({ answers: { GREETING: () => '421 4.3.2 Busy' } });
+  const port = await deadPort();
+  const pool = poolOf([`smtp://127.0.0.1:${port}`, refusing]);
+  await assert.rejects(pool.acquire(), (error: DownstreamError) => {
+    assert.match(
+      error.message,
+      new RegExp(`127\\.0\\.0\\.1:${port}: .*ECONNREFUSED.*; .*:${refusing.port}: .*421 `),
+    );
+    return error.reply?.code === 421;
+  });
+  await pool.close();
+});
+
 test('the first destination serves again when its back-off is over and it is alive', async () => {
   const port = await deadPort();
   await using second = await ScriptedDownstream.start();
