@@ -85,9 +85,9 @@ export class Pool {
     return this.#options.destinations[0]?.protocol ?? 'smtp';
   }
 
-  /** Whether one of the destinations answered when it was last tried. */
+  /** Whether one of the destinations answered when it was last tried, or has connections still and takes no more of them. */
   get reachable(): boolean {
-    return this.#failover.reachable;
+    return this.#failover.reachable || this.#idle.length + this.#busy.size > 0;
   }
 
   /** For metrics; `failures` are the connections that could not be had since the start. */

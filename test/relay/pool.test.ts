@@ -248,6 +248,7 @@ test('where the downstream refuses further connections, those that there are ser
   };
   await Promise.all(Array.from({ length: 5 }, serve));
   assert.equal(served.size, 1);
+  assert.ok(it.pool.reachable);
   assert.deepEqual(it.pool.counts, { idle: 1, busy: 0, waiting: 0, failures: 4 });
 });
 
