@@ -36,6 +36,7 @@ export class WaitingLine<Grant> {
     const timer = setTimeout(() => waiter.refuse(`all are busy, waited ${waitMs} ms`), waitMs);
     signal.addEventListener('abort', onAbort, { once: true });
     this.#waiters.push(waiter);
+    if (signal.aborted) onAbort();
     try {
       return await promise;
     } finally {

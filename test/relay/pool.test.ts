@@ -143,16 +143,22 @@ test('one that does not answer, or not with 2xx, is replaced', async () => {
 
 test('who gives up while a connection is asked whether it lives does not wait for its answer', async () => {
   const session = { helloName: 'postern.example', timeouts: { rset: 1_000_000, quit: 200 } };
-  await using it = await start({ size: 1, checkAfterMs: -1, session }, { answers: { RSET: () => 'stall' } });
-  it.pool.release(await it.pool.acquire());
+  await using it = await start(
+    { size: 2, checkAfterMs: -1, session, waitMs: 1_000_000 },
+    { answers: { RSET: () => 'stall' } },
+  );
+  const checked = await it.pool.acquire();
+  const busy = await it.pool.acquire();
+  it.pool.release(checked);
   const giveUp = new AbortController();
   const refused = assert.rejects(it.pool.acquire({ signal: giveUp.signal }), DownstreamError);
   await it.downstream.until(() => it.downstream.commands.includes('RSET'));
   giveUp.abort();
   await refused;
   const next = await it.pool.acquire();
-  assert.equal(it.downstream.connections, 2);
+  assert.equal(it.downstream.connections, 3);
   it.pool.release(next);
+  it.pool.release(busy);
 });
 
 test('who comes when all are busy waits, first come first served', async () => {
