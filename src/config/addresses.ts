@@ -5,17 +5,22 @@ import { inHexadecimal } from '../smtp/networks.ts';
 import type { SocketAddress } from './configuration.ts';
 import { destination, socketAddress } from './fields.ts';
 import { httpAddress } from './http.ts';
-import { type Mistake, show, valueAt } from './mistakes.ts';
+import { listOf, type Mistake, show, valueAt } from './mistakes.ts';
 
 /**
- * What the system gives to one socket only, and is wanted for two.
+ * Both kinds of mistakes.
  *
  * @param listeners before they are checked; what is not well written is passed over
  * @param http the key `http`, likewise
  */
-export function sharedAddresses(listeners: readonly unknown[], http: unknown): Mistake[] {
+export function addressMistakes(listeners: readonly unknown[], http: unknown): Mistake[] {
   const doors = doorsOf(listeners);
   const near = doorsByPort(doors);
+  return [...sharedAddresses(listeners, http, doors, near), ...loops(listeners, doors, near)];
+}
+
+/** What the system gives to one socket only, and is wanted for two. */
+function sharedAddresses(listeners: readonly unknown[], http: unknown, doors: Doors, near: Near): Mistake[] {
   const mistakes = listeners.flatMap((listener, i): Mistake[] => {
     const door = doors[i];
     const earlier = door && near(door).find((other) => other < i && clash(door, doors[other]));
@@ -40,12 +45,8 @@ function takes(value: unknown, listeners: readonly unknown[], earlier: number): 
 /**
  * Destinations that are the listener itself, or another one whose mail comes back to it: each message would go
  * round until it has too many Received fields (RFC 5321 §6.3). Of each loop, one destination is told.
- *
- * @param listeners before they are checked; what is not well written is passed over
  */
-export function loops(listeners: readonly unknown[]): Mistake[] {
-  const doors = doorsOf(listeners);
-  const near = doorsByPort(doors);
+function loops(listeners: readonly unknown[], doors: Doors, near: Near): Mistake[] {
   const mistakes: Mistake[] = [];
   const seen = new Set<number>();
   const way = new Set<number>();
@@ -73,7 +74,10 @@ export function loops(listeners: readonly unknown[]): Mistake[] {
   return mistakes;
 }
 
+/** Where each listener listens. */
 type Doors = readonly (SocketAddress | undefined)[];
+/** Which of them have an address's port, or its path: only they can be the same. */
+type Near = (address: SocketAddress) => readonly number[];
 
 function doorsOf(listeners: readonly unknown[]): Doors {
   return listeners.map((listener) => {
@@ -82,8 +86,7 @@ function doorsOf(listeners: readonly unknown[]): Doors {
   });
 }
 
-/** @returns which of them have an address's port, or its path: only they can be the same */
-function doorsByPort(doors: Doors): (address: SocketAddress) => readonly number[] {
+function doorsByPort(doors: Doors): Near {
   const key = (address: SocketAddress) => ('path' in address ? address.path : address.port);
   const groups = Map.groupBy(doors.keys(), (i) => {
     const door = doors[i];
@@ -143,8 +146,4 @@ function hostsOf(host: string): readonly string[] {
 
 function isLoopback(host: string): boolean {
   return host === loopbackIPv6 || (isIPv4(host) && host.startsWith('127.'));
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }

@@ -1,7 +1,7 @@
 // Mistakes between keys: each of them is well written, but they do not go together.
-import { loops, sharedAddresses } from './addresses.ts';
+import { addressMistakes } from './addresses.ts';
 import { destination, size, socketAddress, time } from './fields.ts';
-import { type Mistake, show, valueAt } from './mistakes.ts';
+import { listOf, type Mistake, show, valueAt } from './mistakes.ts';
 import { ruleSubjects, unknownSubjects } from './rules.ts';
 
 /**
@@ -14,8 +14,7 @@ export function contradictions(value: unknown): Mistake[] {
   const listeners = listOf(valueAt(value, 'listeners'));
   return [
     ...repeatedNames(listeners),
-    ...sharedAddresses(listeners, valueAt(value, 'http')),
-    ...loops(listeners),
+    ...addressMistakes(listeners, valueAt(value, 'http')),
     ...listeners.flatMap((listener, i) => [
       ...mixedProtocols(listener, i),
       ...backwardBackoff(listener, i),
@@ -104,10 +103,6 @@ function backwardBackoff(listener: unknown, i: number): Mistake[] {
   if (first === undefined || last === undefined || first <= last) return [];
   const path = ['listeners', i, 'pool', 'backoff'];
   return [{ path, text: 'is longer than backoffMax; expected at most that' }];
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
 
 /** Permissions mean something for a UNIX socket only; whoever writes them elsewhere is mistaken about who may connect. */

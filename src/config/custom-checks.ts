@@ -4,7 +4,7 @@ import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { CustomCheckError, type CustomEntry, loadCustomCheck } from '../authentication/custom.ts';
 import type { Configuration } from './configuration.ts';
 import { printable } from './mistakes.ts';
-import type { Source } from './source.ts';
+import type { Following } from './source.ts';
 
 /**
  * Loads them.
@@ -15,7 +15,7 @@ import type { Source } from './source.ts';
 export function readCustomChecks(
   entries: readonly CustomEntry[],
   taken: readonly string[],
-  following: { readonly source: Source; readonly mistakes: string[]; readonly directory: string },
+  following: Following,
 ): readonly ConfiguredCheck[] {
   const { source, mistakes, directory } = following;
   const names = new Set(taken);

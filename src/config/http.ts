@@ -1,10 +1,9 @@
 // Where HTTP answers, and the token that whoever looks must show: needed wherever others than this machine can ask.
-import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { HttpConfiguration, TcpAddress } from './configuration.ts';
 import { tcpAddress } from './fields.ts';
 import { show, valueAt, wrong } from './mistakes.ts';
-import { readText, reasonOf, type Source } from './source.ts';
+import { type Following, readNamed } from './source.ts';
 
 const fallback = '127.0.0.1:8025';
 const form = 'host:port, "[v6]:port" or false';
@@ -80,26 +79,18 @@ function isLoopback(host: string): boolean {
  *
  * @param following mistakes are added to it
  */
-export function readHttp(
-  http: Http | false,
-  following: { readonly source: Source; readonly mistakes: string[]; readonly directory: string },
-): HttpConfiguration | false {
+export function readHttp(http: Http | false, following: Following): HttpConfiguration | false {
   if (http === false) return false;
   const { host, port, tokenFile } = http;
   const token = tokenFile === undefined ? http.token : readToken(tokenFile, following);
   return { host, port, ...(token !== undefined && { token }) };
 }
 
-function readToken(
-  file: string,
-  { source, mistakes, directory }: Parameters<typeof readHttp>[1],
-): string | undefined {
-  try {
-    const token = readText(resolve(directory, file)).trim();
-    if (tokenPattern.test(token)) return token;
-    mistakes.push(`${source.place(['http', 'tokenFile'])}: holds no token; expected ${tokenForm}`);
-  } catch (error) {
-    mistakes.push(`${source.place(['http', 'tokenFile'])}: ${reasonOf(error)}`);
-  }
+function readToken(file: string, following: Following): string | undefined {
+  const { source, mistakes } = following;
+  const path = ['http', 'tokenFile'];
+  const token = readNamed(file, path, following)?.trim();
+  if (token === undefined || tokenPattern.test(token)) return token;
+  mistakes.push(`${source.place(path)}: holds no token; expected ${tokenForm}`);
   return undefined;
 }

@@ -23,7 +23,7 @@ import { missingPlaces } from './places.ts';
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
 import { readSeal } from './seal.ts';
-import { parseYaml, readNamed, readText, reasonOf, type Source } from './source.ts';
+import { type Following, parseYaml, readNamed, reasonOf, type Source } from './source.ts';
 
 type ParsedListener = ParsedConfiguration['listeners'][number];
 
@@ -97,11 +97,12 @@ function isAbove(mistake: Mistake, path: readonly PropertyKey[]): boolean {
 }
 
 /** Reads the zone file that the configuration names, also when other keys are wrong: all mistakes at once. */
-function readZone({ source: naming, mistakes, directory }: Following): Zone | undefined {
+function readZone(following: Following): Zone | undefined {
+  const { source: naming, mistakes, directory } = following;
   const file = valueAt(valueAt(naming.value, 'dns'), 'zone');
   if (typeof file !== 'string' || file === '') return undefined;
   const path = resolve(directory, file);
-  const text = readNamed(path, naming.place(['dns', 'zone']), mistakes);
+  const text = readNamed(path, ['dns', 'zone'], following);
   if (text === undefined) return undefined;
   try {
     const source = parseYaml(path, text);
@@ -127,34 +128,20 @@ function placeInZone(source: Source, names: ReadonlySet<string>, text: string): 
   return `${source.place(path)}: ${what.startsWith('expected ') ? 'not possible here; ' : ''}${printable(what)}`;
 }
 
-interface Following {
-  readonly source: Source;
-  /** Mistakes are added here. */
-  readonly mistakes: string[];
-  /** Names of files are relative to it. */
-  readonly directory: string;
-}
-
 function readTls(
   tls: NonNullable<ParsedListener['tls']>,
   path: readonly PropertyKey[],
-  { source, mistakes, directory }: Following,
+  following: Following,
 ): TlsConfiguration | undefined {
-  const read = (key: 'certificate' | 'key'): string | undefined => {
-    try {
-      return readText(resolve(directory, tls[key]));
-    } catch (error) {
-      mistakes.push(`${source.place([...path, key])}: ${reasonOf(error)}`);
-      return undefined;
-    }
-  };
-  const [certificate, key] = [read('certificate'), read('key')];
+  const [certificate, key] = (['certificate', 'key'] as const).map((each) =>
+    readNamed(tls[each], [...path, each], following),
+  );
   if (certificate === undefined || key === undefined) return undefined;
   try {
     createSecureContext({ cert: certificate, key });
   } catch (error) {
     const text = `cannot be used: ${reasonOf(error)}; expected a certificate and its key (PEM)`;
-    mistakes.push(`${source.place(path)}: ${text}`);
+    following.mistakes.push(`${following.source.place(path)}: ${text}`);
   }
   return { certificate, key, mode: tls.mode };
 }

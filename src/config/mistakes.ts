@@ -151,6 +151,11 @@ export function formatPath(path: readonly PropertyKey[]): string {
     .join('');
 }
 
+/** What a value that is not checked yet lists, if it is a list at all. */
+export function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
 /** What a value that is not checked yet holds under a key, if it is a mapping at all. */
 export function valueAt(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, key)

@@ -4,7 +4,7 @@ import { type CheckConfiguration, checksSchema } from '../authentication/checks.
 import type { RuleSource } from '../policy/rule-file.ts';
 import { methodName, type Rule, rulesSchema } from '../policy/rule-schema.ts';
 import { ConfigurationError, type Mistake, mistakesOf, sayIssue, show, valueAt } from './mistakes.ts';
-import { parseYaml, readNamed, readTextLater, reasonOf, type Source } from './source.ts';
+import { type Following, parseYaml, readNamed, readTextLater, reasonOf } from './source.ts';
 import { didYouMean } from './suggest.ts';
 
 /** What there is that rules can ask about. */
@@ -27,20 +27,16 @@ export interface RuleFileConfiguration {
  *
  * @param following mistakes are added to it
  */
-export function readRuleFile({
-  source,
-  mistakes,
-  directory,
-}: {
-  readonly source: Source;
-  readonly mistakes: string[];
-  readonly directory: string;
-}): RuleFileConfiguration | undefined {
-  const { value } = source;
+export function readRuleFile(following: Following): RuleFileConfiguration | undefined {
+  const {
+    source: { value },
+    mistakes,
+    directory,
+  } = following;
   const file = valueAt(valueAt(value, 'policy'), 'rulesFile');
   if (typeof file !== 'string' || file === '') return undefined;
   const path = resolve(directory, file);
-  const text = readNamed(path, source.place(['policy', 'rulesFile']), mistakes);
+  const text = readNamed(path, ['policy', 'rulesFile'], following);
   if (text === undefined) return undefined;
   try {
     return { path, text, rules: parseRules(path, text, ruleSubjects(value)) };

@@ -2,7 +2,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { SealOptions } from '../authentication/arc/seal.ts';
-import { readText, reasonOf, type Source } from './source.ts';
+import { type Following, readText, reasonOf } from './source.ts';
 
 /** RFC 8301 §3.2: verifiers take no RSA key with fewer bits, and need not take one with more. */
 const [leastKeyBits, mostKeyBits] = [1024, 4096];
@@ -18,7 +18,7 @@ const form = `expected an RSA key of ${leastKeyBits} to ${mostKeyBits} bits, or 
  */
 export function readSeal(
   { domain, selector, key }: { readonly domain: string; readonly selector: string; readonly key: string },
-  following: { readonly source: Source; readonly mistakes: string[]; readonly directory: string },
+  following: Following,
 ): SealOptions | undefined {
   const { source, mistakes, directory } = following;
   try {

@@ -1,6 +1,7 @@
 // Where a configuration's values come from: a YAML file with its lines, or variables of the environment.
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { resolve as resolvePath } from 'node:path';
 import {
   type Alias,
   type Document,
@@ -27,6 +28,15 @@ export interface Source {
   line(path: readonly PropertyKey[]): number;
   /** References to the environment that lead nowhere; their values stand as they were written. */
   readonly unresolved?: readonly Mistake[];
+}
+
+/** A configuration whose names of files are followed. */
+export interface Following {
+  readonly source: Source;
+  /** Mistakes are added here. */
+  readonly mistakes: string[];
+  /** Names of files are relative to it. */
+  readonly directory: string;
 }
 
 /** No configuration is larger; a file that is was named by mistake. */
@@ -104,16 +114,19 @@ export function readText(file: string): string {
 }
 
 /**
- * A text of a file that the configuration names, also when other keys are wrong.
+ * A text of a file that the configuration names; why there is none is added to the mistakes.
  *
- * @param place of the key that names it
- * @param mistakes are added to
+ * @param path of the key that names it
  */
-export function readNamed(file: string, place: string, mistakes: string[]): string | undefined {
+export function readNamed(
+  file: string,
+  path: readonly PropertyKey[],
+  { source, mistakes, directory }: Following,
+): string | undefined {
   try {
-    return readText(file);
+    return readText(resolvePath(directory, file));
   } catch (error) {
-    mistakes.push(`${place}: ${reasonOf(error)}`);
+    mistakes.push(`${source.place(path)}: ${reasonOf(error)}`);
     return undefined;
   }
 }

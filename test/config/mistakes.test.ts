@@ -236,13 +236,15 @@ dns: { zone: nowhere.yaml }
   );
 });
 
+const smtpTo = (to: string) => (to.startsWith('/') ? `smtp+unix:${to}` : `smtp://${to}`);
+
 /** Mistakes of listeners that each listen here, and send there. */
 function mistakesBetween(...listeners: readonly (readonly [listen: string, ...destinations: string[]])[]) {
   const described = listeners.map(([listen, ...destinations], i) => ({
     name: `l${i}`,
     listen,
     mode: 'after-queue',
-    destinations: destinations.map((to) => (to.startsWith('/') ? `smtp+unix:${to}` : `smtp://${to}`)),
+    destinations: destinations.map(smtpTo),
   }));
   return mistakesIn(JSON.stringify({ listeners: described, http: false })).map((mistake) =>
     mistake.replace(/^postern\.yaml:1: |; expected .*$/g, ''),
@@ -264,9 +266,8 @@ test('a destination that leads to its own listener is a mistake, however the two
     ['[::]:25', 'localhost:25'],
     ['unix:/run/in.sock', '/run/in.sock'],
   ] as const) {
-    const item = to.startsWith('/') ? `smtp+unix:${to}` : `smtp://${to}`;
     assert.deepEqual(mistakesBetween([listen, to]), [
-      `listeners[0].destinations[0]: "${item}" is this listener`,
+      `listeners[0].destinations[0]: "${smtpTo(to)}" is this listener`,
     ]);
   }
 });
