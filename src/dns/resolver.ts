@@ -53,7 +53,7 @@ export class DnsError extends Error {
 
 /** Whether a failed question may succeed later; false: the name or record does not exist. */
 export function isTemporary(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const code = codeOf(error);
   return code !== 'ENOTFOUND' && code !== 'ENODATA' && code !== 'EBADNAME';
 }
 
@@ -248,8 +248,8 @@ export class Resolver {
       const { timeoutMs, tries } = this.#options;
       // Its clock may be a little early.
       const early = performance.now() - begun < 0.9 * timeoutMs * tries;
-      if (!(early && error instanceof Error && 'code' in error && error.code === 'ETIMEOUT')) throw error;
-      return await this.#askPatiently(name, type);
+      if (early && codeOf(error) === 'ETIMEOUT') return await this.#askPatiently(name, type);
+      throw error;
     } finally {
       this.#measure?.(performance.now() - begun);
     }
@@ -282,6 +282,7 @@ export class Resolver {
   }
 }
 
+/** As node:dns has it. */
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'ESERVFAIL';
 }

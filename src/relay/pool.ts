@@ -253,12 +253,10 @@ export class Pool {
     try {
       const session = await this.#failover.open(signal);
       enough?.abort();
-      this.#opening -= 1;
       return session;
-    } catch (error) {
+    } finally {
       this.#opening -= 1;
       this.#dismissHopeless();
-      throw error;
     }
   }
 
