@@ -2,8 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RunningProxy } from '../support/running-proxy.ts';
-import { testCertificate } from '../support/scripted-downstream.ts';
+import { RunningProxy, tlsFiles } from '../support/running-proxy.ts';
 import type { InProcess, Setting } from './catalogue.ts';
 import { ShiftedClock } from './clock.ts';
 import type { Dialogue } from './dialogue.ts';
@@ -108,7 +107,7 @@ async function play(
       listener: listenerOf(setting, downstreams, entry.harmless ? '2s' : '500ms'),
       settings: settingsOf(setting, spool, names?.address, plan?.cached),
       zone,
-      files: { 'tls.key': testCertificate.key, 'tls.crt': testCertificate.cert },
+      files: tlsFiles,
     }),
   );
   const upstreams = Array.from(

@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls';
 import { parseDestination } from '../../src/relay/destination.ts';
 import { DownstreamError, DownstreamSession } from '../../src/relay/session.ts';
 import { RawClient } from '../support/raw-client.ts';
-import { RunningProxy } from '../support/running-proxy.ts';
+import { listenerTls, RunningProxy, tlsFiles } from '../support/running-proxy.ts';
 import { ScriptedDownstream, testCertificate } from '../support/scripted-downstream.ts';
 import { assertSafeLog } from './poisons.ts';
 
@@ -29,11 +29,8 @@ for (const [what, injected] of Object.entries(injections)) {
       const mail = Promise.withResolvers<undefined>();
       await using downstream = await ScriptedDownstream.start({ answers: { MAIL: () => mail.promise } });
       await using proxy = await RunningProxy.start({
-        listener: {
-          destinations: [downstream.destination],
-          tls: { certificate: 'tls.crt', key: 'tls.key' },
-        },
-        files: { 'tls.crt': testCertificate.cert, 'tls.key': testCertificate.key },
+        listener: { destinations: [downstream.destination], tls: listenerTls },
+        files: tlsFiles,
       });
       using client = await RawClient.connect(proxy.address);
       await client.reply();

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RawClient } from '../support/raw-client.ts';
-import { type LoggedEvent, RunningProxy } from '../support/running-proxy.ts';
-import { ScriptedDownstream, testCertificate } from '../support/scripted-downstream.ts';
+import { type LoggedEvent, listenerTls, RunningProxy, tlsFiles } from '../support/running-proxy.ts';
+import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 
 /** Holds a conversation with a proxy; what it has logged when it has stopped. */
 async function logged(
@@ -13,7 +13,7 @@ async function logged(
   await using downstream = await ScriptedDownstream.start();
   const proxy = await RunningProxy.start({
     listener: { destinations: [downstream.destination], ...listener },
-    files: { 'tls.crt': testCertificate.cert, 'tls.key': testCertificate.key },
+    files: tlsFiles,
   });
   try {
     using client = await RawClient.connect(proxy.address);
@@ -87,7 +87,7 @@ test('TLS is told with its version and cipher', async () => {
       await client.secure();
       await client.ask('QUIT');
     },
-    { tls: { certificate: 'tls.crt', key: 'tls.key' } },
+    { tls: listenerTls },
   );
   const { tls } = only(events, 'connection closed').fields as { tls: { version: string; cipher: string } };
   assert.match(tls.version, /^TLSv1\.[23]$/);
@@ -95,13 +95,12 @@ test('TLS is told with its version and cipher', async () => {
 });
 
 test('a handshake that fails is told, with implicit TLS and after STARTTLS', async () => {
-  const tls = { certificate: 'tls.crt', key: 'tls.key' };
   const implicit = await logged(
     async (client) => {
       client.send('EHLO upstream.example\r\n');
       while ((await client.line()) !== undefined);
     },
-    { tls: { ...tls, mode: 'implicit' } },
+    { tls: { ...listenerTls, mode: 'implicit' } },
   );
   assert.equal(only(implicit, 'tls failed').level, 'warn');
   assert.ok(!implicit.some(({ event }) => event === 'listener error'));
@@ -113,7 +112,7 @@ test('a handshake that fails is told, with implicit TLS and after STARTTLS', asy
       client.send('this is no handshake\r\n');
       while ((await client.line()) !== undefined);
     },
-    { tls },
+    { tls: listenerTls },
   );
   assert.equal(only(started, 'tls failed').level, 'warn');
   assert.equal(only(started, 'connection closed').fields.ended, 'tls failed');

@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { RawClient } from '../support/raw-client.ts';
-import { RunningProxy } from '../support/running-proxy.ts';
-import { ScriptedDownstream, testCertificate } from '../support/scripted-downstream.ts';
+import { listenerTls, RunningProxy, tlsFiles } from '../support/running-proxy.ts';
+import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 
 const nowhere = 'smtp://127.0.0.1:1';
 
@@ -119,11 +119,8 @@ async function leaveEarly(encrypted: boolean, lastWords: string) {
   const data = Promise.withResolvers<undefined>();
   await using downstream = await ScriptedDownstream.start({ answers: { DATA: () => data.promise } });
   await using proxy = await RunningProxy.start({
-    listener: {
-      destinations: [downstream.destination],
-      tls: { certificate: 'tls.crt', key: 'tls.key' },
-    },
-    files: { 'tls.crt': testCertificate.cert, 'tls.key': testCertificate.key },
+    listener: { destinations: [downstream.destination], tls: listenerTls },
+    files: tlsFiles,
   });
   using client = await RawClient.connect(proxy.address);
   await client.line();

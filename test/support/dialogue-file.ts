@@ -3,13 +3,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
 import { RawClient } from './raw-client.ts';
-import { RunningProxy } from './running-proxy.ts';
-import {
-  type ScriptedAnswer,
-  ScriptedDownstream,
-  type ScriptedVerb,
-  testCertificate,
-} from './scripted-downstream.ts';
+import { RunningProxy, tlsFiles } from './running-proxy.ts';
+import { type ScriptedAnswer, ScriptedDownstream, type ScriptedVerb } from './scripted-downstream.ts';
 import { makeKey } from './signing.ts';
 
 /** An answer, or one for each text that the command line may contain. */
@@ -68,8 +63,7 @@ export async function holdDialogue(file: DialogueFile): Promise<void> {
     zone: setting.zone ?? {},
     listener: { destinations: [downstream.destination], ...setting.listener },
     files: {
-      'tls.crt': testCertificate.cert,
-      'tls.key': testCertificate.key,
+      ...tlsFiles,
       'seal.key': makeKey('sealer.example', 's', 'ed25519').privateKey,
     },
   });

@@ -8,6 +8,7 @@ import { Proxy as PosternProxy } from '../../src/proxy.ts';
 import type { Log, LogFields } from '../../src/telemetry/log.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
 import type { Trace } from '../../src/telemetry/trace.ts';
+import { testCertificate } from './scripted-downstream.ts';
 
 /** One event of the log. */
 export interface LoggedEvent {
@@ -29,6 +30,10 @@ export interface ProxyPlan {
   /** Where it is counted what passes. */
   readonly metrics?: Metrics;
 }
+
+/** `tls` of a listener whose plan has {@link tlsFiles}. */
+export const listenerTls = { certificate: 'tls.crt', key: 'tls.key' } as const;
+export const tlsFiles = { 'tls.crt': testCertificate.cert, 'tls.key': testCertificate.key } as const;
 
 /** Where a client connects. */
 export type ClientAddress = { readonly host: string; readonly port: number } | { readonly path: string };
