@@ -49,9 +49,10 @@ export class Terminal {
     this.#keys = keys;
     this.#colours = on.colours;
     this.#resized = on.resize;
-    this.#pressed = (pressed) => {
-      if (quitKeys.has(pressed.toString('latin1', 0, 1))) on.quit();
+    const pressed = (key: Buffer) => {
+      if (quitKeys.has(key.toString('latin1', 0, 1))) on.quit();
     };
+    this.#pressed = pressed;
     screen.write(enter);
     screen.on('resize', this.#resized);
     if (keys.isTTY) {

@@ -33,11 +33,13 @@ export class AnswerTime {
    */
   async within<T>(work: Promise<T>, late: T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#giveUp = () => {
+    const giveUp = () => {
       this.#exceeded();
       // What was stopped by that may know a part of the answer, and has a turn of the event loop to say it.
       setImmediate(resolve, late);
     };
+    // Written straight into the property it would be an old object at once (test/house.test.ts says why).
+    this.#giveUp = giveUp;
     this.#deadline.set(this.#begunAt + this.#ms - performance.now());
     work.then(resolve, reject);
     try {

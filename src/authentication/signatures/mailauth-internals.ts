@@ -50,24 +50,24 @@ export interface KeyCache {
   ): Promise<PublicKey>;
 }
 
-/** Of the writable stream that it is nothing is used. */
-export interface DkimVerifier {
-  readonly minBitLength: number;
-  headers: { readonly parsed: readonly HeaderRow[] };
-  bodyHashes: ReadonlyMap<string, BodyHash>;
-  keyCache: KeyCache;
-  /** Judges the syntax. */
+/** Judges the syntax of signatures. */
+export interface SignatureSyntax {
   prepareSignature(signature: SignatureField): void;
+}
+
+/** What a verifier is told of the message that it is for. */
+interface Message {
+  readonly minBitLength: number;
+  readonly curTime: Date;
+  readonly bodyHashes: ReadonlyMap<string, BodyHash>;
+  readonly keyCache: KeyCache;
+}
+
+export interface DkimVerifier extends Message {
+  headers: { readonly parsed: readonly HeaderRow[] };
   /** Reads `headers` before it first waits. */
   verifySignature(signature: SignatureField): Promise<DKIMResult>;
   skippedSignatureResult(signature: SignatureField): DKIMResult;
-}
-
-interface DkimVerifierOptions {
-  readonly resolver: DNSResolver;
-  readonly minBitLength: number;
-  readonly curTime: Date;
-  readonly strict: true;
 }
 
 const require = createRequire(import.meta.url);
@@ -85,11 +85,21 @@ const tools = require('mailauth/lib/tools.js') as {
 /** Asks for a key record and reads it (RFC 6376 §3.6.1), `toALabel` the name for it (RFC 8616 §3). */
 export const { getPublicKey, toALabel } = tools;
 
-const verifier = require('mailauth/lib/dkim/dkim-verifier.js') as {
-  readonly DkimVerifier: new (options: DkimVerifierOptions) => DkimVerifier;
+const { DkimVerifier: Verifier } = require('mailauth/lib/dkim/dkim-verifier.js') as {
+  readonly DkimVerifier: new (options: { readonly strict: true }) => SignatureSyntax;
 };
 
-export const DkimVerifier: new (options: DkimVerifierOptions) => DkimVerifier = verifier.DkimVerifier;
+/** A verifier that is told nothing of a message: it can only judge the syntax. */
+export const signatureSyntax = new Verifier({ strict: true });
+
+/**
+ * A verifier for one message. It has all that is the same for each from the one above: the constructor makes a stream,
+ * of which nothing is used, and Node.js's streams are held until old objects are collected, with all that they hold.
+ */
+export function dkimVerifier(message: Message): DkimVerifier {
+  const verifier = Object.create(signatureSyntax) as DkimVerifier;
+  return Object.assign(verifier, message);
+}
 
 /** Reads the tags of a field, its name included; with `strict`, their names as they are written. */
 export const parseSignatureTags = require('mailauth/lib/parse-dkim-headers.js') as (

@@ -2,7 +2,7 @@
 
 import { type BodyCoverage, coverageKey } from './body-hash.ts';
 import { type HeaderRow, lowerCase, withoutRuns } from './header-rows.ts';
-import { type DkimVerifier, parseSignatureTags, type SignatureField } from './mailauth-internals.ts';
+import { parseSignatureTags, type SignatureField, signatureSyntax } from './mailauth-internals.ts';
 
 /** RSA-4096 signatures over every field that there is a name for take 4 KiB. */
 export const maxFieldOctets = 16 * 1024;
@@ -37,30 +37,27 @@ export function readSignatureField(row: HeaderRow): SignatureField | undefined {
 }
 
 /** Has mailauth judge the syntax (RFC 6376 §6.1.1), and finds what is to be hashed for it. */
-export function prepareDkim(row: HeaderRow, verifier: DkimVerifier): Signature | RefusedSignature {
+export function prepareDkim(row: HeaderRow): Signature | RefusedSignature {
   const field = readSignatureField(row);
   if (!field) return { kind: 'refused', reason: 'too large to be read' };
-  return prepare(field, verifier);
+  return prepare(field);
 }
 
 /** The same for an ARC-Message-Signature, which is no DKIM-Signature in its tags `v` and `i` (RFC 8617 §4.1.2). */
-export function prepareArc(
-  field: SignatureField | undefined,
-  verifier: DkimVerifier,
-): Signature | RefusedSignature {
+export function prepareArc(field: SignatureField | undefined): Signature | RefusedSignature {
   if (!field || field.original.length > maxFieldOctets || (field.syntaxErrors?.length ?? 0) > 0) {
     return { kind: 'refused', reason: 'syntax' };
   }
   field.type = 'ARC';
-  return prepare(field, verifier);
+  return prepare(field);
 }
 
-function prepare(field: SignatureField, verifier: DkimVerifier): Signature | RefusedSignature {
+function prepare(field: SignatureField): Signature | RefusedSignature {
   const names = signedNames(field);
   if (names.length > maxSignedNames) {
     return { kind: 'refused', reason: `more than ${maxSignedNames} names in h=`, field };
   }
-  verifier.prepareSignature(field);
+  signatureSyntax.prepareSignature(field);
   if (!field.skip && !field.invalid && !isBase64(field.parsed.b?.value)) {
     field.invalid = 'signature syntax error';
   }

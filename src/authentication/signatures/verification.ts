@@ -1,5 +1,5 @@
 // What is known of a message that has arrived, and its signatures, each verified when a check asks for it.
-import type { DKIMResult, DNSResolver } from 'mailauth';
+import type { DKIMResult } from 'mailauth';
 import type { ResolveFunction } from '../../dns/resolver.ts';
 import type { ArcSets } from '../arc/sets.ts';
 import type { Authors } from '../dmarc/authors.ts';
@@ -7,7 +7,7 @@ import type { BodyHash } from './body-hash.ts';
 
 import type { HeaderRow } from './header-rows.ts';
 import { messageKeys } from './keys.ts';
-import { DkimVerifier, type KeyCache, type SignatureField } from './mailauth-internals.ts';
+import { type DkimVerifier, dkimVerifier, type KeyCache, type SignatureField } from './mailauth-internals.ts';
 import {
   type RefusedSignature,
   readSignatureField,
@@ -196,15 +196,12 @@ export class MessageVerification implements Verification {
   }
 
   #session(resolve: ResolveFunction, minimumKeyBits: number): DkimVerifier {
-    const session = new DkimVerifier({
-      resolver: resolve as DNSResolver,
+    return dkimVerifier({
       minBitLength: minimumKeyBits,
       curTime: this.#message.now,
-      strict: true,
+      bodyHashes: this.#message.bodyHashes,
+      keyCache: messageKeys(resolve),
     });
-    session.bodyHashes = this.#message.bodyHashes;
-    session.keyCache = messageKeys(resolve);
-    return session;
   }
 }
 

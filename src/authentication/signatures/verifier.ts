@@ -6,23 +6,14 @@ import { readAuthors } from '../dmarc/authors.ts';
 import type { HeaderField } from '../subject.ts';
 import { type BodyCoverage, BodyHasher, coverageKey } from './body-hash.ts';
 import { headerRows } from './header-rows.ts';
-import { DkimVerifier } from './mailauth-internals.ts';
 import { prefetch } from './prefetch.ts';
 import { prepareArc, prepareDkim } from './signature-field.ts';
-import { leastKeyBits, MessageVerification, type SignatureName, type Verification } from './verification.ts';
+import { MessageVerification, type SignatureName, type Verification } from './verification.ts';
 
 /** So many signatures of one name can be verified, from the top. */
 export const mostSignatures = 50;
 
 const sealCoverage: BodyCoverage = { canonicalization: 'relaxed', algorithm: 'sha256' };
-
-/** Reads fields, for which neither names nor the time are needed. */
-const syntax = new DkimVerifier({
-  resolver: () => Promise.reject(new Error('reading fields needs no names')),
-  minBitLength: leastKeyBits,
-  curTime: new Date(0),
-  strict: true,
-});
 
 /** A message whose header section is known. */
 export interface IncomingMessage {
@@ -42,7 +33,7 @@ export class Verifier {
     const rows = headerRows(header);
     const rowsByName = Map.groupBy(rows, ({ key }) => key);
     const prepared = (name: SignatureName) =>
-      (rowsByName.get(name) ?? []).slice(0, mostSignatures).map((row) => prepareDkim(row, syntax));
+      (rowsByName.get(name) ?? []).slice(0, mostSignatures).map((row) => prepareDkim(row));
     const arc = readArcSets(rows);
     const authors = readAuthors(rowsByName.get('from') ?? []);
     const dkim = prepared('dkim-signature');
@@ -58,7 +49,7 @@ export class Verifier {
         'x-google-dkim-signature': prepared('x-google-dkim-signature'),
       },
       arc,
-      messageSignatures: (arc.chain || []).map((set) => prepareArc(messageSignatureOf(set), syntax)),
+      messageSignatures: (arc.chain || []).map((set) => prepareArc(messageSignatureOf(set))),
     };
     const { signatures, messageSignatures } = this.#message;
     const coverages = [...Object.values(signatures).flat(), ...messageSignatures].map((each) =>

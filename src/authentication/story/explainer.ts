@@ -23,7 +23,7 @@ export class Explainer {
   /** @param begunMs when the transaction began, by `performance.now()` */
   constructor(check: string, resolve: ResolveFunction, begunMs: number) {
     this.#check = check;
-    this.resolve = async (name, type) => {
+    const asking: ResolveFunction = async (name, type) => {
       const askedMs = performance.now();
       const startMilliseconds = tenths(askedMs - begunMs);
       const keep = (outcome: Pick<ExplainedQuestion, 'answer' | 'failure'>) => {
@@ -39,6 +39,7 @@ export class Explainer {
         throw error;
       }
     };
+    this.resolve = asking;
   }
 
   readonly explain = (fact: string, value: unknown): void => {
