@@ -1,9 +1,9 @@
 // The listening sockets of the whole program: they belong to the primary, and outlive every worker and every reload.
-import { statSync } from 'node:fs';
+import { lstatSync, type Stats, statSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { findGroup, findUser } from '../config/accounts.ts';
 import type { ListenerConfiguration } from '../config/configuration.ts';
-import { bind, permit, type SocketPermissions } from '../listener/bind.ts';
+import { bind, type ListenAddress, permit, type SocketPermissions } from '../listener/bind.ts';
 
 /** Where a connection came in. */
 export interface Door {
@@ -13,22 +13,85 @@ export interface Door {
   readonly state: 'waiting' | 'open' | 'closed';
 }
 
-/** A socket that is bound. */
+/** Takes a connection of which nothing is read yet. */
+type Accept = (door: Door, socket: Socket) => void;
+
+/** A socket: `open` binds it, `close` ends it. */
 class BoundDoor implements Door {
   state: Door['state'] = 'waiting';
   listener: string;
-  readonly address: string;
-  readonly #server: Server;
+  /** What holds for a UNIX socket. */
+  permissions: SocketPermissions;
+  readonly #listen: ListenAddress;
+  readonly #accept: Accept;
+  #server: Server | undefined;
+  #address = '';
+  /** That of a UNIX socket, as it was made. */
+  #file: Stats | undefined;
 
-  constructor(listener: string, address: string, server: Server) {
-    this.listener = listener;
-    this.address = address;
+  constructor(listener: ListenerConfiguration, permissions: SocketPermissions, accept: Accept) {
+    this.listener = listener.name;
+    this.permissions = permissions;
+    this.#listen = listener.listen;
+    this.#accept = accept;
+  }
+
+  /** `host:port`, `[v6]:port` or `unix:/path` */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** @throws {Error} of node:net or node:fs when it cannot be bound */
+  async open(): Promise<void> {
+    // Bytes are read by the worker that gets the connection.
+    const server = createServer({ pauseOnConnect: true });
+    const early: Socket[] = [];
+    const keepEarly = (socket: Socket) => early.push(socket);
+    server.on('connection', keepEarly);
+    this.#address = await bind(server, this.#listen, this.permissions);
+    server.off('connection', keepEarly);
+    server.on('connection', (socket) => this.#accept(this, socket));
+    // Out of descriptors: whoever connects waits in the kernel's queue meanwhile.
+    server.on('error', () => undefined);
     this.#server = server;
+    this.#file = 'path' in this.#listen ? lstatSync(this.#listen.path, { throwIfNoEntry: false }) : undefined;
+    for (const socket of early) this.#accept(this, socket);
+  }
+
+  /**
+   * Binds a UNIX socket again whose file somebody has removed: nobody can connect to it any more.
+   *
+   * @throws {Error} as `open`
+   */
+  async renew(): Promise<void> {
+    if (!('path' in this.#listen) || this.#holds(this.#listen.path) === 'ours') return;
+    this.#unbind();
+    await this.open();
+    // The end has come meanwhile.
+    if (this.state === 'closed') this.#unbind();
   }
 
   close(): void {
     this.state = 'closed';
-    this.#server.close();
+    this.#unbind();
+  }
+
+  /** Closing takes the file away, also that of another program that listens there by now: then only the process ends it. */
+  #unbind(): void {
+    if ('path' in this.#listen && this.#holds(this.#listen.path) === 'other') this.#server?.unref();
+    else this.#server?.close();
+  }
+
+  /** Whose file is under the path. */
+  #holds(path: string): 'ours' | 'other' | 'nobody' {
+    try {
+      const found = lstatSync(path, { throwIfNoEntry: false });
+      if (!found) return 'nobody';
+      return found.ino === this.#file?.ino && found.dev === this.#file.dev ? 'ours' : 'other';
+    } catch {
+      // Where we may not look it has not been seen to be gone.
+      return 'ours';
+    }
   }
 }
 
@@ -50,8 +113,9 @@ export interface Change {
 interface WantedDoor {
   readonly name: string;
   readonly door: BoundDoor;
-  /** What is to be set yet: the socket was there already. */
-  readonly permit?: { readonly path: string; readonly permissions: SocketPermissions };
+  readonly permissions: SocketPermissions;
+  /** Of a UNIX socket that was there already: its permissions are to be set yet. */
+  readonly path?: string;
 }
 
 type Wanted = ReadonlyMap<string, WantedDoor>;
@@ -59,10 +123,9 @@ type Wanted = ReadonlyMap<string, WantedDoor>;
 /** All doors. */
 export class Doors {
   #doors = new Map<string, BoundDoor>();
-  readonly #accept: (door: Door, socket: Socket) => void;
+  readonly #accept: Accept;
 
-  /** @param accept takes a connection of which nothing is read yet */
-  constructor(accept: (door: Door, socket: Socket) => void) {
+  constructor(accept: Accept) {
     this.#accept = accept;
   }
 
@@ -84,16 +147,13 @@ export class Doors {
         const key = keyOf(listener, wanted);
         const bound = this.#doors.get(key);
         if (bound) {
-          const isPath = 'path' in listen;
-          wanted.set(key, {
-            name,
-            door: bound,
-            ...(isPath && { permit: { path: listen.path, permissions } }),
-          });
+          await bound.renew();
+          wanted.set(key, { name, door: bound, permissions, ...('path' in listen && { path: listen.path }) });
         } else {
-          const door = await this.#open(listener, permissions);
+          const door = new BoundDoor(listener, permissions, this.#accept);
+          await door.open();
           opened.push(door);
-          wanted.set(key, { name, door });
+          wanted.set(key, { name, door, permissions });
         }
       }
     } catch (error) {
@@ -117,25 +177,11 @@ export class Doors {
     permitAll(wanted);
     for (const [key, door] of this.#doors) if (!wanted.has(key)) door.close();
     this.#doors = new Map([...wanted].map(([key, { door }]) => [key, door]));
-    for (const { name, door } of wanted.values()) {
+    for (const { name, door, permissions } of wanted.values()) {
       door.listener = name;
+      door.permissions = permissions;
       door.state = 'open';
     }
-  }
-
-  async #open({ name, listen }: ListenerConfiguration, permissions: SocketPermissions): Promise<BoundDoor> {
-    // Bytes are read by the worker that gets the connection.
-    const server = createServer({ pauseOnConnect: true });
-    const early: Socket[] = [];
-    const keepEarly = (socket: Socket) => early.push(socket);
-    server.on('connection', keepEarly);
-    const door = new BoundDoor(name, await bind(server, listen, permissions), server);
-    server.off('connection', keepEarly);
-    server.on('connection', (socket) => this.#accept(door, socket));
-    for (const socket of early) this.#accept(door, socket);
-    // Out of descriptors: whoever connects waits in the kernel's queue meanwhile.
-    server.on('error', () => undefined);
-    return door;
   }
 }
 
@@ -161,9 +207,8 @@ function permissionsOf({ socket = {} }: ListenerConfiguration): SocketPermission
 function permitAll(wanted: Wanted): void {
   const undo: (() => void)[] = [];
   try {
-    for (const { permit: change } of wanted.values()) {
-      if (!change || Object.keys(change.permissions).length === 0) continue;
-      const { path, permissions } = change;
+    for (const { path, permissions } of wanted.values()) {
+      if (path === undefined || Object.keys(permissions).length === 0) continue;
       const { mode, uid, gid } = statSync(path);
       undo.push(() => permit(path, { mode: mode & 0o777, owner: uid, group: gid }));
       permit(path, permissions);

@@ -4,10 +4,19 @@ import { chmodSync, mkdtempSync, rmSync, statSync, unlinkSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { ListenerConfiguration } from '../../src/config/configuration.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { Doors } from '../../src/supervisor/doors.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
+import { greet, missing, send } from './support/load.ts';
 import { Served } from './support/served.ts';
+
+function someListener(): ListenerConfiguration {
+  const environment = { POSTERN_LISTEN: '127.0.0.1:0', POSTERN_DESTINATION: 'smtp://127.0.0.1:25' };
+  const [listener] = loadConfiguration({ environment }).listeners;
+  assert.ok(listener);
+  return listener;
+}
 
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 
@@ -40,9 +49,7 @@ test('a reload that fails at its end leaves a UNIX socket the mode that it had',
 
 test('when the permissions of one socket cannot be set, those of the others are as before', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
-  const environment = { POSTERN_LISTEN: '127.0.0.1:0', POSTERN_DESTINATION: 'smtp://127.0.0.1:25' };
-  const [listener] = loadConfiguration({ environment }).listeners;
-  assert.ok(listener);
+  const listener = someListener();
   const paths = ['one', 'two'].map((name) => join(directory, name));
   const listeners = (mode: number) =>
     paths.map((path) => ({ ...listener, name: path, listen: { path }, socket: { mode } }));
@@ -57,5 +64,38 @@ test('when the permissions of one socket cannot be set, those of the others are 
   change.cancel();
   assert.equal(modeOf(one), 0o640);
   doors.close();
+  rmSync(directory, { recursive: true });
+});
+
+test('a UNIX socket whose file was removed is made again by a reload, with the mode that it had', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const { destination } = downstream;
+  await using served = await Served.start([{ destinations: [destination] }], { workers: 1 });
+  const path = join(served.directory, 'in.sock');
+  served.write([{ listen: `unix:${path}`, socket: { mode: '0600' }, destinations: [destination] }], {
+    workers: 1,
+  });
+  await served.reload();
+  rmSync(path);
+  await served.reload();
+  assert.equal(modeOf(path), 0o600);
+  using client = await greet({ path });
+  await send(client, 'again');
+  assert.deepEqual(missing(['again'], downstream), []);
+});
+
+test('a UNIX socket of another program in the place of one that was removed is neither taken nor removed', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
+  const path = join(directory, 'in.sock');
+  const listeners = [{ ...someListener(), listen: { path } }];
+  const [before, after] = [new Doors(() => undefined), new Doors(() => undefined)];
+  (await before.prepare(listeners)).commit();
+  unlinkSync(path);
+  (await after.prepare(listeners)).commit();
+  const { ino } = statSync(path);
+  await assert.rejects(before.prepare(listeners), /EADDRINUSE/);
+  before.close();
+  assert.equal(statSync(path, { throwIfNoEntry: false })?.ino, ino);
+  after.close();
   rmSync(directory, { recursive: true });
 });
