@@ -10,7 +10,9 @@ export function startFailure(error: unknown): string {
   const isPath = port === undefined || port < 0;
   const where = isPath ? `unix:${address}` : `${host}:${port}`;
   const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another program listens there',
+    EADDRINUSE: isPath
+      ? 'another program listens there, or a file is in the way that is no socket of ours'
+      : 'another program listens there',
     EADDRNOTAVAIL: 'this host does not have that address',
     // For the path of a UNIX socket, Node.js says the same of a directory that is not there.
     EACCES: isPath ? 'permission denied, or no such directory' : 'permission denied',

@@ -148,6 +148,16 @@ test('a socket whose directory is not there ends serve with 77, in one line', as
   assert.equal(status, 77);
 });
 
+test('a file in the place of a socket ends serve with 71, and is said to be in the way', async () => {
+  const file = write('in-the-way.yaml', `unix:${join(directory, 'in-the-way.yaml')}`);
+  const { stderr, status } = await run(['serve', '-c', file]);
+  assert.match(
+    stderr,
+    /^postern: cannot listen on unix:\S*: another program listens there, or a file is in the way [^\n]*\n$/,
+  );
+  assert.equal(status, 71);
+});
+
 test('an older Node.js than package.json allows is told so, before anything else', async () => {
   const { engines } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   const pretence = "Object.defineProperty(process.versions,'node',{value:'20.19.2'})";
