@@ -96,7 +96,6 @@ export class Supervisor {
    */
   async start(): Promise<void> {
     const { configuration, systemd } = this.#options;
-    warnOfRoot(configuration, this.#log);
     for (const warning of configuration.warnings)
       this.#log.warn('configuration is not all used', { warning });
     await this.#use(configuration);
@@ -215,6 +214,7 @@ export class Supervisor {
     told?.commit();
     this.#countWorkers();
     this.#dispatch.serve();
+    warnOfRoot(configuration, this.#log);
     for (const listener of configuration.listeners) {
       this.#log.info('listening', describeDoor(listener, this.#addresses.get(listener.name)));
     }

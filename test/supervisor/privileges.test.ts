@@ -91,6 +91,21 @@ test('started as root, whoever talks to others is the user of the configuration,
   assert.deepEqual(missing(['unprivileged'], downstream), []);
 });
 
+const skip = process.getuid?.() !== 0 && 'not root';
+
+test('for root a configuration without a user is warned of, also one that a reload brings', {
+  skip,
+}, async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const listeners = [{ destinations: [downstream.destination] }];
+  await using served = await Served.start(listeners, { ...user, workers: 1 });
+  const warned = () => served.events.filter(({ event }) => event.startsWith('running as root')).length;
+  assert.equal(warned(), 0);
+  served.write(listeners, { workers: 1 });
+  await served.reload();
+  assert.equal(warned(), 1);
+});
+
 test('ports below 1024 for mail and HTTP are bound for a user who may not, also by a reload', async () => {
   await using downstream = await ScriptedDownstream.start();
   const low = await lowPort();
