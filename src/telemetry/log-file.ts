@@ -1,11 +1,13 @@
 // A log file: appended to by several processes, rotated at any time, and that of the user who is to write it.
 import {
   closeSync,
+  constants,
   existsSync,
   fchownSync,
   fstatSync,
   lstatSync,
   openSync,
+  readSync,
   realpathSync,
   statSync,
   writeSync,
@@ -23,6 +25,8 @@ export interface FileOwner {
 const lookMs = 1000;
 /** Addresses of people are in it. */
 const fileMode = 0o640;
+/** Nobody waits for a pipe that is not read (fifo(7)): its lines go to standard error. */
+const appending = constants.O_APPEND | constants.O_CREAT | constants.O_WRONLY | constants.O_NONBLOCK;
 
 /**
  * A file that lines are appended to, each in one write of its own, so that several processes may share
@@ -70,6 +74,9 @@ export class LogFile extends Writable {
     if (this.#descriptor === undefined || !isSameFile(this.#descriptor, this.#path)) {
       this.#close();
       this.#descriptor = openFor(this.#owner, this.#path);
+      if (this.#failing && endsInsideLine(this.#owner, this.#path)) {
+        writeAll(this.#descriptor, Buffer.from('\n'));
+      }
     }
     return this.#descriptor;
   }
@@ -120,12 +127,11 @@ function writeAll(descriptor: number, bytes: Buffer): void {
  * a link that the owner may have put there leads no further than the owner itself could go.
  */
 function openFor(owner: FileOwner | undefined, path: string): number {
-  if (!owner) return openSync(path, 'a', fileMode);
   try {
-    return withRightsOf(owner, () => openSync(path, 'a', fileMode));
+    return withRightsOf(owner, () => openSync(path, appending, fileMode));
   } catch (error) {
     const denied = (error as NodeJS.ErrnoException).code === 'EACCES';
-    if (!denied || existsSync(path) || !isRoots(dirname(path))) throw error;
+    if (!owner || !denied || existsSync(path) || !isRoots(dirname(path))) throw error;
   }
   // In a directory such as /var/log only root can make one. What is there already, also as a link, is not taken.
   const descriptor = openSync(path, 'ax', fileMode);
@@ -133,8 +139,30 @@ function openFor(owner: FileOwner | undefined, path: string): number {
   return descriptor;
 }
 
-/** Nothing else runs meanwhile in this process: its ids are those of all its threads. */
-function withRightsOf<Result>({ uid, gid }: FileOwner, work: () => Result): Result {
+/** Whether only a part of the last line is there, since the disk was full; whoever may not read it does not know. */
+function endsInsideLine(owner: FileOwner | undefined, path: string): boolean {
+  let descriptor: number | undefined;
+  try {
+    descriptor = withRightsOf(owner, () => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+    const { size } = fstatSync(descriptor);
+    const last = Buffer.from('\n');
+    if (size > 0) readSync(descriptor, last, 0, 1, size - 1);
+    return last.toString() !== '\n';
+  } catch {
+    return false;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
+/**
+ * Nothing else runs meanwhile in this process: its ids are those of all its threads.
+ *
+ * @param owner undefined: who we are
+ */
+function withRightsOf<Result>(owner: FileOwner | undefined, work: () => Result): Result {
+  if (!owner) return work();
+  const { uid, gid } = owner;
   const [ownUser, ownGroup] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
   try {
     process.setegid?.(gid);

@@ -1,9 +1,10 @@
 // Where the log's lines go: a file that is rotated or shared, a syslog server, a reader who does not read; and how long they are.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import fs, { constants, mkdtempSync, openSync, readFileSync, readSync, renameSync, rmSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -74,6 +75,59 @@ test('while a file cannot be written lines go elsewhere, with one word of why; w
   log.info('three');
   assert.deepEqual(eventsIn(path), ['three']);
   assert.equal(complaints.length, 3);
+});
+
+test('after a disk that was full in the middle of a line the next one begins anew', (t) => {
+  const path = join(directory(t), 'postern.log');
+  const pass = clock(t);
+  const complaints: string[] = [];
+  const { stream } = openOutput({ kind: 'file', path }, (text) => complaints.push(text));
+  const log = createLog({ level: 'info', format: 'json', stream });
+  log.info('one');
+  const { writeSync } = fs;
+  let room = 20;
+  const full = t.mock.method(fs, 'writeSync', (descriptor: number, bytes: Uint8Array, from: number) => {
+    if (room === 0) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    const written = writeSync(descriptor, bytes, from, Math.min(room, bytes.length - from));
+    room -= written;
+    return written;
+  });
+  syncBuiltinESMExports();
+  t.after(syncBuiltinESMExports);
+  log.info('two');
+  full.mock.restore();
+  syncBuiltinESMExports();
+  pass(1001);
+  log.info('three');
+  const [one, part, three, ...rest] = readFileSync(path, 'utf8').split('\n');
+  assert.match(one ?? '', /"one"}$/);
+  assert.equal(part?.length, 20);
+  assert.match(three ?? '', /^\{.*"three"}$/);
+  assert.deepEqual(rest, ['']);
+  // Nothing is lost.
+  assert.match(complaints[1] ?? '', /"two"}\n$/);
+});
+
+test('a named pipe that nobody reads stops nobody: lines go elsewhere until somebody does', (t) => {
+  const path = join(directory(t), 'pipe');
+  execFileSync('mkfifo', [path]);
+  const pass = clock(t);
+  const complaints: string[] = [];
+  const { stream } = openOutput({ kind: 'file', path }, (text) => complaints.push(text));
+  const log = createLog({ level: 'info', format: 'json', stream });
+  log.info('one');
+  assert.match(complaints[0] ?? '', /^postern: log file cannot be written, lines go here: ENXIO/);
+  assert.match(complaints[1] ?? '', /"one"}\n$/);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  t.after(() => fs.closeSync(reader));
+  pass(1001);
+  log.info('two');
+  const read = Buffer.alloc(1000);
+  assert.match(read.toString('utf8', 0, readSync(reader, read)), /^\{.*"two"}\n$/);
+  // One that reads too slowly is not waited for either.
+  for (let i = 0; i < 100; i++) log.info('more', { filler: 'x'.repeat(4000) });
+  assert.match(complaints[2] ?? '', /^postern: log file cannot be written, lines go here: EAGAIN/);
+  assert.match(complaints.at(-1) ?? '', /"more"/);
 });
 
 test('several processes append whole lines to one file', async (t) => {
