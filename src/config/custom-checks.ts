@@ -1,5 +1,5 @@
 // The modules that the configuration names as checks: found beside it, loaded, and blamed by line.
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { CustomCheckError, type CustomEntry, loadCustomCheck } from '../authentication/custom.ts';
 import type { Configuration } from './configuration.ts';
@@ -42,12 +42,6 @@ export function readCustomChecks(
  *
  * @throws {CustomCheckError} when a module has changed since, and cannot be used any more
  */
-export function reloadCustomChecks(
-  configuration: Pick<Configuration, 'file' | 'checks'>,
-): readonly ConfiguredCheck[] {
-  const { file, checks } = configuration;
-  const directory = file === undefined ? process.cwd() : dirname(resolve(file));
-  return checks.custom.map((entry) =>
-    loadCustomCheck({ ...entry, module: resolve(directory, entry.module) }),
-  );
+export function reloadCustomChecks({ checks }: Pick<Configuration, 'checks'>): readonly ConfiguredCheck[] {
+  return checks.custom.map(loadCustomCheck);
 }

@@ -177,6 +177,7 @@ function complete(
     hostname,
     authservId = hostname,
     listeners,
+    checks,
     dns,
     spool,
     user,
@@ -192,6 +193,11 @@ function complete(
     authservId,
     listeners: listeners.map((listener, i) => completeListener(listener, tls[i], { hostname, authservId })),
     dns: { ...dnsRest, ...(zone && { zone }) },
+    // Another process reads them again, and our working directory may be gone then.
+    checks: {
+      ...checks,
+      custom: checks.custom.map((entry) => ({ ...entry, module: resolve(directory, entry.module) })),
+    },
     customChecks,
     ...(ruleFile && { ruleFile }),
     ...(seal && { seal }),

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { test } from 'node:test';
 import { deserialize, serialize } from 'node:v8';
 import { findAccount, findGroup, findUser } from '../../src/config/accounts.ts';
+import { reloadCustomChecks } from '../../src/config/custom-checks.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { SpoolBudget } from '../../src/message/budget.ts';
 import { Spool, SpoolError } from '../../src/message/spool.ts';
@@ -52,6 +53,25 @@ test('each worker has at least one of everything, room for a message, and nothin
 test('a configuration arrives in another process as it was', () => {
   const { customChecks: _, ...sent } = example(2);
   assert.deepEqual(deserialize(serialize(sent)), sent);
+});
+
+test('the checks of a configuration that is named from a directory which is gone can be loaded again', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-gone-'));
+  t.after(() => rm(directory, { recursive: true }));
+  writeFileSync(join(directory, 'mine.cjs'), "module.exports = { name: 'x-mine', connect: () => [] };");
+  const listener =
+    '{ name: in, listen: "127.0.0.1:0", mode: after-queue, destinations: [smtp://127.0.0.1:1] }';
+  const file = join(directory, 'postern.yaml');
+  for (const custom of ['[]', '[{ module: ./mine.cjs }]']) {
+    writeFileSync(file, `listeners: [${listener}]\nchecks: { custom: ${custom} }\n`);
+    const configuration = loadConfiguration({ file: relative(process.cwd(), file), environment: {} });
+    const gone = t.mock.method(process, 'cwd', () => {
+      throw new Error('ENOENT: process.cwd failed');
+    });
+    const names = reloadCustomChecks(configuration).map(({ name }) => name);
+    gone.mock.restore();
+    assert.deepEqual(names, custom === '[]' ? [] : ['x-mine']);
+  }
 });
 
 test('the first death costs no time, further ones more and more, and a healthy life forgives', () => {
