@@ -41,6 +41,11 @@ class BoundDoor implements Door {
     return this.#address;
   }
 
+  /** Whether it is a UNIX socket that nobody can connect to, since its file is not there any more. */
+  get lost(): boolean {
+    return 'path' in this.#listen && this.#holds(this.#listen.path) !== 'ours';
+  }
+
   /** @throws {Error} of node:net or node:fs when it cannot be bound */
   async open(): Promise<void> {
     // Bytes are read by the worker that gets the connection.
@@ -59,12 +64,12 @@ class BoundDoor implements Door {
   }
 
   /**
-   * Binds a UNIX socket again whose file somebody has removed: nobody can connect to it any more.
+   * Binds one that is lost again.
    *
    * @throws {Error} as `open`
    */
   async renew(): Promise<void> {
-    if (!('path' in this.#listen) || this.#holds(this.#listen.path) === 'ours') return;
+    if (!this.lost) return;
     this.#unbind();
     await this.open();
     // The end has come meanwhile.
@@ -167,6 +172,11 @@ export class Doors {
     };
   }
 
+  /** Those that nobody can connect to. */
+  get lost(): readonly Pick<BoundDoor, 'listener' | 'address'>[] {
+    return [...this.#doors.values()].filter(({ lost }) => lost);
+  }
+
   /** Nobody can connect any more. */
   close(): void {
     for (const door of this.#doors.values()) door.close();
@@ -203,15 +213,25 @@ function permissionsOf({ socket = {} }: ListenerConfiguration): SocketPermission
   };
 }
 
+/** What holds again, as the system makes it, in place of permissions that are not named any more. */
+function usual({ mode, owner, group }: SocketPermissions): SocketPermissions {
+  return {
+    ...(mode !== undefined && { mode: 0o777 & ~process.umask() }),
+    ...(owner !== undefined && { owner: process.geteuid?.() ?? -1 }),
+    ...(group !== undefined && { group: process.getegid?.() ?? -1 }),
+  };
+}
+
 /** All of them or none. */
 function permitAll(wanted: Wanted): void {
   const undo: (() => void)[] = [];
   try {
-    for (const { path, permissions } of wanted.values()) {
-      if (path === undefined || Object.keys(permissions).length === 0) continue;
+    for (const { path, door, permissions } of wanted.values()) {
+      const change = { ...usual(door.permissions), ...permissions };
+      if (path === undefined || Object.keys(change).length === 0) continue;
       const { mode, uid, gid } = statSync(path);
       undo.push(() => permit(path, { mode: mode & 0o777, owner: uid, group: gid }));
-      permit(path, permissions);
+      permit(path, change);
     }
   } catch (error) {
     for (const one of undo) one();

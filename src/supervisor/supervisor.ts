@@ -66,12 +66,16 @@ export class Supervisor {
     });
     this.#doors = new Doors((door, socket) => this.#dispatch.offer(door, socket));
     const isStopping = () => this.#stopping;
+    const doors = this.#doors;
     this.#observatory = new TotalObservatory(
       {
         all,
         current,
         get stopping() {
           return isStopping();
+        },
+        get lost() {
+          return doors.lost;
         },
         follow: (on) => generations.follow(on),
       },

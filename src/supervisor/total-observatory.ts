@@ -12,8 +12,10 @@ export interface Asked {
   all(): readonly WorkerProcess[];
   /** Those that new connections are for. */
   current(): readonly WorkerProcess[];
-  /** Why no mail can pass, whatever the workers say. */
+  /** Whether no mail can pass, whatever the workers say. */
   readonly stopping: boolean;
+  /** Listeners that nobody can connect to. */
+  readonly lost: readonly { readonly listener: string; readonly address: string }[];
   /** Whether workers shall tell of transactions. */
   follow(on: boolean): void;
 }
@@ -54,8 +56,11 @@ export class TotalObservatory implements Omit<Observatory, 'follow'> {
     if (answers.length === 0) return { ready: false, reasons: ['no worker answers'] };
     // One worker that has a connection proves that there is one to be had.
     const best = answers.find(({ ready }) => ready);
-    const reasons = best ? [] : [...new Set(answers.flatMap((answer) => answer.reasons))];
-    return { ready: best !== undefined, reasons };
+    const reasons = [
+      ...this.#asked.lost.map(({ listener, address }) => `listener ${listener}: ${address} was removed`),
+      ...(best ? [] : new Set(answers.flatMap((answer) => answer.reasons))),
+    ];
+    return { ready: reasons.length === 0, reasons };
   }
 
   async stories(): Promise<readonly StorySummary[]> {

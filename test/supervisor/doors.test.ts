@@ -67,16 +67,38 @@ test('when the permissions of one socket cannot be set, those of the others are 
   rmSync(directory, { recursive: true });
 });
 
-test('a UNIX socket whose file was removed is made again by a reload, with the mode that it had', async () => {
+test('permissions of a UNIX socket that are not named any more are those again that the system gives it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
+  const path = join(directory, 'in.sock');
+  const listener = { ...someListener(), listen: { path } };
+  const doors = new Doors(() => undefined);
+  const use = async (socket: ListenerConfiguration['socket']) => {
+    (await doors.prepare([{ ...listener, ...(socket && { socket }) }])).commit();
+    return modeOf(path);
+  };
+  const usual = await use(undefined);
+  assert.equal(await use({ mode: 0o606 }), 0o606);
+  assert.equal(await use(undefined), usual);
+  doors.close();
+  rmSync(directory, { recursive: true });
+});
+
+test('a UNIX socket whose file was removed is not ready; a reload makes it again, with the mode that it had', async () => {
   await using downstream = await ScriptedDownstream.start();
   const { destination } = downstream;
-  await using served = await Served.start([{ destinations: [destination] }], { workers: 1 });
+  const settings = { workers: 1, http: '127.0.0.1:0' };
+  await using served = await Served.start([{ destinations: [destination] }], settings);
   const path = join(served.directory, 'in.sock');
-  served.write([{ listen: `unix:${path}`, socket: { mode: '0600' }, destinations: [destination] }], {
-    workers: 1,
-  });
+  served.write([{ listen: `unix:${path}`, socket: { mode: '0600' }, destinations: [destination] }], settings);
   await served.reload();
   rmSync(path);
+  const ready = () => fetch(`http://${served.of('http listening').at(-1)?.address}/readyz`);
+  const answer = await ready();
+  assert.equal(answer.status, 503);
+  assert.deepEqual(await answer.json(), {
+    ready: false,
+    reasons: [`listener in: unix:${path} was removed`],
+  });
   await served.reload();
   assert.equal(modeOf(path), 0o600);
   using client = await greet({ path });
