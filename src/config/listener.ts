@@ -148,7 +148,9 @@ const tls = z.strictObject({
 const socket = z.strictObject({
   mode: fileMode
     .optional()
-    .describe('permissions such as `"0660"`; who may write may connect. Default: the umask’s'),
+    .describe(
+      'permissions such as `"0660"`; who may write may connect. Default: `"0660"` with a group, else the umask’s',
+    ),
   owner: account.optional().describe('its user: a name or a number. Default: who starts Postern'),
   group: account.optional().describe('its group: a name or a number. Default: that of who starts Postern'),
 });

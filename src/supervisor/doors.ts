@@ -203,11 +203,17 @@ function keyOf({ listen }: ListenerConfiguration, taken: Wanted): string {
   return key;
 }
 
-/** @throws {Error} for a user or a group that there is not */
-function permissionsOf({ socket = {} }: ListenerConfiguration): SocketPermissions {
+/**
+ * A mode that is not named is the system's; but a group that is named is there to connect, which it may by none of the
+ * usual umasks.
+ *
+ * @throws {Error} for a user or a group that there is not
+ */
+function permissionsOf({ socket }: ListenerConfiguration): SocketPermissions {
+  if (!socket) return {};
   const { mode, owner, group } = socket;
   return {
-    ...(mode !== undefined && { mode }),
+    mode: mode ?? (group === undefined ? usualMode() : 0o660),
     ...(owner !== undefined && { owner: findUser(owner) }),
     ...(group !== undefined && { group: findGroup(group) }),
   };
@@ -216,10 +222,14 @@ function permissionsOf({ socket = {} }: ListenerConfiguration): SocketPermission
 /** What holds again, as the system makes it, in place of permissions that are not named any more. */
 function usual({ mode, owner, group }: SocketPermissions): SocketPermissions {
   return {
-    ...(mode !== undefined && { mode: 0o777 & ~process.umask() }),
+    ...(mode !== undefined && { mode: usualMode() }),
     ...(owner !== undefined && { owner: process.geteuid?.() ?? -1 }),
     ...(group !== undefined && { group: process.getegid?.() ?? -1 }),
   };
+}
+
+function usualMode(): number {
+  return 0o777 & ~process.umask();
 }
 
 /** All of them or none. */

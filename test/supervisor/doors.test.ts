@@ -121,3 +121,19 @@ test('a UNIX socket of another program in the place of one that was removed is n
   after.close();
   rmSync(directory, { recursive: true });
 });
+
+test('a UNIX socket with a group and no mode is open to that group, one with an owner alone as the system makes it', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
+  const usual = 0o777 & ~process.umask();
+  for (const [socket, mode] of [
+    [{ group: process.getgid?.() ?? 0 }, 0o660],
+    [{ owner: process.getuid?.() ?? 0 }, usual],
+  ] as const) {
+    const path = join(directory, `${mode}.sock`);
+    const doors = new Doors(() => undefined);
+    (await doors.prepare([{ ...someListener(), listen: { path }, socket }])).commit();
+    assert.equal(modeOf(path), mode);
+    doors.close();
+  }
+  rmSync(directory, { recursive: true });
+});
