@@ -28,7 +28,21 @@ export function forkAs(entry: Entry, account: Account | undefined): Worker {
     // What is left out here would stay as it was for the process before.
     ...identity(account),
   });
-  return cluster.fork();
+  const worker = cluster.fork();
+  keepFromWaiting();
+  return worker;
+}
+
+/**
+ * A process that is started makes the outputs that it shares with us wait for their readers (libuv), and when it ends it
+ * leaves them as it found them (Node.js): both would stop mail as soon as nobody reads the log. Nothing but the handle
+ * itself can say that they shall not. Terminals are meant to be waited for.
+ */
+function keepFromWaiting(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    const { _handle: handle } = stream as { _handle?: { setBlocking?(on: boolean): number } };
+    if (!stream.isTTY) handle?.setBlocking?.(false);
+  }
 }
 
 /** Only root has any to give, and its other groups are dropped by it; to others the system may forbid even to ask. */

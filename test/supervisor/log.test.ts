@@ -164,3 +164,16 @@ test('a reload that changes the log reaches every line of the primary, and close
   assert.equal(eventsIn(one).length, lines);
   assert.ok(!has(two, 'stopping'));
 });
+
+test('nobody waits for who reads standard output and error, also when processes were started and have ended', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const settings = { workers: 1, http: '127.0.0.1:0' };
+  await using served = await Served.start([{ destinations: [downstream.destination] }], settings);
+  const [first = 0] = served.workers();
+  await served.until(() => served.of('http listening').length === 1);
+  const waits = () => [1, 2].map((descriptor) => served.waitsFor(descriptor));
+  assert.deepEqual(waits(), [false, false]);
+  await served.reload();
+  await served.until(() => !served.workers().includes(first));
+  assert.deepEqual(waits(), [false, false]);
+});

@@ -1,7 +1,15 @@
 // Postern as an administrator runs it: `postern serve` with a file, its log read, its workers known.
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  constants,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -108,6 +116,13 @@ export class Served implements AsyncDisposable {
         return false;
       }
     });
+  }
+
+  /** Whether a write to one of the primary's descriptors waits until somebody reads. */
+  waitsFor(descriptor: number): boolean {
+    const [, flags] =
+      /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/${this.pid}/fdinfo/${descriptor}`, 'utf8')) ?? [];
+    return (Number.parseInt(flags ?? '', 8) & constants.O_NONBLOCK) === 0;
   }
 
   signal(name: NodeJS.Signals): void {
