@@ -14,29 +14,33 @@ export interface Parameter {
 export interface PathArgument {
   /** Everything after the colon, byte for byte. */
   readonly text: string;
-  /** What stands between `<` and `>`, without a source route; '' for the null reverse-path. */
+  /** The path without angle brackets, blanks around it and a source route; '' for the null reverse-path. */
   readonly address: string;
   /** Keywords in upper case. */
   readonly parameters: readonly Parameter[];
 }
 
+/** A quoted local part may hold any character, `>` and blanks included (RFC 5321 §4.1.2). */
+const piece = String.raw`(?:"(?:[^"\\]|\\.)*"|[^"<> \t])`;
+const argument = new RegExp(String.raw`^[ \t]*(?:<[ \t]*(${piece}*)[ \t]*>|(${piece}+))(?:[ \t]+(.*))?$`);
+
 /**
  * Reads what follows `FROM:` or `TO:`.
  *
- * The path must stand in angle brackets; blanks before it are let pass, as Postfix does.
- * The addresses themselves are for the downstream to judge.
+ * Before the queue Postfix passes on what its client said, and it takes blanks around a path and one without angle
+ * brackets, as scanners and scripts send it: whether that will do, and the addresses, are for the downstream to judge.
  *
  * @param text latin1, without the line end
  * @returns the argument, or a string that says what is wrong
  */
 export function parsePathArgument(text: string): PathArgument | string {
   if (controlCharacter.test(text)) return 'control character in the path';
-  // A quoted local part may hold any character, `>` and blanks included (RFC 5321 §4.1.2).
-  const match = /^[ \t]*<((?:"(?:[^"\\]|\\.)*"|[^"<> \t])*)>(?:[ \t]+(.*))?$/.exec(text);
+  const match = argument.exec(text);
   if (!match) return 'the path must stand in angle brackets, without blanks';
+  const [, bracketed, bare = '', rest = ''] = match;
   const parameters: Parameter[] = [];
   const keywords = new Set<string>();
-  for (const word of (match[2] ?? '').split(/[ \t]+/)) {
+  for (const word of rest.split(/[ \t]+/)) {
     if (word === '') continue;
     const parameter = /^([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^=]+.*))?$/.exec(word);
     if (parameter?.[1] === undefined) return `bad parameter ${word}`;
@@ -46,7 +50,7 @@ export function parsePathArgument(text: string): PathArgument | string {
     parameters.push({ keyword, value: parameter[2] });
   }
   // RFC 5321 appendix C: a source route is accepted and ignored.
-  const address = (match[1] ?? '').replace(/^@[^:"]*:/, '');
+  const address = (bracketed ?? bare).replace(/^@[^:"]*:/, '');
   return { text, address, parameters };
 }
 
@@ -69,6 +73,8 @@ export function unofferedParameter(
   offered: { has(keyword: string): boolean },
 ): string | undefined {
   for (const { keyword, value } of parameters) {
+    // RFC 4954 §5: without authentication it means nothing. Before the queue Postfix passes on that of its own clients.
+    if (verb === 'MAIL' && keyword === 'AUTH') continue;
     const extension = extensionOf[verb][keyword];
     if (extension === undefined || !offered.has(extension)) return keyword;
     // RFC 6152 §3 knows these two values; BINARYMIME needs BDAT, which is not offered.

@@ -104,8 +104,8 @@ function assumeSender(fields: readonly HeaderField[], note: (text: string) => vo
     .replace(/^[^:]*:/, '')
     .replace(/[\r\n]/g, '')
     .trim();
-  const path = text === undefined ? 'none' : parsePathArgument(text);
-  if (typeof path === 'string') {
+  const path = text === undefined ? undefined : parsePathArgument(text);
+  if (path === undefined || typeof path === 'string') {
     note('no --from, and no Return-Path in the message: the null sender <> is assumed');
     return '';
   }

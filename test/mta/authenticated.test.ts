@@ -93,6 +93,16 @@ for (const use of ['after-queue', 'before-queue'] satisfies readonly Use[]) {
       );
     });
 
+    test('a client that logged in may name who submitted the message: Postfix passes it on before the queue', async () => {
+      using client = await SmtpClient.connect(pair.ports.smtp, impostor);
+      await client.login(ALICE, PASSWORD);
+      assert.match(await client.say(`MAIL FROM:<${ALICE}> AUTH=<>`), /^250 /u);
+      assert.match(await client.say(`RCPT TO:<${BOB}>`), /^250 /u);
+      assert.match(await client.say('DATA'), /^354 /u);
+      assert.match(await client.say(`${message('from a satellite')}.`), /^250 /u);
+      await pair.downstream.delivered(BOB, 'Subject: from a satellite\n');
+    });
+
     test('a stranger with TLS remains a stranger, also with a certificate that the upstream trusts', async () => {
       using client = await SmtpClient.connect(pair.ports.smtp, impostor);
       const certificate = {

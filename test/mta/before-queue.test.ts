@@ -78,6 +78,22 @@ for (const speedAdjust of [false, true]) {
       await pair.downstream.delivered(BOB, 'Subject: second of two\n');
     });
 
+    test('paths that Postfix takes from its client without brackets, or with blanks, are taken as well', async () => {
+      for (const [from, to] of [
+        [ALICE, BOB],
+        [` < ${ALICE} >`, ` < ${BOB} >`],
+      ]) {
+        using client = await SmtpClient.connect(pair.ports.smtp, honest);
+        assert.match(await client.say(`MAIL FROM:${from}`), /^250 /u);
+        assert.match(await client.say(`RCPT TO:${to}`), /^250 /u);
+        assert.match(await client.say('DATA'), /^354 /u);
+        assert.match(
+          await client.say(`${await signedMessage('from a scanner')}.`),
+          /^250 2\.0\.0 Ok: queued as /u,
+        );
+      }
+    });
+
     if (speedAdjust) {
       test('a recipient that the second smtpd refuses refuses the message', async () => {
         using client = await SmtpClient.connect(pair.ports.smtp, honest);

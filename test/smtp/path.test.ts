@@ -30,6 +30,10 @@ const addresses: readonly (readonly [text: string, address: string])[] = [
   ['<@relay.example:a@example.com>', 'a@example.com'],
   ['<@one.example,@two.example:a@example.com>', 'a@example.com'],
   ['<@one.example:"a b:c"@example.com>', '"a b:c"@example.com'],
+  ['a@example.com', 'a@example.com'],
+  [' "a b"@example.com ', '"a b"@example.com'],
+  ['< a@example.com\t>', 'a@example.com'],
+  ['< >', ''],
 ];
 
 for (const [text, address] of addresses) {
@@ -55,7 +59,7 @@ const brackets = 'the path must stand in angle brackets, without blanks';
 const control = 'control character in the path';
 const mistakes: readonly (readonly [text: string, message: string])[] = [
   ['', brackets],
-  ['a@example.com', brackets],
+  [' \t', brackets],
   ['<a@example.com', brackets],
   ['a@example.com>', brackets],
   ['<<a@example.com>>', brackets],
@@ -64,7 +68,8 @@ const mistakes: readonly (readonly [text: string, message: string])[] = [
   ['<"a\\"@example.com>', brackets],
   ['<a@example.com>SIZE=1', brackets],
   ['<a@example.com>,<b@example.com>', brackets],
-  ['Alice <a@example.com>', brackets],
+  ['Alice<a@example.com>', brackets],
+  ['Alice <a@example.com>', 'bad parameter <a@example.com>'],
   ['<a@example.com\0>', control],
   ['<a@example.com>\rRCPT TO:<b@example.com>', control],
   ['<"a\nb"@example.com>', control],
@@ -87,6 +92,7 @@ for (const [text, message] of mistakes) {
 test('a long path of quotes and backslashes is read in no time', () => {
   const begun = performance.now();
   for (const unit of ['"', '\\', '"a"', '\\"', '<', '> ', 'a ']) parsePathArgument(`<"${unit.repeat(4000)}`);
+  for (const unit of ['"', '\\', '"a"', '\\"', 'a ', ' ']) parsePathArgument(`${unit.repeat(4000)}>`);
   for (const end of ['', 'x', '>x']) parsePathArgument(`<a> ${' \t'.repeat(4000)}${end}`);
   assert.ok(performance.now() - begun < 1000);
 });
@@ -102,10 +108,16 @@ test('parameters of offered extensions are allowed, each with its own verb', () 
   assert.equal(unoffered('MAIL', ''), undefined);
 });
 
+test('AUTH of MAIL is allowed without an offer', () => {
+  assert.equal(unoffered('MAIL', 'AUTH=<> SIZE=1'), undefined);
+  assert.equal(unoffered('MAIL', 'AUTH=e+3Dmc2@example.com', new Set()), undefined);
+});
+
 test('a parameter whose extension was not offered is named, the first of them', () => {
   assert.equal(unoffered('MAIL', 'SIZE=1', new Set(['DSN'])), 'SIZE');
   assert.equal(unoffered('MAIL', 'SIZE=1 RET=FULL BODY=7BIT', new Set(['SIZE'])), 'RET');
-  assert.equal(unoffered('MAIL', 'AUTH=<>'), 'AUTH');
+  assert.equal(unoffered('MAIL', 'MT-PRIORITY=3'), 'MT-PRIORITY');
+  assert.equal(unoffered('RCPT', 'AUTH=<>'), 'AUTH');
   assert.equal(unoffered('MAIL', 'NOTIFY=NEVER'), 'NOTIFY');
   assert.equal(unoffered('RCPT', 'SIZE=1'), 'SIZE');
   assert.equal(unoffered('MAIL', 'SIZE=1', new Set()), 'SIZE');
