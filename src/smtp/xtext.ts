@@ -10,8 +10,8 @@ const plain = /^[\x21-\x2a\x2c-\x3c\x3e-\x7e]*$/;
  */
 export function decodeXtext(text: string): string | undefined {
   if (plain.test(text)) return text;
-  // Postfix sends UTF-8 as it is under SMTPUTF8, so bytes over 126 stand for themselves.
-  if (!/^(?:[\x21-\x2a\x2c-\x3c\x3e-\x7e\x80-\xff]|\+[0-9A-Fa-f]{2})*$/.test(text)) return undefined;
+  // Postfix sends UTF-8 as it is under SMTPUTF8, and `=` always: both stand for themselves.
+  if (!/^(?:[\x21-\x2a\x2c-\x7e\x80-\xff]|\+[0-9A-Fa-f]{2})*$/.test(text)) return undefined;
   return text.replace(/\+([0-9A-Fa-f]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );

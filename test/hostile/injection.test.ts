@@ -93,7 +93,6 @@ function places(poison: string): Readonly<Record<string, Place>> {
           'end of a comment',
           'end of a quoted string',
         ]),
-        ...refusedWith('501 5.5.4 XFORWARD: bad value of HELO', ['encoded word']),
         ...refusedWith('501 5.5.4 XFORWARD: control character in HELO', ['xtext']),
       },
     },

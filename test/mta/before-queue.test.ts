@@ -94,6 +94,16 @@ for (const speedAdjust of [false, true]) {
       }
     });
 
+    test('a client name that holds what xtext has not is passed on', async () => {
+      using client = await SmtpClient.connect(pair.ports.smtp, { ...honest, helo: 'a=b' });
+      const reply = (await client.send(ALICE, [BOB], await signedMessage('odd helo'))).at(-1) ?? '';
+      assert.match(reply, /^250 2\.0\.0 Ok: queued as /u);
+      assert.match(
+        await pair.downstream.delivered(BOB, 'Subject: odd helo\n'),
+        /^Received: from a=b \(client\.sender\.example \[192\.0\.2\.10\]\)$/mu,
+      );
+    });
+
     if (speedAdjust) {
       test('a recipient that the second smtpd refuses refuses the message', async () => {
         using client = await SmtpClient.connect(pair.ports.smtp, honest);

@@ -25,8 +25,13 @@ test('bytes over 127 stand for themselves, as Postfix sends them with SMTPUTF8',
   assert.equal(decodeXtext('m\xc3\xbcller+20x'), 'm\xc3\xbcller x');
 });
 
+test('an = stands for itself, as Postfix sends it', () => {
+  assert.equal(decodeXtext('a=b'), 'a=b');
+  assert.equal(decodeXtext('a+2Bb=c'), 'a+b=c');
+});
+
 test('what is no xtext is undefined', () => {
-  for (const bad of ['+', 'a+', '+2', '+2G', '+ 2', 'a b', 'a=b', 'a\tb', 'a\r\nb', '\x7f', '\0', '++2B']) {
+  for (const bad of ['+', 'a+', '+2', '+2G', '+ 2', 'a b', 'a\tb', 'a\r\nb', '\x7f', '\0', '++2B']) {
     assert.equal(decodeXtext(bad), undefined, JSON.stringify(bad));
   }
 });
