@@ -87,12 +87,14 @@ export class Wire {
   }
 
   /**
-   * Writes message bytes, of which there are more to come.
+   * Writes message bytes, of which there are more to come, when this turn of the event loop ends. What the downstream
+   * has said by then is read before: a refusal whose connection is reset at once is lost with the next write.
    *
    * @returns when the kernel has them all: the blocks can be used for something else
    * @throws {DownstreamError} when it does not take them in time, or the connection is over
    */
   async write(blocks: readonly Buffer[], timeoutMs: number): Promise<void> {
+    await new Promise<void>(atTurnEnd);
     if (this.#failure) throw this.#failure;
     const socket = this.#socket;
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -278,6 +278,18 @@ test('a refusal before the final dot ends the sending, and counts for every reci
   assert.equal(it.downstream.messages.length, 0);
 });
 
+test('a refusal before the final dot is heard also where the connection is reset behind it', async () => {
+  await using it = await start();
+  await begin(it.session);
+  function* refused() {
+    yield Buffer.alloc(65_536, 'x');
+    it.downstream.say('552 5.3.4 Too big\r\n');
+    it.downstream.disconnect('reset');
+    for (let more = 0; more < 10; more++) yield Buffer.alloc(65_536, 'x');
+  }
+  assert.deepEqual(codes(await it.session.content(refused(), 1)), [552]);
+});
+
 test('a refusal before the final dot is heard while the source has nothing to give', async () => {
   await using it = await start({ answers: { DURING: () => '421 4.3.2 Shutting down' } });
   await begin(it.session);
