@@ -217,7 +217,7 @@ export class Wire {
     }
     const awaited = this.#sent.shift();
     if (!awaited) {
-      if (reply.code === 421) this.fail('lost', `said goodbye: ${describeReply(reply)}`, { reply });
+      if (reply.code === 421) this.#saidGoodbye(reply);
       else this.fail('protocol', `sent a reply that nobody asked for: ${describeReply(reply)}`, { reply });
       return;
     }
@@ -231,8 +231,11 @@ export class Wire {
   /** What was not sent never will be; what was may still be answered. */
   #leave(farewell: Reply): void {
     for (const awaited of this.#unsent.splice(0)) awaited.reject(this.#afterFarewell(farewell));
-    if (this.#sent.length === 0)
-      this.fail('lost', `said goodbye: ${describeReply(farewell)}`, { reply: farewell });
+    if (this.#sent.length === 0) this.#saidGoodbye(farewell);
+  }
+
+  #saidGoodbye(farewell: Reply): void {
+    this.fail('lost', `said goodbye: ${describeReply(farewell)}`, { reply: farewell });
   }
 
   #afterFarewell(farewell: Reply): DownstreamError {
@@ -277,6 +280,9 @@ export class Wire {
   #late(): void {
     const timeoutMs = this.#timeoutMs;
     // What has come while this process was held up is read before: it may be the 250 to a message.
-    this.#lastLook = setImmediate(() => this.fail('timeout', `did not answer within ${timeoutMs} ms`));
+    this.#lastLook = setImmediate(() => {
+      if (this.#farewell) this.#saidGoodbye(this.#farewell);
+      else this.fail('timeout', `did not answer within ${timeoutMs} ms`);
+    });
   }
 }

@@ -412,6 +412,24 @@ test('421 is a reply like any other, and the last one', async () => {
   await assert.rejects(it.session.command('RSET', 'rset'), failsWith('lost'));
 });
 
+test('what is not answered behind a 421 is lost with the connection, also where that stays open', async () => {
+  await using it = await start(
+    {
+      answers: {
+        MAIL: () => {
+          it.downstream.say('421 4.4.2 Idle for too long\r\n');
+          return 'stall';
+        },
+      },
+    },
+    { timeouts: { rcpt: 50 } },
+  );
+  const mail = it.session.command('MAIL FROM:<a@example.com>', 'mail');
+  const rcpt = it.session.command('RCPT TO:<b@example.net>', 'rcpt');
+  assert.equal((await mail).code, 421);
+  await assert.rejects(rcpt, failsWith('lost', /said goodbye: 421 4\.4\.2 Idle for too long/));
+});
+
 test('421 ends the commands that were not sent yet', async () => {
   await using it = await start({ extensions: [], answers: { MAIL: () => '421 4.3.2 Going down' } });
   const mail = it.session.command('MAIL FROM:<a@x>', 'mail');
