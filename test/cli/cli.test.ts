@@ -10,6 +10,8 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { program } from '../support/program.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { ScriptedDownstream, testCertificate } from '../support/scripted-downstream.ts';
 import { programIn } from './program.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-cli-'));
@@ -121,6 +123,30 @@ test('the environment alone is enough to serve', async () => {
   child.stdout.resume();
   child.kill('SIGTERM');
   assert.deepEqual(await exit, [0, null]);
+});
+
+test('a downstream’s certificate that no known authority has signed is trusted from the file that NODE_EXTRA_CA_CERTS names', async () => {
+  await using downstream = await ScriptedDownstream.start({ tls: 'implicit' });
+  const authority = join(directory, 'authority.pem');
+  writeFileSync(authority, testCertificate.cert);
+  const file = join(directory, 'smtps.yaml');
+  const listener = `{ name: in, listen: "127.0.0.1:0", mode: after-queue, destinations: ["${downstream.destination}"] }`;
+  writeFileSync(file, `listeners: [${listener}]\nhttp: false\nworkers: 1\n`);
+  for (const [environment, reply] of [
+    [{}, /^451 4\.4\.1 /],
+    [{ NODE_EXTRA_CA_CERTS: authority }, /^250 /],
+  ] as const) {
+    const child = start(['serve', '--config', file], environment);
+    using client = await RawClient.connect({ host: '127.0.0.1', port: await port(child) });
+    await client.reply();
+    await client.ask('EHLO client.example');
+    assert.match((await client.ask('MAIL FROM:<a@example.com>')).join(), reply);
+    await client.ask('QUIT');
+    const exit = once(child, 'exit');
+    child.stdout.resume();
+    child.kill('SIGTERM');
+    assert.deepEqual(await exit, [0, null]);
+  }
 });
 
 test('an address that is taken ends serve with 71, in one line', async () => {
