@@ -63,6 +63,7 @@ test('what is no address is in no network', () => {
     'unknown',
     'localhost',
     '192.0.2.256',
+    '::192.0.2.256',
     '192.0.2.1/24',
     '[::1]',
     'IPV6:::1',
@@ -87,6 +88,7 @@ test('a text that is no network is an error that names it', () => {
   for (const text of [
     ...bad,
     '10.0.0.256',
+    '::10.0.0.256',
     ' 10.0.0.1',
     '10.0.0.0 /8',
     '0x0a.0.0.1',

@@ -60,6 +60,15 @@ test('addresses of both families lose their prefix', () => {
   assert.deepEqual(parsed('ADDR=::ffff:192.0.2.1'), { ADDR: '::ffff:192.0.2.1' });
 });
 
+test('a zone, which names an interface of the upstream, is no part of the address', () => {
+  assert.deepEqual(parsed('ADDR=IPV6:fe80::1%eth0'), { ADDR: 'fe80::1' });
+});
+
+test('an address that only ends like this host is not read as this host', () => {
+  assert.deepEqual(parsed('ADDR=IPV6:::127.0.0.1'), { ADDR: '::7f00:1' });
+  assert.deepEqual(parsed('ADDR=::127.0.0.1'), { ADDR: '::7f00:1' });
+});
+
 test('bytes over 127 are kept, the last one too', () => {
   assert.deepEqual(parsed('HELO=voil\xc3\xa0'), { HELO: 'voil\xc3\xa0' });
 });
@@ -90,6 +99,7 @@ const mistakes: readonly (readonly [text: string, message: string])[] = [
   ['ADDR=IPV6:', 'bad value of ADDR'],
   ['ADDR=IPV6:2001:db8::g', 'bad value of ADDR'],
   ['ADDR=[192.0.2.1]', 'bad value of ADDR'],
+  ['ADDR=fe80::1%eth0', 'bad value of ADDR'],
   ['PORT=65536', 'bad value of PORT'],
   ['PORT=-1', 'bad value of PORT'],
   ['PORT=smtp', 'bad value of PORT'],
