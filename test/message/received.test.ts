@@ -21,6 +21,13 @@ test('a usual message gives a field as RFC 5321 has it', () => {
   );
 });
 
+test('each field has the time of its own message', () => {
+  for (const second of [9, 10, 9]) {
+    const field = receivedField({ ...usual, date: new Date(Date.UTC(2025, 10, 5, 7, 8, second)) });
+    assert.equal(field.split('\r\n')[2], ` Wed, 05 Nov 2025 07:08:${String(second).padStart(2, '0')} +0000`);
+  }
+});
+
 test('what is not known of the client is unknown', () => {
   assert.match(
     receivedField({ ...usual, client: {} }),
@@ -42,6 +49,13 @@ test('without a recipient there is no for clause', () => {
     receivedField({ ...usual, for: undefined }),
     /\r\n by mx\.example\.org with ESMTP id 1a2b3c;\r\n/,
   );
+});
+
+test('a recipient over 254 characters, which no address has, is left out', () => {
+  const longest = `${'r'.repeat(242)}@example.org`;
+  assert.equal(longest.length, 254);
+  assert.ok(receivedField({ ...usual, for: longest }).includes(` for <${longest}>;`));
+  assert.match(receivedField({ ...usual, for: `r${longest}` }), / id 1a2b3c;\r\n/);
 });
 
 test('a quoted local part and a path in angle brackets stand in the for clause', () => {
@@ -123,4 +137,12 @@ test('lines are folded at 78 where possible and never exceed 998 bytes', () => {
   for (const line of lines) assert.ok(line.length <= 998);
   for (const line of lines.slice(1)) assert.ok(line.length <= 78, line);
   assert.ok(lines.slice(1, -1).every((line) => line.startsWith(' ')));
+});
+
+test('a line is folded only where the next word would pass column 78', () => {
+  const lineOf = (by: string) => receivedField({ ...usual, by, for: undefined }).split('\r\n')[1];
+  const rest = ' with ESMTP id 1a2b3c;';
+  const longest = 'b'.repeat(78 - ' by '.length - rest.length);
+  assert.equal(lineOf(longest), ` by ${longest}${rest}`);
+  assert.equal(lineOf(`b${longest}`), ` by b${longest} with ESMTP`);
 });

@@ -1,7 +1,7 @@
 // Tests of the spool.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { watch } from 'node:fs';
+import { readdirSync, watch } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -122,6 +122,14 @@ test('a message that is announced as too large for memory goes to the file from 
   }
 });
 
+test('once there is a file, what follows does not fill the memory again', async () => {
+  const budget = new SpoolBudget(10_000_000);
+  await using spool = new Spool({ memoryBytes: 1_000_000, directory, budget });
+  await spool.append(Buffer.alloc(1_000_001));
+  await spool.append(Buffer.alloc(65_537));
+  assert.equal(budget.counts.memoryBytes, 0);
+});
+
 test('a directory that is not there is a SpoolError with path and cause, at this and later appends', async () => {
   await using spool = new Spool({ memoryBytes: 10, directory: join(directory, 'missing') });
   const failure = (error: unknown) => {
@@ -137,8 +145,9 @@ test('a directory that is not there is a SpoolError with path and cause, at this
 
 test('small slices of a large buffer do not keep it in memory', async () => {
   const large = Buffer.alloc(1_000_000, 'x');
-  await using spool = new Spool({ memoryBytes: 1000, directory });
+  await using spool = new Spool({ memoryBytes: 20_000, directory });
   assert.equal(spool.append(large.subarray(500, 600)), undefined);
+  assert.equal(spool.append(large.subarray(600, 10_600)), undefined);
   for await (const piece of spool.read()) assert.notEqual(piece.buffer, large.buffer);
 });
 
@@ -149,6 +158,23 @@ test('disposing twice is fine, and a disposed spool is of no use', async () => {
   await pending;
   await assert.rejects(async () => spool.append(Buffer.alloc(1)), SpoolError);
   await assert.rejects(() => readAll(spool), SpoolError);
+});
+
+const openFiles = () => readdirSync('/proc/self/fd').length;
+const skip = process.platform === 'linux' ? false : 'no /proc/self/fd';
+
+test('a spool that is disposed of while it writes leaves no file open, and has given all back', {
+  skip,
+}, async () => {
+  const budget = new SpoolBudget(1_000_000);
+  const spool = new Spool({ memoryBytes: 10, directory, budget });
+  const before = openFiles();
+  const pending = spool.append(Buffer.alloc(100));
+  await spool.dispose();
+  assert.deepEqual(budget.counts, { memoryBytes: 0, diskBytes: 0, messages: 0 });
+  await pending;
+  assert.deepEqual(budget.counts, { memoryBytes: 0, diskBytes: 0, messages: 0 });
+  assert.equal(openFiles(), before);
 });
 
 test('a read that is under way when the spool is disposed of fails with a SpoolError', async () => {
