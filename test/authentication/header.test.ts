@@ -238,6 +238,14 @@ test('Received-SPF names the identity that its result is about', () => {
   assert.match(about('helo', ''), /identity=helo; helo=h\.example;/);
 });
 
+test('of a null sender it is about HELO, also where nothing could be asked for', () => {
+  const context = { client: { ip: '192.0.2.1' }, reversePath: '', hostname: 'mx.example.org' };
+  assert.equal(
+    unfold(formatReceivedSpf(result({ value: 'none' }), context, false)),
+    'none receiver=mx.example.org; identity=helo; client-ip=192.0.2.1;',
+  );
+});
+
 test('Received-SPF says what the result was based on', () => {
   const context = {
     client: { ip: '2001:db8::1', helo: '[IPv6:2001:db8::1]' },

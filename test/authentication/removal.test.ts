@@ -203,6 +203,16 @@ test('a line that would become too long under the longer name is folded', () => 
   }
 });
 
+test('a line of 998 octets under the longer name stays in one piece', () => {
+  const name = `X-Received-${field}: `;
+  const body = 'mx.example.org; x='.padEnd(998 - name.length, 'y');
+  assert.equal(rewritten(`${field}: ${body}\r\n`, { keepRemoved: true }), `${name}${body}\r\n`);
+  assert.equal(
+    rewritten(`${field}: ${body}y\r\n`, { keepRemoved: true }),
+    `${name.trimEnd()}\r\n ${body}y\r\n`,
+  );
+});
+
 test('what comes from outside under the name of what we keep goes where we keep', () => {
   const forged = 'X-Received-Authentication-Results: other; dkim=pass\r\n';
   assert.equal(rewritten(forged, { keepRemoved: true }), 'goes');
