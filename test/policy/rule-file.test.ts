@@ -25,7 +25,8 @@ class Followed {
   readonly policy: Policy;
   readonly #context: TestContext;
 
-  constructor(context: TestContext) {
+  /** @param own rules of the configuration */
+  constructor(context: TestContext, own = '[]') {
     this.#context = context;
     context.mock.timers.enable({ apis: ['setTimeout'] });
     const first = read(discard);
@@ -44,7 +45,7 @@ class Followed {
     const tell = (event: string, fields?: LogFields) => void this.told.push([event, fields]);
     const log: Log = { error: tell, warn: tell, info: tell, debug: tell };
     const clock = () => new Date('2026-06-01');
-    this.policy = new Policy(policySchema.parse({}), { log, ruleFile, clock });
+    this.policy = new Policy(policySchema.parse({ rules: parse(own) }), { log, ruleFile, clock });
     this.policy.open();
   }
 
@@ -126,11 +127,28 @@ test('a file that is gone leaves the rules as they are; one that is replaced is 
   followed.policy.close();
 });
 
-test('no rules are rules too', async (context) => {
+test('rules of the configuration come before those of the file', async (context) => {
+  const followed = new Followed(context, '- { name: own, when: { listener: in }, then: accept }');
+  assert.equal(followed.rule, 'own');
+  assert.equal(followed.policy.decide(inputOf({ listener: 'out' })).rule, 'one');
+  followed.policy.close();
+});
+
+test('a rule without a name is known by its file and its place there', async (context) => {
   const followed = new Followed(context);
+  followed.content = '[{ when: { list: true }, then: accept }, { when: {}, then: discard }]';
+  await followed.seconds(2);
+  assert.equal(followed.rule, 'rules.yaml[1]');
+  followed.policy.close();
+});
+
+test('no rules are rules too, and with them every message is accepted', async (context) => {
+  const followed = new Followed(context);
+  assert.equal(followed.policy.acceptsAll, false);
   followed.content = '# all of them commented out';
   await followed.seconds(2);
   assert.equal(followed.rule, undefined);
+  assert.equal(followed.policy.acceptsAll, true);
   followed.policy.close();
 });
 

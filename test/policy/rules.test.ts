@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import type { ResultValue } from '../../src/authentication/result.ts';
 import { Policy } from '../../src/policy/policy.ts';
+import { rulesSchema } from '../../src/policy/rule-schema.ts';
 import { policySchema } from '../../src/policy/schema.ts';
 import { describeReply } from '../../src/smtp/reply.ts';
 import type { Log, LogFields } from '../../src/telemetry/log.ts';
@@ -83,6 +85,11 @@ const conditions: readonly (readonly [string, Message, Message])[] = [
     { reversePath: Buffer.from('Jürgen@TÄST.example').toString('latin1') },
     { reversePath: 'jurgen@xn--tst-qla.example' },
   ],
+  [
+    '{ mailFrom: example.com }',
+    { reversePath: '"a@bank.example"@example.com' },
+    { reversePath: '"a@example.com"@evil.example' },
+  ],
   ['{ mailFrom: "<>" }', { reversePath: '' }, { reversePath: 'a@b' }],
   [
     '{ mailFrom: täst.example }',
@@ -100,6 +107,8 @@ const conditions: readonly (readonly [string, Message, Message])[] = [
     client('192.0.2.1', 'pool-1.isp.example'),
     client('192.0.2.1', 'isp.example.org'),
   ],
+  ['{ helo: pc.example. }', client('192.0.2.1', 'pc.example'), client('192.0.2.1', 'pc.example.org')],
+  ['{ helo: pc.example }', client('192.0.2.1', 'pc.example.'), client('192.0.2.1', 'a.pc.example')],
   ['{ helo: "[127.0.0.1]" }', client('192.0.2.1', '[127.0.0.1]'), client('192.0.2.1', '127.0.0.1')],
   ['{ clients: stranger }', {}, { outcome: { clientClass: 'local' } }],
   ['{ clients: [local, trusted] }', { outcome: { clientClass: 'trusted' } }, {}],
@@ -163,6 +172,29 @@ for (const [then, expected] of actions) {
   });
 }
 
+test('a rule that rejects by SPF gives the reason of the fail; no other rule or result has it told', () => {
+  const told = (when: string, then: string, value: ResultValue) => {
+    const results = [
+      { method: 'dkim', value: 'fail', reason: 'bad signature', properties: [] },
+      { method: 'spf', value, reason: 'example.com explains: no', properties: [] },
+    ] as const;
+    const { disposition } = decide(rules(`- { when: ${when}, then: ${then} }`), { outcome: { results } });
+    return 'reply' in disposition && describeReply(disposition.reply);
+  };
+  const local = '550 5.7.1 Message rejected by local policy';
+  assert.equal(
+    told('{ results: { SPF: fail } }', 'reject', 'fail'),
+    '550 5.7.1 SPF check failed; example.com explains: no',
+  );
+  assert.equal(told('{ results: { spf: fail } }', '{ reject: { text: No } }', 'fail'), '550 5.7.1 No');
+  assert.equal(told('{ results: { dkim: fail } }', 'reject', 'fail'), local);
+  assert.equal(told('{ results: { spf: softfail } }', 'reject', 'softfail'), local);
+  assert.equal(
+    told('{ results: { spf: fail } }', 'tempfail', 'fail'),
+    '451 4.7.1 Message put off by local policy, try again later',
+  );
+});
+
 test('the first rule that applies decides; one without a name is known by its place', () => {
   const list = rules(
     '[{when: {list: true}, then: accept}, {when: {}, then: reject}, {when: {}, then: discard}]',
@@ -191,6 +223,20 @@ test('percent chooses that share, the same messages each time, and a larger shar
   assert.ok(few.every((i) => half.includes(i)));
   assert.deepEqual(chosen(10, '- { when: {}, then: accept }'), few);
 });
+
+const differences: readonly (readonly [string, (i: number) => Message])[] = [
+  ['sender', (i) => ({ reversePath: `${i}@example.com` })],
+  ['Message-ID', numbered],
+  ['Date', (i) => ({ header: [`date: Wed, 05 Nov 2025 07:08:${i} +0000`] })],
+  ['author', (i) => ({ header: [`From: ${i}@example.com`] })],
+];
+for (const [what, message] of differences) {
+  test(`messages that differ in nothing but the ${what} are drawn one by one`, () => {
+    const policy = policyOf(rules('- { when: {}, then: discard, percent: 50 }'));
+    const kinds = Array.from({ length: 60 }, (_, i) => policy.decide(inputOf(message(i))).disposition.kind);
+    assert.deepEqual([...new Set(kinds)].sort(), ['accept', 'discard']);
+  });
+}
 
 test('a retry gets the same answer, also from another client; a rule that is passed over lets the next decide', () => {
   const policy = policyOf(
@@ -227,7 +273,7 @@ for (const [until, now, expected] of untils) {
   });
 }
 
-test('rules that are over are warned about at the start', () => {
+test('rules that are over, those of the file too, are warned about at the start', () => {
   const warned: (readonly [string, LogFields | undefined])[] = [];
   const log: Log = {
     error() {},
@@ -238,13 +284,18 @@ test('rules that are over are warned about at the start', () => {
   const list = parse(
     '[{name: old, when: {}, then: discard, until: 2026-01-01}, {when: {}, then: discard, until: 2027-01-01}]',
   );
+  const more = rulesSchema.parse(parse('[{name: older, when: {}, then: discard, until: 2025-01-01}]'));
   const policy = new Policy(policySchema.parse({ rules: list }), {
+    ruleFile: { path: 'rules.yaml', text: '', rules: more, read: async () => '', parse: () => more },
     log,
     clock: () => new Date('2026-06-01'),
   });
   policy.open();
   policy.close();
-  assert.deepEqual(warned, [['policy rule has expired', { rule: 'old', until: new Date('2026-01-02') }]]);
+  assert.deepEqual(warned, [
+    ['policy rule has expired', { rule: 'old', until: new Date('2026-01-02') }],
+    ['policy rule has expired', { rule: 'older', until: new Date('2025-01-02') }],
+  ]);
 });
 
 const wrong: readonly string[] = [
@@ -266,6 +317,7 @@ const wrong: readonly string[] = [
   `when: {}, then: { reject: { text: ${'x'.repeat(401)} } }`,
   'when: {}, then: { tempfail: { code: 550 } }',
   'when: {}, then: { tempfail: { code: 421 } }',
+  'when: {}, then: { tempfail: { code: 460 } }',
   'when: {}, then: { tempfail: { enhancedCode: 5.7.1 } }',
   'when: {}, then: accept, percent: 101',
   'when: {}, then: accept, percent: -1',
