@@ -1,5 +1,6 @@
 // The resolver against a name server on loopback: cache, joined questions, failures, deadline, zone.
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { type TestContext, test } from 'node:test';
 import { type DnsOptions, Resolver } from '../../src/dns/resolver.ts';
 import { parseZone, type Zone } from '../../src/dns/zone.ts';
@@ -22,12 +23,14 @@ function resolver(t: TestContext, server: NameServer, options: Partial<DnsOption
 test('every type comes in the form of dns.promises.resolve', async (t) => {
   await using server = await NameServer.start({
     'A a.example': { values: ['192.0.2.1', '192.0.2.2'] },
+    'AAAA a.example': { values: ['2001:db8::1'] },
     'TXT a.example': { values: ['x'.repeat(300)] },
     'MX a.example': { values: ['10 mx.a.example'] },
     'PTR 1.2.0.192.in-addr.arpa': { values: ['a.example'] },
   });
   const { resolve } = resolver(t, server);
   assert.deepEqual(await resolve('a.example', 'A'), ['192.0.2.1', '192.0.2.2']);
+  assert.deepEqual(await resolve('a.example', 'AAAA'), ['2001:db8::1']);
   assert.deepEqual(await resolve('a.example', 'TXT'), [['x'.repeat(255), 'x'.repeat(45)]]);
   const [exchange] = await resolve('a.example', 'MX');
   assert.ok(typeof exchange === 'object' && 'exchange' in exchange);
@@ -71,6 +74,62 @@ test('an address with a TTL of 0 is asked for each time', async (t) => {
   await resolve('a.example', 'A');
   await resolve('a.example', 'A');
   assert.equal(server.questions.length, 2);
+});
+
+/** A clock that only goes when it is told to. */
+function clock(t: TestContext): (ms: number) => Promise<void> {
+  let now = performance.now();
+  t.mock.method(performance, 'now', () => now);
+  return async (ms) => {
+    now += ms;
+    // The cache looks at the clock once a millisecond.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+}
+
+test('an answer is kept for as long as it may be, an address no longer than the shortest TTL', async (t) => {
+  const values = ['192.0.2.1', '192.0.2.2'];
+  await using server = await NameServer.start({
+    'TXT a.example': { values: ['one'], ttl: 10 },
+    'A long.example': { values, ttl: 300 },
+    'A short.example': { values, ttl: [300, 20] },
+  });
+  const { resolve } = resolver(t, server);
+  const pass = clock(t);
+  const askAll = async () => {
+    const before = server.questions.length;
+    for (const question of ['TXT a.example', 'A long.example', 'A short.example']) {
+      const [type = '', name = ''] = question.split(' ');
+      await resolve(name, type);
+    }
+    return server.questions.slice(before);
+  };
+  assert.equal((await askAll()).length, 3);
+  await pass(19_000);
+  assert.deepEqual(await askAll(), []);
+  await pass(2_000);
+  assert.deepEqual(await askAll(), ['A short.example']);
+  await pass(40_000);
+  assert.deepEqual(await askAll(), ['TXT a.example', 'A long.example', 'A short.example']);
+});
+
+test('that there is no name is remembered as long as it may be, trouble of a server for 5 s', async (t) => {
+  await using server = await NameServer.start({ 'TXT b.example': { code: 'SERVFAIL' } });
+  const dns = resolver(t, server);
+  const pass = clock(t);
+  const asked = async (name: string) => {
+    const before = server.questions.length;
+    await assert.rejects(dns.resolve(name, 'TXT'));
+    return server.questions.length > before;
+  };
+  assert.deepEqual([await asked('a.example'), await asked('b.example')], [true, true]);
+  await pass(4_900);
+  assert.deepEqual([await asked('a.example'), await asked('b.example')], [false, false]);
+  await pass(200);
+  assert.deepEqual([await asked('a.example'), await asked('b.example')], [false, true]);
+  await pass(55_000);
+  assert.equal(await asked('a.example'), true);
+  assert.deepEqual([dns.counts.network, dns.counts.failed], [4, 2], 'that there is no name is no failure');
 });
 
 const failures = [
@@ -138,6 +197,14 @@ test('the oldest answers give way when the cache is full', async (t) => {
   assert.equal(server.questions.length, 3);
 });
 
+test('large answers take the places of several in the cache', async (t) => {
+  const large = { values: ['x'.repeat(1000)] };
+  await using server = await NameServer.start({ 'TXT a.example': large, 'TXT b.example': large });
+  const dns = resolver(t, server, { cache: { entries: 4, maxAgeMs: 60_000, failureAgeMs: 0 } });
+  for (const name of ['a.example', 'b.example']) await dns.resolve(name, 'TXT');
+  assert.equal(dns.entries, 1);
+});
+
 test('one transaction waits no longer than it may in sum, and others are not disturbed by that', async (t) => {
   await using server = await NameServer.start({ 'TXT a.example': { values: ['late'] } });
   const dns = resolver(t, server, { transactionMs: 30 });
@@ -149,6 +216,32 @@ test('one transaction waits no longer than it may in sum, and others are not dis
   server.release();
   assert.deepEqual(await patient, [['late']]);
   assert.deepEqual(server.questions, ['TXT a.example'], 'nothing is asked when the time is used up');
+});
+
+test('the time of a transaction is that of questions one after another, of those side by side the longest', async (t) => {
+  const names = ['a.example', 'b.example', 'c.example', 'd.example'] as const;
+  await using server = await NameServer.start(
+    Object.fromEntries(names.map((name) => [`TXT ${name}`, { values: [name] }])),
+  );
+  const dns = resolver(t, server, { transactionMs: 10_000 });
+  const pass = clock(t);
+  const { signal } = new AbortController();
+  const resolve = dns.forTransaction(signal);
+  const asked = async (ms: number, ...some: readonly string[]) => {
+    const before = server.questions.length;
+    server.hold();
+    const answers = Promise.all(some.map((name) => resolve(name, 'TXT')));
+    await server.asked(before + some.length);
+    await pass(ms);
+    server.release();
+    return answers;
+  };
+  await asked(6_000, names[0], names[1]);
+  assert.deepEqual(await asked(5_000, names[2]), [[[names[2]]]], 'there were 4 s left');
+  await assert.rejects(resolve(names[3], 'TXT'), { code: 'ETIMEOUT' });
+  await assert.rejects(resolve(names[0], 'TXT'), { code: 'ETIMEOUT' }, 'nor is what is known told any more');
+  assert.equal(server.questions.length, 3);
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
 test('an aborted transaction asks nothing and waits for nothing', async (t) => {

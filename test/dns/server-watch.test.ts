@@ -98,6 +98,9 @@ test('while nothing is answered it is told each minute, with how much was asked 
   ]);
   ended(undefined);
   assert.deepEqual(told.at(-1), { answering: true });
+  ended('ETIMEOUT');
+  await turn();
+  assert.deepEqual(told.at(-1), { ...silent, failed: 1 }, 'at once, when they are gone again');
 });
 
 test('the log names the servers and what is wrong with them', async () => {

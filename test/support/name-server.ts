@@ -2,16 +2,17 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
 const typeNumbers: Readonly<Record<string, number>> = { A: 1, CNAME: 5, PTR: 12, MX: 15, TXT: 16, AAAA: 28 };
 
 /**
- * What is answered for `TYPE name` (lower case): values as in a zone file, a latin1 character for each byte, with a TTL in seconds; or
- * the name that it is an alias of, and nothing about that one; or a response code; or nothing at all
+ * What is answered for `TYPE name` (lower case): values as in a zone file, a latin1 character for each byte, with a TTL in
+ * seconds, or one for each value; or the name that it is an alias of, and nothing about that one; or a response code; or nothing at all
  * (`silent`).
  */
 export type Response =
-  | { readonly values: readonly string[]; readonly ttl?: number }
+  | { readonly values: readonly string[]; readonly ttl?: number | readonly number[] }
   | { readonly alias: string }
   | { readonly code: 'NOERROR' | 'SERVFAIL' | 'NXDOMAIN' | 'REFUSED' }
   | 'silent';
@@ -110,13 +111,13 @@ function encode(query: Buffer, type: string, response: Exclude<Response, 'silent
   header.writeUInt16BE(0, 8);
   header.writeUInt16BE(0, 10);
   const ttl = 'values' in response ? (response.ttl ?? 300) : 0;
-  const records = values.map((value) => {
+  const records = values.map((value, i) => {
     const data = encodeValue(type, value);
     const record = Buffer.alloc(12);
     record.writeUInt16BE(0xc00c, 0); // the name of the question
     record.writeUInt16BE(typeNumbers[type] ?? 0, 2);
     record.writeUInt16BE(1, 4);
-    record.writeUInt32BE(ttl, 6);
+    record.writeUInt32BE(typeof ttl === 'number' ? ttl : (ttl[i] ?? 0), 6);
     record.writeUInt16BE(data.length, 10);
     return Buffer.concat([record, data]);
   });
@@ -125,6 +126,7 @@ function encode(query: Buffer, type: string, response: Exclude<Response, 'silent
 
 function encodeValue(type: string, value: string): Buffer {
   if (type === 'A') return Buffer.from(value.split('.').map(Number));
+  if (type === 'AAAA') return Buffer.from(ipaddr.parse(value).toByteArray());
   if (type === 'TXT') {
     const strings = value.match(/.{1,255}/gs) ?? [''];
     return Buffer.concat(
