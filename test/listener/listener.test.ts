@@ -91,6 +91,18 @@ test('replies to pipelined commands do not wait for a slow one behind them', asy
   assert.match((await client.line()) ?? '', /^250 2\.1\.5/);
 });
 
+test('a connection without its PROXY header is counted among the open ones', async () => {
+  await using proxy = await RunningProxy.start({
+    listener: { destinations: [nowhere], proxyProtocol: ['127.0.0.1'] },
+  });
+  using client = await RawClient.connect(proxy.address);
+  while (proxy.open === 0) await new Promise(setImmediate);
+  assert.equal(proxy.open, 1);
+  client.send('PROXY TCP4 192.0.2.1 127.0.0.1 1 25\r\n');
+  await client.line();
+  assert.equal(proxy.open, 1, 'once');
+});
+
 test('a client that says its last commands and closes its side at once hears the replies', async () => {
   await using proxy = await RunningProxy.start({ listener: { destinations: [nowhere] } });
   using client = await RawClient.connect(proxy.address);

@@ -537,6 +537,30 @@ test('a dead destination rests twice as long after each failure, but never longe
   await pool.close();
 });
 
+test('of dead destinations one whose back-off is over is tried before a better one that rests', async ({
+  mock,
+}) => {
+  let now = performance.now();
+  mock.method(performance, 'now', () => now);
+  const firstPort = await deadPort();
+  const second = await ScriptedDownstream.start();
+  const { port } = second;
+  const pool = poolOf([`smtp://127.0.0.1:${firstPort}`, second], { backoffMs: 100, backoffMaxMs: 1000 });
+  pool.release(await pool.acquire());
+  await second.close();
+  now += 50;
+  // The first has failed twice then, and rests until 250; the second until 150.
+  await assert.rejects(pool.acquire({ fresh: true }), isError('connect'));
+  now += 150;
+  await using first = await ScriptedDownstream.start({ port: firstPort });
+  await using again = await ScriptedDownstream.start({ port });
+  const session = await pool.acquire();
+  assert.equal(session.destination.text, again.destination);
+  assert.equal(first.connections, 0);
+  pool.release(session);
+  await pool.close();
+});
+
 test('a single destination that is started again is found at once, back-off or not', async () => {
   const port = await deadPort();
   const pool = poolOf([`smtp://127.0.0.1:${port}`]);

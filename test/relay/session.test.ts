@@ -2,13 +2,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
+import { sendContent } from '../../src/relay/content.ts';
 import { type Destination, parseDestination } from '../../src/relay/destination.ts';
 import { DownstreamError, DownstreamSession, type SessionOptions } from '../../src/relay/session.ts';
+import { defaultTimeouts } from '../../src/relay/timeouts.ts';
+import { Wire } from '../../src/relay/wire.ts';
 import type { Reply } from '../../src/smtp/reply.ts';
 import {
   ScriptedDownstream,
@@ -288,6 +291,16 @@ test('a refusal before the final dot is heard also where the connection is reset
     for (let more = 0; more < 10; more++) yield Buffer.alloc(65_536, 'x');
   }
   assert.deepEqual(codes(await it.session.content(refused(), 1)), [552]);
+});
+
+test('a refusal that comes in the turn in which the final dot would leave counts, and the dot stays', async () => {
+  const socket = new Socket();
+  const wire = new Wire(socket, 'smtp://test');
+  // Before what waits for the end of the turn, since it was asked for before.
+  setImmediate(() => socket.emit('data', Buffer.from('552 5.3.4 Too big\r\n')));
+  const answers = await sendContent(wire, text('x'), 2, defaultTimeouts, undefined);
+  assert.deepEqual(codes(answers), [552, 552]);
+  assert.equal(socket.bytesWritten, 0);
 });
 
 test('a refusal before the final dot is heard while the source has nothing to give', async () => {

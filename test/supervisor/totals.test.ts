@@ -1,5 +1,7 @@
 // Limits are totals: over workers, over listeners, and over the workers of configurations that are being replaced.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { RawClient } from '../support/raw-client.ts';
@@ -57,6 +59,17 @@ test('a limit below the number of workers holds, and who says QUIT makes room fo
   await load.stop();
   assert.deepEqual(load.failed, []);
   assert.deepEqual(missing(['only', ...load.acknowledged], downstream), []);
+});
+
+test('who says QUIT has no place any more, also if it never closes its side', async () => {
+  const listener = { destinations: ['smtp://127.0.0.1:1'], limits: { connections: 1 } };
+  await using served = await Served.start([listener], { workers: 1 });
+  const lasting = connect({ ...served.port(), allowHalfOpen: true });
+  lasting.resume().write('QUIT\r\n');
+  await once(lasting, 'end');
+  using next = await greet(served.port());
+  assert.match((await next.ask('NOOP')).join(), /^250 /);
+  lasting.destroy();
 });
 
 test('a connection that is encrypted by STARTTLS gives its place back, as one that is reset does', async () => {
