@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import fs, { constants, mkdtempSync, openSync, readFileSync, readSync, renameSync, rmSync } from 'node:fs';
+import fs, {
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,6 +35,9 @@ const eventsIn = (path: string) =>
     .slice(0, -1)
     .map((line) => (JSON.parse(line) as { event: string }).event);
 
+/** How many this process has open, where the system tells. */
+const openFiles = () => (process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0);
+
 /** A clock that only goes when it is told to. */
 function clock(t: TestContext): (ms: number) => void {
   let now = performance.now();
@@ -43,14 +55,16 @@ test('a file gets the lines at once, after those that it has', (t) => {
   assert.deepEqual(eventsIn(path), ['one', 'two']);
 });
 
-test('a file that was renamed is opened again under its name', (t) => {
+test('a file that was renamed is opened again under its name, and closed under the other', (t) => {
   const path = join(directory(t), 'postern.log');
   const pass = clock(t);
   const log = createLog({ level: 'info', format: 'json', output: { kind: 'file', path } });
   log.info('before');
+  const open = openFiles();
   renameSync(path, `${path}.1`);
   pass(1001);
   log.info('after');
+  assert.equal(openFiles(), open);
   assert.deepEqual(eventsIn(`${path}.1`), ['before']);
   assert.deepEqual(eventsIn(path), ['after']);
 });
@@ -179,6 +193,39 @@ test('a syslog server gets a datagram for each line, with facility mail and the 
 test('a syslog server gets JSON where that is the format', async () => {
   const [line = ''] = await datagrams('json', (log) => log.info('transaction', { id: 'A' }), 1);
   assert.match(line, / transaction - \{"time":"[^"]+","level":"info","event":"transaction","id":"A"\}$/);
+});
+
+test('that a syslog server cannot be reached is told once, and stops nobody', async () => {
+  const complaints: string[] = [];
+  // To send there has to be asked for: the system refuses it.
+  const server = { kind: 'syslog', host: '255.255.255.255', port: 514 } as const;
+  const { stream, close } = openOutput(server, (text) => complaints.push(text));
+  for (let i = 0; i < 3; i++) stream.write('line\n');
+  close();
+  await once(stream, 'close');
+  assert.equal(complaints.length, 1);
+  assert.match(complaints[0] ?? '', /^postern: syslog server cannot be reached, lines are lost: .*\n$/);
+});
+
+test('a reader of standard output who goes away stops nobody', async () => {
+  const script = `
+    import { createLog } from ${JSON.stringify(join(import.meta.dirname, '../../src/telemetry/log.ts'))};
+    const log = createLog({ level: 'info', format: 'json' });
+    process.on('message', () => {
+      log.info('to nobody');
+      setImmediate(() => process.send('still here', () => process.exit(0)));
+    });
+    process.send('ready');`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+  assert.ok(child.stdout);
+  await once(child, 'message');
+  child.stdout.destroy();
+  await once(child.stdout, 'close');
+  child.send('go');
+  assert.deepEqual(await once(child, 'message'), ['still here', undefined]);
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
 });
 
 /** A stream whose reader takes nothing until it is told to. */

@@ -59,6 +59,47 @@ test('text is for people: time, level, event, key=value', () => {
   );
 });
 
+test('a transaction in text is told as a mail server does it', () => {
+  const fields = {
+    client: { ip: '192.0.2.10', name: 'mail.example.com', helo: 'hello.example' },
+    from: 'a@example.com',
+    recipients: [
+      { to: 'b@example.net', reply: '250 2.1.5 Ok' },
+      { to: 'c@example.net', reply: '550 5.1.1 unknown' },
+      { to: 'd@example.net', reply: '250 2.1.5 Ok' },
+      { to: 'e@example.net', reply: '450 4.7.1 later', reason: 'rule grey' },
+    ],
+    results: { spf: 'pass', dkim: 'pass,fail' },
+    milliseconds: { total: 3, relay: 1 },
+    replies: ['250 2.0.0 Ok', '451 4.3.0 later'],
+    tls: { version: 'TLSv1.3', cipher: 'X' },
+  };
+  const [line = ''] = linesOf({ format: 'text' }, (log) => log.info('transaction', fields));
+  const words = [
+    'transaction client=mail.example.com[192.0.2.10] helo=hello.example from=<a@example.com>',
+    'to=<b@example.net>,<d@example.net> refused="<c@example.net> 550 5.1.1 unknown"',
+    'refused="<e@example.net> 450 4.7.1 later (rule grey)" results="spf=pass dkim=pass,fail"',
+    'ms="total 3, relay 1" reply="250 2.0.0 Ok, 451 4.3.0 later" tls="TLSv1.3 X"',
+  ];
+  assert.equal(line.slice(line.indexOf('transaction')), words.join(' '));
+});
+
+test('of nobody a transaction in text says so, and no more', () => {
+  const fields = { client: {}, from: '', recipients: [], replies: [] };
+  const [line = ''] = linesOf({ format: 'text' }, (log) => log.info('transaction', fields));
+  assert.match(line, / transaction client=unknown\[unknown\] from=<>$/);
+});
+
+test('a log that is closed tells nothing any more, nor has winston anything to say of that', ({ mock }) => {
+  const complain = mock.method(console, 'error', () => undefined);
+  const stream = new PassThrough();
+  const log = createLog({ level: 'info', format: 'json', stream });
+  log.close();
+  log.error('too late');
+  assert.equal(stream.read(), null);
+  assert.equal(complain.mock.callCount(), 0);
+});
+
 test('no field can make a second line, or move a terminal’s cursor', () => {
   const evil = 'a\r\nb\x1b[2J\x7f\x9b\u2028c\0';
   for (const format of ['json', 'text'] as const) {

@@ -156,6 +156,7 @@ test('a source that is over takes its gauges along, and leaves what it counted',
   const both = samples(await metrics.text());
   assert.equal(both.get('postern_open_connections{listener="in"}'), 5);
   assert.equal(both.get('postern_pool_failures_total{listener="in"}'), 3);
+  assert.equal(both.get('postern_spool_limit_bytes'), 2000);
   over();
   over();
   const left = samples(await metrics.text());
