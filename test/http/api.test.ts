@@ -1,9 +1,11 @@
 // The API: status, transactions and their explanations, and the stream of events.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { connect, Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import type { StatusAnswer, TransactionsAnswer } from '../../src/http/answers.ts';
+import { Feed } from '../../src/http/feed.ts';
 import { startHttp } from '../../src/http/server.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import type { Observatory } from '../../src/telemetry/status.ts';
@@ -72,8 +74,13 @@ test('status tells processes, sums, rates and what is wrong', async (t) => {
     workers.map(({ pid }) => pid),
     [4711, 4712],
   );
-  assert.equal(totals.connections, 40);
-  assert.equal(totals.dns.entries, 12_240);
+  assert.deepEqual(totals, {
+    connections: 40,
+    pool: { size: 200, idle: 14, busy: 24, waiting: 6, failures: 82 },
+    dns: { zone: 240, cached: 96_422, joined: 1824, network: 30_614, failed: 176, entries: 12_240 },
+    spool: { memoryBytes: 2_621_440, diskBytes: 104_857_600, messages: 14 },
+    residentBytes: 296_000_000,
+  });
   assert.equal(rates.minute.transactions, 12);
   assert.deepEqual(rates.minute.replies, { '2xx': 6, '4xx': 6 });
   assert.equal(rates.results.spf?.pass, 12);
@@ -121,6 +128,26 @@ test('the list has the last transactions, newest first, and stories that are old
   for (const limit of ['0', '-1', '1001', '1.5', 'x', '']) {
     assert.equal((await ask(`/api/transactions?limit=${limit}`)).status, 400, limit);
   }
+});
+
+test('a story that is younger than the records stands before them', async (t) => {
+  const time = new Date(Date.now() + 3_600_000).toISOString();
+  const young = {
+    id: 'young',
+    time,
+    listener: 'in',
+    from: '',
+    recipients: 1,
+    results: {},
+    disposition: 'accept',
+  };
+  const { busy, ask } = await serve(t, { stories: async () => [young] });
+  busy.tell(record('a1'));
+  const { transactions } = (await ask('/api/transactions')).body as TransactionsAnswer;
+  assert.deepEqual(
+    transactions.map(({ id }) => id),
+    ['young', 'a1'],
+  );
 });
 
 test('a transaction has its explanation where a story is kept, else its record', async (t) => {
@@ -182,6 +209,24 @@ test('twenty may listen; the next one is told so, and there is room when one lea
     if (response.status === 200) break;
     leave();
   }
+});
+
+test('when nobody listens any more nobody is asked any more', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  let asked = 0;
+  const feed = new Feed(async () => {
+    asked += 1;
+    throw new Error('busy');
+  });
+  const response = new ServerResponse(new IncomingMessage(new Socket()));
+  feed.add(response, new AbortController().signal);
+  t.mock.timers.tick(2_000);
+  await new Promise(setImmediate);
+  const before = asked;
+  response.emit('close');
+  t.mock.timers.tick(10_000);
+  await new Promise(setImmediate);
+  assert.deepEqual([before, asked], [1, 1]);
 });
 
 test('who does not read is dropped, and the others hear on', async (t) => {

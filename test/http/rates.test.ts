@@ -137,6 +137,10 @@ test('a record of any shape gives a row', () => {
   assert.equal(long.from.length, 323);
 });
 
+test('recipients whom the record does not name are counted in its row', () => {
+  assert.equal(rowOf(record('a', { moreRecipients: 450 }), 0).recipients, 451);
+});
+
 test('the last 200 records are kept', () => {
   const recent = new Recent();
   recent.add(record('first', { from: 'alice@example.com' }), 0);

@@ -78,6 +78,21 @@ test('whoever asks readyz all the time gets the same answer again', async (t) =>
   assert.ok(asked <= 2, `asked ${asked} times`);
 });
 
+test('readyz asks again when a second has passed', async (t) => {
+  let now = performance.now();
+  t.mock.method(performance, 'now', () => now);
+  let ready = false;
+  const { ask } = await serve(t, {
+    observatory: fakeObservatory({ readiness: async () => ({ ready, reasons: [] }) }),
+  });
+  assert.equal((await ask('/readyz')).status, 503);
+  ready = true;
+  now += 999;
+  assert.equal((await ask('/readyz')).status, 503);
+  now += 1;
+  assert.equal((await ask('/readyz')).status, 200);
+});
+
 test('metrics are in the type that Prometheus reads', async (t) => {
   const { ask } = await serve(t);
   const response = await ask('/metrics');
@@ -104,6 +119,20 @@ test('HEAD answers like GET, without the body', async (t) => {
   assert.equal(head.status, 200);
   assert.equal(head.headers.get('content-length'), String((await get.text()).length));
   assert.equal(await head.text(), '');
+});
+
+test('HEAD does not wait for the end of a stream', async (t) => {
+  const { server } = await serve(t);
+  const answer = await converse(
+    server.address,
+    'HEAD /api/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+  );
+  assert.match(answer, /^HTTP\/1\.1 200 .*\r\n\r\n$/s);
+});
+
+test('who names no host, as in HTTP/1.0, is answered', async (t) => {
+  const { server } = await serve(t);
+  assert.match(await converse(server.address, 'GET /metrics HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 /);
 });
 
 test('every answer forbids what a browser need not do', async (t) => {
@@ -222,11 +251,12 @@ test('it closes at once, also while somebody waits for an answer', async (t) => 
     waiting.resolve();
     return new Promise<string>(() => {});
   };
-  const { server, ask } = await serve(t, { observatory: fakeObservatory({ metrics }) });
+  const { server, ask, warnings } = await serve(t, { observatory: fakeObservatory({ metrics }) });
   const asked = assert.rejects(ask('/metrics'));
   await waiting.promise;
   await server.close();
   await asked;
+  assert.deepEqual(warnings, [], 'which is nothing to warn of');
 });
 
 test('an address that is in use already is an error', async (t) => {
