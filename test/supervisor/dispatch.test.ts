@@ -101,6 +101,17 @@ test('who waits for a worker gets the next one that is free, and is put off afte
   assert.equal(worker.handed.length, 1);
 });
 
+test('who comes when a worker is free again does not overtake who waits', () => {
+  const worker = new FakeWorker();
+  worker.free = false;
+  const { dispatch } = dispatchTo([worker]);
+  const door = doorOf('in');
+  const [first] = arrive(dispatch, door);
+  worker.free = true;
+  arrive(dispatch, door);
+  assert.equal(worker.handed[0]?.socket, first);
+});
+
 test('a thousand may wait at a door, more are put off at once; another door has room of its own', () => {
   const { dispatch, putOff } = dispatchTo([]);
   const sockets = arrive(dispatch, doorOf('other'), 1000);
@@ -185,5 +196,7 @@ test('at a door that is not open yet connections wait, at a closed one they are 
     putOff.map(({ reason }) => reason),
     ['closing', 'closing'],
   );
+  mock.timers.tick(20_000);
+  assert.equal(putOff.length, 2, 'nobody is put off twice');
   assert.deepEqual(worker.handed, []);
 });

@@ -13,6 +13,8 @@ import { SpoolBudget } from '../../src/message/budget.ts';
 import { Spool, SpoolError } from '../../src/message/spool.ts';
 import { Backoff } from '../../src/supervisor/backoff.ts';
 import { shareOf } from '../../src/supervisor/shares.ts';
+import { warnAboutSpool } from '../../src/supervisor/spool-warning.ts';
+import { type LogFields, silentLog } from '../../src/telemetry/log.ts';
 
 const examples = join(import.meta.dirname, '../../config/examples');
 
@@ -117,4 +119,17 @@ test('spools together take what the budget has, in memory and on disk, and give 
   await small.dispose();
   assert.deepEqual(budget.counts, { memoryBytes: 0, diskBytes: 0, messages: 0 });
   await rm(directory, { recursive: true });
+});
+
+test('a spool directory that cannot be used is told at the start, one that can be is not', () => {
+  const told: [string, LogFields | undefined][] = [];
+  const log = { ...silentLog, warn: (event: string, fields?: LogFields) => void told.push([event, fields]) };
+  warnAboutSpool(tmpdir(), log);
+  assert.equal(told.length, 0);
+  const directory = join(tmpdir(), 'postern-none', 'spool');
+  warnAboutSpool(directory, log);
+  const [event, fields] = told[0] ?? [];
+  assert.equal(event, 'large messages will be put off with 452: the spool directory cannot be written');
+  assert.equal(fields?.directory, directory);
+  assert.match(String(fields?.error), /ENOENT/);
 });

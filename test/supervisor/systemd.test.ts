@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { Systemd } from '../../src/supervisor/systemd.ts';
+import { silentLog } from '../../src/telemetry/log.ts';
 import { skipWithoutTools } from '../mta/support/requires.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { noMemoryFor } from './support/no-memory.ts';
@@ -50,6 +52,21 @@ test('systemd hears of the start, a reload, the end, and in between that all is 
     await exit;
     rmSync(directory, { recursive: true });
   }
+});
+
+test('systemd is told twice within the time that it waits, where it waits for this process', ({ mock }) => {
+  const everyMs = (environment: NodeJS.ProcessEnv) => {
+    const interval = mock.method(globalThis, 'setInterval', () => undefined);
+    new Systemd(environment, silentLog);
+    interval.mock.restore();
+    return interval.mock.calls[0]?.arguments[1];
+  };
+  const asked = { NOTIFY_SOCKET: '/run/systemd/notify', WATCHDOG_USEC: '400000' };
+  assert.equal(everyMs(asked), 200);
+  assert.equal(everyMs({ ...asked, WATCHDOG_PID: String(process.pid) }), 200);
+  assert.equal(everyMs({ ...asked, WATCHDOG_PID: '1' }), undefined);
+  assert.equal(everyMs({ WATCHDOG_USEC: '400000' }), undefined);
+  for (const never of ['0', '', 'soon']) assert.equal(everyMs({ ...asked, WATCHDOG_USEC: never }), undefined);
 });
 
 test('where systemd cannot be told, that is said once, and mail passes', async () => {

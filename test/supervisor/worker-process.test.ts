@@ -109,6 +109,25 @@ test('a worker has the places of its listeners until they are given up, or it di
   assert.deepEqual([worker.connections, worker.free], [0, false]);
 });
 
+test('who asks a worker that says nothing waits for 2 s, and for one that dies no longer than it lives', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const { worker } = start(getReady);
+    await worker.ready;
+    const asked = worker.ask({ what: 'status' });
+    mock.timers.tick(1999);
+    assert.equal(await Promise.race([asked, 'waits']), 'waits');
+    mock.timers.tick(1);
+    assert.equal(await asked, undefined);
+    const last = worker.ask({ what: 'status' });
+    worker.kill();
+    assert.equal(await last, undefined);
+    assert.equal(await worker.ask({ what: 'status' }), undefined);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
 test('a connection that was lost on its way gives up its place, and the worker rests for a second', async () => {
   // A socket without a handle goes as a message alone; it is as if the descriptor had been lost.
   const { worker, freed } = start(`${getReady}
