@@ -19,7 +19,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { createLog, type Log } from '../../src/telemetry/log.ts';
-import { maxLineBytes } from '../../src/telemetry/log-line.ts';
+import { maxLineBytes, syslogWriter } from '../../src/telemetry/log-line.ts';
 import type { LogFormat } from '../../src/telemetry/log-options.ts';
 import { openOutput } from '../../src/telemetry/log-output.ts';
 
@@ -193,6 +193,14 @@ test('a syslog server gets a datagram for each line, with facility mail and the 
 test('a syslog server gets JSON where that is the format', async () => {
   const [line = ''] = await datagrams('json', (log) => log.info('transaction', { id: 'A' }), 1);
   assert.match(line, / transaction - \{"time":"[^"]+","level":"info","event":"transaction","id":"A"\}$/);
+});
+
+test('for syslog a long event has a MSGID of 32 characters, and a host whose name cannot be said has none', () => {
+  const event = 'no metrics, health and status: `http` cannot be served';
+  const header = (hostname: string) => syslogWriter('text', hostname)('error', event, {}).split(' ');
+  assert.equal(header('mx.example.com')[2], 'mx.example.com');
+  assert.equal(header('mx.example.com')[5], 'no-metrics,-health-and-status:-`');
+  for (const hostname of ['', 'two words', 'müller', 'x'.repeat(256)]) assert.equal(header(hostname)[2], '-');
 });
 
 test('that a syslog server cannot be reached is told once, and stops nobody', async () => {
