@@ -1,10 +1,11 @@
 // mailauth's functions as we use them: strict, with our resolver, and with types that fit each other.
 
-import type { ARCData, ARCResult, DMARCOptions, DNSResolver } from 'mailauth';
+import type { ARCData, DKIMResult, DMARCOptions, DNSResolver } from 'mailauth';
 import { arc } from 'mailauth/lib/arc/index.js';
 import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js';
 import type { ResolveFunction } from '../dns/resolver.ts';
-import { leastKeyBits, type Verification } from './signatures/verification.ts';
+import { brokenSeal } from './arc/seals.ts';
+import type { Verification } from './signatures/verification.ts';
 
 /** mailauth reads MX objects, but its type does not say so. */
 function asMailauth(resolve: ResolveFunction): DNSResolver {
@@ -13,25 +14,32 @@ function asMailauth(resolve: ResolveFunction): DNSResolver {
 
 export type { Verification } from './signatures/verification.ts';
 
-/** Validates the ARC chain of a message, its newest ARC-Message-Signature included (RFC 8617 §5.2). */
+/** How the chain of a message validated. */
+export interface ChainStatus {
+  readonly value: 'pass' | 'fail';
+  /** Why it fails; undefined where DNS did not give a key. */
+  readonly reason?: string | undefined;
+  /** The newest ARC-Message-Signature. */
+  readonly signature?: DKIMResult | undefined;
+}
+
+/** Validates the ARC chain of a message that has one, its newest ARC-Message-Signature included (RFC 8617 §5.2). */
 export async function validateChain(
   verification: Verification,
   resolve: ResolveFunction,
-): Promise<ARCResult> {
+): Promise<ChainStatus> {
   const { chain, lastEntry, error } = verification.arc;
-  const messageSignature = lastEntry && (await verification.messageSignature(lastEntry.i, resolve));
-  const data = {
-    chain,
-    ...(lastEntry && { lastEntry: { ...lastEntry, ...(messageSignature && { messageSignature }) } }),
-    ...(error && { error }),
-    keyCache: verification.arcKeys(resolve),
-  };
-  // Its type does not know that there may be no chain.
-  return arc(data as ARCData, {
-    resolver: asMailauth(resolve),
-    minBitLength: leastKeyBits,
-    strict: true,
-  });
+  const signature = lastEntry && (await verification.messageSignature(lastEntry.i, resolve));
+  const broken = error ?? (await brokenSeal(chain || [], verification.arcKeys(resolve)));
+  const failure = broken ?? (signature?.status.result === 'pass' ? undefined : noSignature(lastEntry?.i));
+  if (!failure) return { value: 'pass', signature };
+  // Its type does not know that there may be no chain; given a failure, it only finds words for it.
+  const { status } = await arc({ chain, lastEntry, error: failure } as ARCData, { strict: true });
+  return { value: 'fail', reason: status.comment, signature };
+}
+
+function noSignature(instance: number | undefined): Error {
+  return Object.assign(new Error(`i=${instance} no valid signature`), { code: 'missing_valid_ams' });
 }
 
 /** Policy discovery and alignment of RFC 9989. */

@@ -7,6 +7,7 @@ import type { ConfiguredCheck } from '../../src/authentication/checks.ts';
 import { propertyOf } from '../../src/authentication/result.ts';
 import { makeKey, seal, sign } from '../support/signing.ts';
 import { type Case, judge, plain, unfolded, values } from './judge.ts';
+import { wayOf } from './only.ts';
 
 const only = (arc: Record<string, unknown> = {}) => ({
   iprev: false,
@@ -182,6 +183,22 @@ test('a chain of fifty is judged, ten of its sealers are named and asked for, an
     /arc=pass \(i=50 sealed by (?:forwarder\.example, ){9}forwarder\.example and 40 more\) .* header\.oldest-pass=40/,
   );
   assert.equal(outcome.fields.length, 1);
+});
+
+test('where the newest seal does not hold, no older sealer is asked for', async () => {
+  const relays = ['a.example', 'b.example', 'c.example'].map((domain) => ({ ...forwarder, domain }));
+  let message = sealed;
+  for (const relay of relays) message = await seal(message, relay, `${relay.domain}; arc=pass`, 'pass');
+  const forged = changed(message, 'c.example; arc=pass', 'c.example; arc=fail');
+  const zoneOfRelays = Object.fromEntries(
+    relays.map(({ domain }) => [`arc._domainkey.${domain}`, { TXT: [forwarder.record] }]),
+  );
+  const asked = async (text: Buffer) => {
+    const judged = { zone: { ...zone, ...zoneOfRelays }, message: text, checks: only() };
+    return wayOf(await judge({ ...judged, options: { explain: true } }), 'arc').questions;
+  };
+  assert.equal((await asked(message)).length, 4);
+  assert.deepEqual(await asked(forged), ['TXT arc._domainkey.c.example']);
 });
 
 /** What the check leaves for DMARC. */

@@ -41,8 +41,8 @@ export function readArcSets(rows: readonly HeaderRow[]): ArcSets {
   try {
     const chain = getARChain({ parsed: read }, { strict: true });
     if (!chain) return { chain: false };
-    for (const field of chain.flatMap(signatureFields)) {
-      field.original = originals.get(field.original)?.line ?? field.original;
+    for (const field of chain.flatMap((set) => [sealOf(set), messageSignatureOf(set), resultsOf(set)])) {
+      if (field) field.original = originals.get(field.original)?.line ?? field.original;
     }
     const lastEntry = chain.at(-1);
     return { chain, ...(lastEntry && { lastEntry }) };
@@ -65,9 +65,9 @@ export function sealOf(set: ARCChainEntry): SignatureField | undefined {
   return set['arc-seal'] as unknown as SignatureField | undefined;
 }
 
-function signatureFields(set: ARCChainEntry): SignatureField[] {
-  const { 'arc-seal': seal, 'arc-message-signature': signature, 'arc-authentication-results': results } = set;
-  return [seal, signature, results] as unknown as SignatureField[];
+/** Its ARC-Authentication-Results. */
+export function resultsOf(set: ARCChainEntry): SignatureField | undefined {
+  return set['arc-authentication-results'] as unknown as SignatureField | undefined;
 }
 
 /** With a code whose message mailauth passes on as the reason of the failure. */

@@ -10,7 +10,6 @@ import { noteTrustedArc, whoVouches } from '../arc/trusted.ts';
 import type { Check, EndOfHeadersContext, ResolveFunction } from '../check.ts';
 import { type Verification, validateChain } from '../mailauth.ts';
 import type { Property, ResultValue } from '../result.ts';
-import { toValue } from '../result.ts';
 
 export interface ArcOptions {
   /** Patterns of domains. */
@@ -86,14 +85,13 @@ export const arc: Check<ArcOptions> = {
     // Before it is validated, which changes what was read.
     const chain = readChain(sets.chain);
     const questions = watch(context.resolve);
-    const { status, signature } = await validateChain(message, questions.resolve);
     // RFC 8617 §5.2.1: every failure is permanent, that of DNS too; so there is no temperror.
-    const value = toValue(status.result);
+    const { value, reason, signature } = await validateChain(message, questions.resolve);
     if (chain.length > 0) context.explain('chain', chain);
     if (signature) context.explain('newest ARC-Message-Signature', explained(signature));
     // What could not be found out today may hold tomorrow: a seal that says cv=fail would be for ever.
     const known = value !== 'fail' || !questions.failed();
-    if (known && isChainStatus(value)) sealable(value);
+    if (known) sealable(value);
     if (value === 'pass') {
       const vouching = whoVouches(chain, new DomainPatterns(trustedSealers), authorDomain(message));
       context.explain('trusted sealer', vouching ?? 'none');
@@ -103,7 +101,7 @@ export const arc: Check<ArcOptions> = {
       {
         method: 'arc',
         value,
-        ...(value === 'fail' && { reason: status.comment ?? unknownReason(questions.failed()) }),
+        ...(value === 'fail' && { reason: reason ?? unknownReason(questions.failed()) }),
         ...(chain.length > 0 && { comment: describe(chain) }),
         properties: await properties(value, { chain, message, context }),
       },
@@ -170,10 +168,6 @@ function describe(chain: readonly ArcSet[]): string {
 function authorDomain({ headerFrom, fromFields }: Verification): string | undefined {
   const [first, ...others] = headerFrom.map((address) => parseMailAddress(address)?.domain);
   return fromFields === 1 && others.every((each) => each === first) ? first : undefined;
-}
-
-function isChainStatus(value: ResultValue): value is 'pass' | 'fail' {
-  return value === 'pass' || value === 'fail';
 }
 
 /** Remembers whether a question got no answer, which mailauth's result does not tell. */

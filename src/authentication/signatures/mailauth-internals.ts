@@ -80,10 +80,14 @@ const tools = require('mailauth/lib/tools.js') as {
     options: { readonly strict: boolean; readonly hashAlgo: string | undefined },
   ): Promise<PublicKey<string>>;
   toALabel(domain: string): string;
+  formatRelaxedLine(line: Buffer, suffix?: string): Buffer;
+  stripSignatureValue(line: Buffer, strict: true): Buffer;
 };
 
 /** Asks for a key record and reads it (RFC 6376 §3.6.1), `toALabel` the name for it (RFC 8616 §3). */
 export const { getPublicKey, toALabel } = tools;
+/** Canonicalizes a field as `relaxed` (RFC 6376 §3.4.2); then empties its `b=` as it is hashed (§3.7). */
+export const { formatRelaxedLine, stripSignatureValue } = tools;
 
 const { DkimVerifier: Verifier } = require('mailauth/lib/dkim/dkim-verifier.js') as {
   readonly DkimVerifier: new (options: { readonly strict: true }) => SignatureSyntax;
