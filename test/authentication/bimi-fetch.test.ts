@@ -18,6 +18,7 @@ import {
 import { BimiFiles } from '../../src/authentication/bimi/files.ts';
 import { type BimiOptions, bimiCheck } from '../../src/authentication/checks/bimi.ts';
 import { checksSchema } from '../../src/authentication/checks.ts';
+import { DnsError } from '../../src/dns/resolver.ts';
 import { judge, plain, unfolded, zoneResolver } from './judge.ts';
 
 const pem = (kind: string) =>
@@ -174,6 +175,51 @@ test('a download that its message did not wait for says nothing about the next',
   });
   await failure(files.get('https://brand.example/', limits, context(here, abort.signal)));
   assert.equal(String(await files.get('https://brand.example/', limits, context())), 'x');
+});
+
+test('messages of one brand that arrive together wait for one download', async () => {
+  const gate = Promise.withResolvers<Buffer>();
+  const asked: string[] = [];
+  const files = new BimiFiles((url) => {
+    asked.push(url);
+    return gate.promise;
+  });
+  const url = 'https://brand.example/';
+  const all = Array.from({ length: 30 }, () => files.get(url, limits, context()));
+  gate.resolve(Buffer.from('x'));
+  assert.deepEqual(
+    (await Promise.all(all)).map(String),
+    all.map(() => 'x'),
+  );
+  assert.deepEqual(asked, [url]);
+});
+
+test('whoever waits for the download of a message that is given up fetches the file itself, in its own time', async () => {
+  const [first, second] = [new AbortController(), new AbortController()];
+  let count = 0;
+  const files = new BimiFiles((_url, _limits, { signal }) => {
+    if (count++ > 0) return Promise.resolve(Buffer.from('x'));
+    const { promise, reject } = Promise.withResolvers<Buffer>();
+    signal.addEventListener('abort', () => reject(new DownloadError('not complete', true)));
+    return promise;
+  });
+  const url = 'https://brand.example/';
+  const givenUp = failure(files.get(url, limits, context(here, first.signal)));
+  const impatient = failure(files.get(url, limits, context(here, second.signal)));
+  const waiting = files.get(url, limits, context());
+  second.abort();
+  assert.equal((await impatient).temporary, true);
+  first.abort();
+  assert.equal((await givenUp).message, 'not complete');
+  assert.equal(String(await waiting), 'x');
+});
+
+test('a message whose time for names is used up says nothing about the next', async (t) => {
+  const url = await serve(t, (_request, response) => response.end('x'));
+  const files = new BimiFiles(download);
+  const used = { ...context(), resolve: () => Promise.reject(new DnsError('ETIMEOUT', 'localhost', 'A')) };
+  assert.equal((await failure(files.get(url, limits, used))).message, 'localhost has no address');
+  assert.equal(String(await files.get(url, limits, context())), 'x');
 });
 
 test('strangers cannot have any number of downloads open', async () => {

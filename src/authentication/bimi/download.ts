@@ -39,6 +39,12 @@ export class DownloadError extends Error {
   }
 }
 
+/**
+ * No address of the host is known: that says nothing about the web server, and it may be that only this message
+ * has no time left for names.
+ */
+export class AddressError extends DownloadError {}
+
 /** @returns the host of a URL that may be fetched; undefined: it may not */
 export function allowedHost(text: string, { hosts }: DownloadLimits): string | undefined {
   if (!URL.canParse(text)) return undefined;
@@ -84,7 +90,7 @@ async function publicAddresses(
   const found = answers
     .flatMap((answer): unknown[] => (answer.status === 'fulfilled' ? answer.value : []))
     .filter((address) => typeof address === 'string');
-  if (found.length === 0) throw new DownloadError(`${host} has no address`, true);
+  if (found.length === 0) throw new AddressError(`${host} has no address`, true);
   const usable = hosts.length > 0 ? found : found.filter(isPublic);
   if (usable.length === 0) throw new DownloadError(`${host} has no public address`, false);
   return usable;
