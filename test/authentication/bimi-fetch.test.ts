@@ -1,5 +1,6 @@
 // BIMI with fetching: the limits of a download from a server on loopback, and what is made of the files.
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
@@ -245,6 +246,17 @@ const simple = Buffer.from(
   '<svg xmlns="http://www.w3.org/2000/svg" version="1.2" baseProfile="tiny-ps"><title>x</title></svg>',
 );
 
+/** The certificates of the file, the mark certificate first, one of them with other bytes of the same length. */
+function forged(which: number, from: string, to: string): Buffer {
+  const all = String(certificate).match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? [];
+  const changed = all.map((text, i) => {
+    const { raw } = new X509Certificate(text);
+    const bytes = i === which ? Buffer.from(raw.toString('latin1').replaceAll(from, to), 'latin1') : raw;
+    return `-----BEGIN CERTIFICATE-----\n${bytes.toString('base64')}\n-----END CERTIFICATE-----\n`;
+  });
+  return Buffer.from(changed.join(''));
+}
+
 interface Brand {
   readonly domain?: string;
   readonly location?: Buffer | DownloadError;
@@ -349,6 +361,16 @@ const wrong: readonly (readonly [string, Brand, RegExp])[] = [
     'a certificate that is none',
     { location: logo, authority: Buffer.from('nonsense') },
     /^fail reason="mark certificate: /,
+  ],
+  [
+    'a certificate in which somebody has written a domain of his own',
+    { domain: 'attack.com', location: logo, authority: forged(0, 'paypal.com', 'attack.com') },
+    /^fail reason="mark certificate: its signatures do not lead to an authority for marks" .*policy\.authority=fail/,
+  ],
+  [
+    'a certificate by an authority that gave itself more time',
+    { location: logo, authority: forged(1, '360630235959Z', '460630235959Z') },
+    /^fail reason="mark certificate: its signatures do not lead to an authority for marks"/,
   ],
   [
     'a certificate of a web server',

@@ -2,6 +2,7 @@
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import type { BIMIResult } from 'mailauth';
+import { signedChain } from './certificates.ts';
 
 /** In base64 it has 64 KiB, which is as much as one field of ours may hold. */
 const maxIndicatorBytes = 49_152;
@@ -45,12 +46,13 @@ export async function validateIndicator(
   const svg = await uncompressed(files.location);
   await validateSvg(svg);
   if (!files.authority) return { svg, certified: false };
+  const authorityPath = signedChain(files.authority);
+  if (!authorityPath) {
+    throw new IndicatorError('its signatures do not lead to an authority for marks', true);
+  }
   const { validateVMC } = await import('mailauth/lib/bimi/index.js');
   // With the files at hand it downloads nothing.
-  const found = await validateVMC(
-    { ...assertion, locationPath: svg, authorityPath: files.authority },
-    { now },
-  );
+  const found = await validateVMC({ ...assertion, locationPath: svg, authorityPath }, { now });
   const authority = found === false ? undefined : found.authority;
   if (!authority?.success) throw new IndicatorError(authority?.error?.message ?? 'no certificate', true);
   if (!authority.domainVerified) throw new IndicatorError('the certificate is for another domain', true);
