@@ -413,6 +413,32 @@ const wrong: readonly (readonly [string, Brand, RegExp])[] = [
     { domain: 'example.com', location: svg('<g onload = "x"/>') },
     /^fail reason="indicator: the indicator has an event handler"/,
   ],
+  [
+    'an SVG that says so in another alphabet',
+    { domain: 'example.com', location: svg('<g on\x1b(Bload="x"/>') },
+    /^fail reason="indicator: the indicator has control characters"/,
+  ],
+  [
+    'an SVG that acts by what its DTD declares',
+    {
+      domain: 'example.com',
+      location: Buffer.from(`<!DOCTYPE svg [<!ATTLIST svg onload CDATA "x">]>${simple}`),
+    },
+    /^fail reason="indicator: the indicator has declarations"/,
+  ],
+  ...[
+    '<h:img xmlns:h="http://www.w3.org/1999/xhtml" src="https://evil.example/x"/>',
+    "<h:meta xmlns:h = 'http://www.w3.org/1999/&#120;html' content='0;url=https://evil.example/'/>",
+  ].map((inner): (typeof wrong)[number] => [
+    `an SVG with HTML: ${inner}`,
+    { domain: 'example.com', location: svg(inner) },
+    /^fail reason="indicator: the indicator has elements of HTML"/,
+  ]),
+  [
+    'an SVG of thousands of tags',
+    { domain: 'example.com', location: svg('<g/>'.repeat(2000)) },
+    /^fail reason="indicator: the indicator has over 2000 tags"/,
+  ],
   ...[
     '<use href="https://evil.example/x"/>',
     '<style>@import "x"</style>',
@@ -441,7 +467,7 @@ const wrong: readonly (readonly [string, Brand, RegExp])[] = [
       domain: 'example.com',
       location: Buffer.concat([Buffer.from('<!DOCTYPE x [<!ENTITY a "b">]>'), simple]),
     },
-    /^fail reason="indicator: the indicator declares entities"/,
+    /^fail reason="indicator: the indicator has declarations"/,
   ],
   [
     'a bomb',
