@@ -250,7 +250,8 @@ export async function worstCases(): Promise<readonly WorstCase[]> {
     await arcSets(50, 'spf=pass smtp.mailfrom=example.com'),
     await arcSets(50, `spf=pass (${'x '.repeat(60)})`),
     await arcSets(15, `spf=pass (${'x '.repeat(10_000)})`),
-    await arcSets(20, `spf=pass (${'x '.repeat(3200)})`),
+    await arcSets(30, `spf=pass (${'x '.repeat(1000)})`),
+    await arcSets(20, `spf=pass (${'x '.repeat(1900)})`),
     await arcSets(
       50,
       'spf=pass',

@@ -7,7 +7,9 @@ import { maxFieldOctets } from '../signatures/signature-field.ts';
 
 /** RFC 8617 §4.2.1: 50 sets of three fields. With one field more, one of them is wrong. */
 const maxFields = 150;
-/** Seals are verified over all sets before them: the work grows with octets times sets. */
+/** Of all of them together: results take ten times as long to read as to hash. Ordinary sets have one to three kilobytes. */
+const maxOctets = 96 * 1024;
+/** Each seal is over all sets before it: hashing grows with octets times sets. */
 const maxOctetsTimesSets = 3 * 1024 * 1024;
 const maxResultsOctets = 64 * 1024;
 
@@ -32,7 +34,7 @@ export function readArcSets(rows: readonly HeaderRow[]): ArcSets {
   if (fields.length === 0) return { chain: false };
   const octets = fields.reduce((sum, { line }) => sum + line.length, 0);
   const sets = Math.ceil(fields.length / 3);
-  if (octets * sets > maxOctetsTimesSets || fields.some(isTooLarge)) {
+  if (octets > maxOctets || octets * sets > maxOctetsTimesSets || fields.some(isTooLarge)) {
     return { chain: false, error: invalid('the ARC sets are too large') };
   }
   // Read without long runs of white space, but sealed with them.
