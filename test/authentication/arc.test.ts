@@ -1,12 +1,16 @@
 // arc: chains that hold and chains that don't, since whom a message is as it is, and whose word counts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
+import type { ARCData, DNSResolver } from 'mailauth';
+import { arc } from 'mailauth/lib/arc/index.js';
+import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { type TrustedArc, trustedArc } from '../../src/authentication/arc/trusted.ts';
 import type { Outcome } from '../../src/authentication/authentication.ts';
 import type { ConfiguredCheck } from '../../src/authentication/checks.ts';
 import { propertyOf } from '../../src/authentication/result.ts';
 import { makeKey, seal, sign } from '../support/signing.ts';
-import { type Case, judge, plain, unfolded, values } from './judge.ts';
+import { type Case, judge, plain, unfolded, values, zoneResolver } from './judge.ts';
 import { wayOf } from './only.ts';
 
 const only = (arc: Record<string, unknown> = {}) => ({
@@ -141,6 +145,40 @@ async function oldestPass(message: Buffer): Promise<string | undefined> {
   assert.equal(result?.value, 'pass', result?.reason);
   return propertyOf(result, 'header', 'oldest-pass');
 }
+
+test('a chain of which octets were changed comes to what mailauth says of it', async () => {
+  const whole = (await seal(sealed, forwarder, 'forwarder.example; arc=pass', 'pass')).toString('latin1');
+  const { resolve } = zoneResolver(zone);
+  const options = { resolver: resolve as DNSResolver, minBitLength: 1024, strict: true };
+  const place = fc.nat(whole.indexOf('DKIM-Signature:') - 1);
+  const strange = fc.constantFrom(
+    ' ',
+    '\t ',
+    '\r\n ',
+    '\r',
+    ';',
+    '; b=',
+    '; B=AA',
+    '"',
+    '(',
+    '\xa0',
+    '\x0b',
+    'A',
+    '=',
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(place, strange), { maxLength: 3 }), async (changes) => {
+      const text = changes.reduce((all, [at, what]) => all.slice(0, at) + what + all.slice(at), whole);
+      const message = Buffer.from(text, 'latin1');
+      const { arc: data } = await dkimVerify(message, options);
+      const { status } = await arc(data as ARCData, options);
+      const [result] = (await judge({ zone, message, checks: only() })).results;
+      assert.equal(result?.value, status.result);
+      if (status.result === 'fail' && status.comment) assert.equal(result?.reason, status.comment);
+    }),
+    { numRuns: 100 },
+  );
+});
 
 test('oldest-pass is the set since which nothing was changed', async () => {
   const second = await seal(changed(sealed), forwarder, 'forwarder.example; arc=pass', 'pass');
