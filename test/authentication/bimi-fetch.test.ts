@@ -373,6 +373,12 @@ const wrong: readonly (readonly [string, Brand, RegExp])[] = [
     /^fail reason="mark certificate: its signatures do not lead to an authority for marks"/,
   ],
   [
+    // Its library would look for the end of each of them to the end of the file: for a minute.
+    'a file in which thousands of certificates begin',
+    { location: logo, authority: Buffer.from('-----BEGIN a---'.repeat(4000)) },
+    /^fail reason="mark certificate: its signatures do not lead to an authority for marks"/,
+  ],
+  [
     'a certificate of a web server',
     { location: logo, authority: Buffer.from(pem('crt')), now: new Date() },
     /^fail reason="mark certificate: /,

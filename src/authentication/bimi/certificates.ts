@@ -13,7 +13,8 @@ const requireOfMailauth = createRequire(import.meta.resolve('mailauth'));
 /**
  * Verifies that each certificate was signed by the one after it, and the last by an authority, from there
  * down: no key of a stranger's is used that nobody vouches for. `@postalsys/vmc`, which judges all else of them,
- * compares the names of issuers, which anybody can write.
+ * compares the names of issuers, which anybody can write, and takes a minute to find no certificate in a file
+ * that was made for that.
  *
  * @param file PEM
  * @returns these certificates and nothing else; undefined: what is there is no such chain
