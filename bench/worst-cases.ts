@@ -247,6 +247,12 @@ export async function worstCases(): Promise<readonly WorstCase[]> {
       ...fields,
     ]),
     plain('ARC-Seal full of white space', [`ARC-Seal: i=1; a=b${' '.repeat(60_000)}c`, ...fields]),
+    plain('ARC-Authentication-Results of 60,000 semicolons', [
+      'ARC-Seal: i=1; a=rsa-sha256; cv=none; d=example.com; s=s1; b=AA==',
+      'ARC-Message-Signature: i=1; a=rsa-sha256; d=example.com; s=s1; h=from; bh=AA==; b=AA==',
+      `ARC-Authentication-Results: i=1; a${';'.repeat(60_000)}`,
+      ...fields,
+    ]),
     await arcSets(50, 'spf=pass smtp.mailfrom=example.com'),
     await arcSets(50, `spf=pass (${'x '.repeat(60)})`),
     await arcSets(15, `spf=pass (${'x '.repeat(10_000)})`),

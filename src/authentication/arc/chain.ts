@@ -2,6 +2,9 @@
 import type { ARCChainEntry } from 'mailauth';
 import { toALabels } from '../../smtp/domains.ts';
 import { afterBlank, afterComment, afterQuoted } from '../header/structured.ts';
+import { withoutRuns } from '../signatures/header-rows.ts';
+import { parseSignatureTags, type SignatureField } from '../signatures/mailauth-internals.ts';
+import { resultsOf } from './sets.ts';
 
 /** One signed field of a set. */
 export interface SetSignature {
@@ -18,7 +21,8 @@ export interface ArcSet {
   readonly instance: number;
   readonly seal: SetSignature & { readonly cv: string };
   readonly messageSignature: SetSignature;
-  readonly findings: SealerFindings;
+  /** Takes time to read, and is of interest only where the sealer is trusted. */
+  findings(): SealerFindings;
 }
 
 /** What an ARC-Authentication-Results says of the author, as far as local policy asks for it. */
@@ -38,19 +42,13 @@ export function readChain(chain: readonly ARCChainEntry[] | false | undefined): 
       instance: set.i,
       seal: { ...readSignature(seal), cv: tagOf(seal, 'cv').toLowerCase() },
       messageSignature: readSignature(parsedOf(set['arc-message-signature'])),
-      findings: readFindings(set['arc-authentication-results']),
+      findings: () => readFindings(resultsOf(set)),
     };
   });
 }
 
 /** What mailauth's parser gives for one field: parts by their names. */
 type Parsed = Readonly<Record<string, unknown>>;
-
-interface ResultsField {
-  readonly parsed?: object;
-  /** The field with its name. */
-  readonly original?: unknown;
-}
 
 function parsedOf(field: { readonly parsed?: object } | undefined): Parsed {
   return (field?.parsed ?? {}) as Parsed;
@@ -68,13 +66,14 @@ function readSignature(parsed: Parsed): SetSignature {
   };
 }
 
-function readFindings(field: ResultsField | undefined): SealerFindings {
-  const parsed = parsedOf(field);
+function readFindings(field: SignatureField | undefined): SealerFindings {
+  const line = field?.original ?? Buffer.alloc(0);
+  const parsed: Parsed = parseSignatureTags(withoutRuns(line), { strict: true }).parsed;
   const dmarc = resultOf(parsed.dmarc);
   const spf = resultOf(parsed.spf);
   const dkim = (Array.isArray(parsed.dkim) ? parsed.dkim : []).map(resultOf);
   return {
-    ...(saysDmarcTwice(String(field?.original ?? ''))
+    ...(saysDmarcTwice(String(line))
       ? { dmarc: { value: 'several', from: '' } }
       : dmarc.value !== '' && { dmarc: { value: dmarc.value, from: domainOf(dmarc.header.from) } }),
     dkim: dkim

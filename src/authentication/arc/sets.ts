@@ -7,11 +7,15 @@ import { maxFieldOctets } from '../signatures/signature-field.ts';
 
 /** RFC 8617 §4.2.1: 50 sets of three fields. With one field more, one of them is wrong. */
 const maxFields = 150;
-/** Of all of them together: results take ten times as long to read as to hash. Ordinary sets have one to three kilobytes. */
+/** Of all of them together; ordinary sets have one to three kilobytes. */
 const maxOctets = 96 * 1024;
+/** Ordinary sets have forty; an empty one takes as long to read as a word. */
+const maxTags = 5000;
 /** Each seal is over all sets before it: hashing grows with octets times sets. */
 const maxOctetsTimesSets = 3 * 1024 * 1024;
 const maxResultsOctets = 64 * 1024;
+/** Of results, which only those of trusted sealers are ever read whole: their instance stands in front (RFC 8617 §4.1.1). */
+const maxReadOctets = 1000;
 
 const names: ReadonlySet<string> = new Set([
   'arc-seal',
@@ -34,11 +38,16 @@ export function readArcSets(rows: readonly HeaderRow[]): ArcSets {
   if (fields.length === 0) return { chain: false };
   const octets = fields.reduce((sum, { line }) => sum + line.length, 0);
   const sets = Math.ceil(fields.length / 3);
-  if (octets > maxOctets || octets * sets > maxOctetsTimesSets || fields.some(isTooLarge)) {
+  if (
+    octets > maxOctets ||
+    octets * sets > maxOctetsTimesSets ||
+    fields.some(isTooLarge) ||
+    countTags(fields) > maxTags
+  ) {
     return { chain: false, error: invalid('the ARC sets are too large') };
   }
-  // Read without long runs of white space, but sealed with them.
-  const originals = new Map(fields.map((row) => [withoutRuns(row.line), row]));
+  // Read without long runs of white space and results, but sealed with them.
+  const originals = new Map(fields.map((row) => [withoutRuns(beginning(row)), row]));
   const read = [...originals].map(([line, row]) => ({ ...row, line }));
   try {
     const chain = getARChain({ parsed: read }, { strict: true });
@@ -53,8 +62,16 @@ export function readArcSets(rows: readonly HeaderRow[]): ArcSets {
   }
 }
 
+function beginning({ key, line }: HeaderRow): Buffer {
+  return key === 'arc-authentication-results' ? line.subarray(0, maxReadOctets) : line;
+}
+
 function isTooLarge({ key, line }: HeaderRow): boolean {
   return line.length > (key === 'arc-authentication-results' ? maxResultsOctets : maxFieldOctets);
+}
+
+function countTags(fields: readonly HeaderRow[]): number {
+  return fields.reduce((sum, { line }) => sum + line.toString('latin1').split(';').length, 0);
 }
 
 /** The ARC-Message-Signature of a set, which mailauth's type does not know as what it is. */

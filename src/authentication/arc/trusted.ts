@@ -46,7 +46,7 @@ export function whoVouches(
   const vouching = newestFirst
     .slice(0, stranger < 0 ? undefined : stranger)
     .map(({ instance, seal, findings }) => {
-      return { sealer: seal.domain, instance, dmarc: author !== undefined && passed(findings, author) };
+      return { sealer: seal.domain, instance, dmarc: author !== undefined && passed(findings(), author) };
     });
   return vouching.find(({ dmarc }) => dmarc) ?? vouching[0];
 }

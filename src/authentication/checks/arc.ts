@@ -82,12 +82,16 @@ export const arc: Check<ArcOptions> = {
       sealable('none');
       return [{ method: 'arc', value: 'none', properties: [] }];
     }
-    // Before it is validated, which changes what was read.
     const chain = readChain(sets.chain);
     const questions = watch(context.resolve);
     // RFC 8617 §5.2.1: every failure is permanent, that of DNS too; so there is no temperror.
     const { value, reason, signature } = await validateChain(message, questions.resolve);
-    if (chain.length > 0) context.explain('chain', chain);
+    if (context.explained && chain.length > 0) {
+      context.explain(
+        'chain',
+        chain.map((set) => ({ ...set, findings: set.findings() })),
+      );
+    }
     if (signature) context.explain('newest ARC-Message-Signature', explained(signature));
     // What could not be found out today may hold tomorrow: a seal that says cv=fail would be for ever.
     const known = value !== 'fail' || !questions.failed();
