@@ -2,7 +2,7 @@
 //
 //   npm run bench:worst
 //
-// The exit status is 1 when one costs more than 20 times as much.
+// The exit status is 1 when one costs more than 20 times as much, and more than 30 ms.
 import { Authentication } from '../src/authentication/authentication.ts';
 import { checksSchema } from '../src/authentication/checks.ts';
 import { Resolver } from '../src/dns/resolver.ts';
@@ -11,6 +11,11 @@ import { HeaderCollector } from '../src/message/header-section.ts';
 import { ordinary, type WorstCase, worstCases } from './worst-cases.ts';
 
 const allowedRatio = 20;
+/**
+ * A small ordinary message takes a millisecond or two, and half of that is chance from one measurement to the
+ * next: of a message of no more milliseconds than these the ratio alone says nothing.
+ */
+const allowedMs = 30;
 const rounds = 7;
 /** As the listener hands it on. */
 const chunkBytes = 64 * 1024;
@@ -79,7 +84,7 @@ async function measure({ message, zone }: WorstCase): Promise<number> {
 const cases = await worstCases();
 const width = Math.max(...cases.map(({ name }) => name.length));
 console.log(`${'message'.padEnd(width)}      kB    CPU ms  ordinary   ratio`);
-let worst = 0;
+let [worst, tooMuch] = [0, 0];
 // The compiler of the runtime has to have seen everything once.
 for (const each of [...cases, await ordinary(2_000_000)])
   await once(authenticationFor(each.zone), each.message);
@@ -89,7 +94,10 @@ for (const each of cases) {
   const ratio = ours / theirs;
   worst = Math.max(worst, ratio);
   const numbers = [each.message.length / 1000, ours, theirs, ratio].map((n) => n.toFixed(1).padStart(8));
-  console.log(`${each.name.padEnd(width)}${numbers.join('  ')}${ratio > allowedRatio ? '  too much' : ''}`);
+  const isTooMuch = ratio > allowedRatio && ours > allowedMs;
+  if (isTooMuch) tooMuch++;
+  console.log(`${each.name.padEnd(width)}${numbers.join('  ')}${isTooMuch ? '  too much' : ''}`);
 }
-console.log(`\nthe worst costs ${worst.toFixed(1)} times an ordinary one; allowed are ${allowedRatio}`);
-process.exitCode = worst > allowedRatio ? 1 : 0;
+const allowed = `${allowedRatio} times, or ${allowedMs} ms`;
+console.log(`\nthe worst costs ${worst.toFixed(1)} times an ordinary one; allowed are ${allowed}`);
+process.exitCode = tooMuch > 0 ? 1 : 0;
