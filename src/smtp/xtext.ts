@@ -1,7 +1,7 @@
 // xtext: how a parameter's value carries any byte in printable ASCII (RFC 3461 §4).
 
 /** Most values: what is written stands for itself. */
-const plain = /^[\x21-\x2a\x2c-\x3c\x3e-\x7e]*$/;
+const plain = /^[\x21-\x2a\x2c-\x7e]*$/;
 
 /**
  * Decodes xtext.

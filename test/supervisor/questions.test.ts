@@ -22,7 +22,7 @@ function worker(answers: Partial<Answers> = {}, lastMetrics: MetricsSnapshot = [
 /** What those say that take connections, and those that only let theirs end. */
 function total(current: readonly WorkerProcess[], retiring: readonly WorkerProcess[] = [], stopping = false) {
   return new TotalObservatory(
-    { all: () => [...current, ...retiring], current: () => current, stopping, follow() {} },
+    { all: () => [...current, ...retiring], current: () => current, stopping, lost: [], follow() {} },
     new Metrics({ version: '1.2.3', process: false }),
   );
 }
