@@ -147,9 +147,9 @@ export class Proxy {
     return () => this.#hearers.delete(hear);
   }
 
-  /** Tries each downstream that no connection is open to, so that `status` tells what is so now. */
-  async probe(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#doors.map(({ pool }) => pool.learn(signal)));
+  /** Tries each downstream that no connection is open to, so that `status` tells what is so now; waits so long for it. */
+  async probe(waitMs: number): Promise<void> {
+    await Promise.all(this.#doors.map(({ pool }) => pool.learn(waitMs)));
   }
 
   /**
@@ -177,11 +177,11 @@ export class Proxy {
     this.#policy.open();
     this.#unobserve = this.#metrics?.observe(() => {
       // What was unreachable when it was last needed is tried again while somebody looks.
-      if (this.#doors.some(({ pool }) => !pool.reachable)) void this.probe(AbortSignal.timeout(learnMs));
+      if (this.#doors.some(({ pool }) => !pool.reachable)) void this.probe(learnMs);
       return { ...this.status, spoolLimitBytes: this.#budget.limitBytes };
     });
     // The first EHLO should find the answer ready; where this fails, it asks again.
-    void this.probe(AbortSignal.timeout(learnMs));
+    void this.probe(learnMs);
   }
 }
 
@@ -258,7 +258,7 @@ function buildDoor(
     tls: listener.tls,
     limits: listener.limits,
     connected: () => metrics?.connectionOpened(name),
-    offers: () => pool.learn(AbortSignal.timeout(learnMs)),
+    offers: () => pool.learn(learnMs),
     log: (level, event, fields) => log[level](event, { listener: name, ...fields }),
     transaction: {
       listener: name,

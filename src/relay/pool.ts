@@ -130,9 +130,9 @@ export class Pool {
    * What the downstream offers, asking it when that is unknown or no connection is alive. During back-off,
    * and whenever it cannot be had, what it offered last.
    *
-   * @param signal stops waiting, not asking
+   * @param waitMs how long to wait; it is asked for until there is an answer
    */
-  async learn(signal?: AbortSignal): Promise<Extensions | undefined> {
+  async learn(waitMs: number): Promise<Extensions | undefined> {
     const alive = this.#idle.length + this.#busy.size > 0;
     if ((this.#offered && alive) || this.#failover.resting || this.#ending.signal.aborted)
       return this.#offered;
@@ -140,7 +140,7 @@ export class Pool {
       this.#learning = undefined;
     });
     try {
-      await (signal ? unlessAborted(this.#learning, signal) : this.#learning);
+      await unlessAborted(this.#learning, AbortSignal.timeout(waitMs));
     } catch {
       // Not to be had in time: the last known offer is the answer.
     }

@@ -44,7 +44,7 @@ export class LocalObservatory implements Observatory {
 
   /** A destination that did not answer is tried again: where nobody sends mail to it, nobody else would. */
   async readiness(): Promise<Readiness> {
-    await this.#proxy.probe(AbortSignal.timeout(probeMs));
+    await this.#proxy.probe(probeMs);
     const reasons = this.#proxy.status.listeners.flatMap(({ name, reachable, destinations }) =>
       reachable ? [] : [`listener ${name}: no destination answers (${destinations.join(', ')})`],
     );
