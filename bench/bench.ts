@@ -1,7 +1,7 @@
 // The benchmark: what Postern costs beside what the same work costs without it. `npm run bench -- --help`
 import { loadavg } from 'node:os';
 import { type Options, readOptions, usage } from './options.ts';
-import { chosenOptions, writeResults } from './program.ts';
+import { chosenOptions, endOnSignals, writeResults } from './program.ts';
 import { writeReport, writeSections } from './report/document.ts';
 import { toMarkdown } from './report/markdown.ts';
 import {
@@ -40,6 +40,7 @@ async function run(options: Options, report: (results: Results) => void): Promis
   }
 }
 
+endOnSignals();
 const chosen = chosenOptions(readOptions, usage);
 if (chosen) {
   const earlier = readResults(chosen.output);

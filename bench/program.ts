@@ -1,5 +1,7 @@
-// What the programs of measurement have in common: their options, and the file with what they found.
+// What the programs of measurement have in common: their options, their end, and the file with what they found.
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 
 /**
@@ -21,6 +23,19 @@ export function chosenOptions<Options>(
     process.exitCode = 64;
   }
   return undefined;
+}
+
+/** SIGINT and SIGTERM end the program as any end does: without this nobody would be told. */
+export function endOnSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => process.exit(128 + constants.signals[signal]));
+}
+
+/** Whatever ends this program ends that process too, which would go on by itself for ever. */
+export function endWithUs(child: ChildProcess): void {
+  const end = () => child.kill('SIGTERM');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
 }
 
 /** Writes results as JSON, in a directory that need not be there. */

@@ -1,6 +1,6 @@
 // The soak: mixed traffic and troubles for an hour, and whether anything is lost or grows. `npm run soak -- --help`
 import { loadavg } from 'node:os';
-import { chosenOptions, writeResults } from './program.ts';
+import { chosenOptions, endOnSignals, writeResults } from './program.ts';
 import { writeSoak } from './report/document.ts';
 import { circumstances } from './report/results.ts';
 import { judgeAll } from './soak/criteria.ts';
@@ -9,6 +9,7 @@ import { plotSoak } from './soak/plot.ts';
 import { statusOf, toMarkdown } from './soak/report.ts';
 import { soak } from './soak/soak.ts';
 
+endOnSignals();
 const chosen = chosenOptions(readOptions, usage);
 if (chosen) {
   const [load = 0] = loadavg();

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { stringify } from 'yaml';
+import { endWithUs } from '../program.ts';
 import { sum } from '../statistics.ts';
 import type { Material } from './material.ts';
 import { cpuMs, family, residentBytes } from './processes.ts';
@@ -67,6 +68,7 @@ export class Postern implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: environment,
     });
+    endWithUs(started);
     const timer = setTimeout(() => started.kill('SIGKILL'), startMs);
     for await (const line of createInterface({ input: started.stdout })) {
       const [, after, before, lmtp] =

@@ -9,6 +9,7 @@ import { stringify } from 'yaml';
 import type { StatusAnswer } from '../../src/http/answers.ts';
 import { inHand } from '../../test/faults/holdings.ts';
 import { isMistake } from '../../test/faults/mistakes.ts';
+import { endWithUs } from '../program.ts';
 
 export type ListenerName = 'after' | 'before' | 'lmtp';
 
@@ -40,6 +41,7 @@ export class Service implements AsyncDisposable {
     this.#process = spawn(process.execPath, [program, 'serve', '--config', this.#file], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    endWithUs(this.#process);
     createInterface({ input: this.#process.stdout }).on('line', (line) => this.#hear(line));
     createInterface({ input: this.#process.stderr }).on('line', (line) => this.#keep(line));
     this.#process.on('exit', () =>
