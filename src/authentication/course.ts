@@ -80,23 +80,38 @@ export class Course {
 
   /** What it would do with the transaction, by the stages that have begun since there were `since` of them. */
   async proposal(since: number): Promise<Proposal | undefined> {
-    const findings = await this.#settled(this.#found.slice(since));
-    return findings.find(({ disposition }) => disposition !== undefined)?.disposition;
+    const stages = this.#found.slice(since);
+    await this.settled(since);
+    return stages.map(({ finding }) => finding?.disposition).find((disposition) => disposition !== undefined);
   }
 
-  /** @param recipients those that were accepted: what was said about others is no matter of the message's */
-  async findings(recipients: readonly string[]): Promise<CheckFindings> {
-    const found = [...this.#found];
-    const findings = await this.#settled(found);
-    const counting = findings.filter((_, i) => {
-      const recipient = found[i]?.recipient;
-      return recipient === undefined || recipients.includes(recipient);
-    });
+  /**
+   * Waits for the stages that are at work, as long as somebody does.
+   *
+   * @param since those that have begun since there were so many
+   * @returns undefined where none is; never rejects
+   */
+  settled(since = 0): Promise<unknown> | undefined {
+    const working = this.#found.flatMap(({ finding, ended }, i) =>
+      i < since || finding || !ended ? [] : ended,
+    );
+    return working.length > 0 ? Promise.race([Promise.all(working), this.#options.stopped]) : undefined;
+  }
+
+  /**
+   * What it has found by now.
+   *
+   * @param recipients those that were accepted: what was said about others is no matter of the message's
+   */
+  findings(recipients: readonly string[]): CheckFindings {
+    const counting = this.#found.filter(
+      ({ recipient }) => recipient === undefined || recipients.includes(recipient),
+    );
     return {
       check: this.check,
-      results: findings.flatMap(({ results = [] }) => results),
-      fields: findings.flatMap(({ fields = [] }) => fields),
-      proposals: counting.flatMap(({ disposition }) => (disposition ? [disposition] : [])),
+      results: this.#found.flatMap(({ finding }) => finding?.results ?? []),
+      fields: this.#found.flatMap(({ finding }) => finding?.fields ?? []),
+      proposals: counting.flatMap(({ finding }) => finding?.disposition ?? []),
     };
   }
 
@@ -121,13 +136,6 @@ export class Course {
     const { name } = this.check;
     this.#options.report(error, name);
     return temporaryError(name, 'the check failed');
-  }
-
-  /** Waits as long as somebody does. */
-  async #settled(stages: readonly StageFinding[]): Promise<readonly Finding[]> {
-    const open = stages.flatMap(({ finding, ended }) => (finding || !ended ? [] : [ended]));
-    if (open.length > 0) await Promise.race([Promise.all(open), this.#options.stopped]);
-    return stages.map(({ finding }) => finding ?? this.#late());
   }
 
   #late(): Finding {

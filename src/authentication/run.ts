@@ -202,14 +202,16 @@ export class Run {
       this.header([]);
       this.#reader?.end();
       const courses = this.#courses;
-      const findings = await Promise.all(courses.map((course) => course.findings(this.#recipients)));
+      await Promise.all(courses.map((course) => course.settled()));
+      const findings = courses.map((course) => course.findings(this.#recipients));
       const last = this.#endOfHeaders;
       if (!last) return findings;
       for (const [i, course] of courses.entries()) {
         if (!course.check.stages.endOfMessage) continue;
         const results = findings.flatMap((each) => each.results);
         course.start('endOfMessage', { ...last, results });
-        findings[i] = await course.findings(this.#recipients);
+        await course.settled();
+        findings[i] = course.findings(this.#recipients);
       }
       return findings;
     } finally {
