@@ -55,7 +55,10 @@ export const policySchema = z.strictObject({
     .boolean()
     .prefault(false)
     .describe('reject after the queue too, where the sender, often forged, gets a bounce from the upstream'),
-  dryRun: z.boolean().prefault(false).describe('decide and log, but accept every message and change nothing'),
+  dryRun: z
+    .boolean()
+    .prefault(false)
+    .describe('decide and log, but accept every message; results are written as always'),
 });
 
 /** The section as it was read. */
