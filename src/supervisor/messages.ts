@@ -46,6 +46,8 @@ export type ToWorker =
     }
   /** Nothing was heard of the connection for a while: if it has not come before this, it is lost for want of a descriptor. */
   | { readonly kind: 'handed'; readonly number: number }
+  /** To be answered with the same word. */
+  | { readonly kind: 'alive' }
   | { readonly kind: 'end'; readonly patienceMs: number; readonly graceMs: number }
   | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
   /** Whether anybody wants to hear of transactions. */
@@ -64,6 +66,7 @@ export type FromWorker =
   | { readonly kind: 'connections'; readonly taken: boolean; readonly left: readonly string[] }
   /** The connection of that number did not reach it. */
   | { readonly kind: 'missed'; readonly number: number }
+  | { readonly kind: 'alive' }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Answers[keyof Answers] }
   /** Of transactions that ended: each is JSON, the fields of its line in the log. */
   | { readonly kind: 'records'; readonly records: readonly string[] }

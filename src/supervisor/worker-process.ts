@@ -14,7 +14,7 @@ export interface WorkerOptions {
   readonly start: Extract<ToWorker, { kind: 'start' }>;
   /** It can take a connection, or some of those it had have given up their places. */
   free(): void;
-  /** It has not answered for so many seconds, and is killed. */
+  /** It has given no sign of life for so many seconds, and is killed. */
   stuck(seconds: number): void;
   /** Transactions have ended: JSON. */
   records(records: readonly string[]): void;
@@ -30,7 +30,9 @@ const mostQuestions = 1000;
 const restMs = 1000;
 /** Nothing is heard of a connection for so long: the worker is busy, or the connection was lost on its way. */
 const doubtMs = 50;
-/** A worker that takes no connection for so long does nothing else either. */
+/** So often a worker is asked for a sign of life: one that is stuck may have so many connections that it gets no other. */
+const pulseMs = 60_000;
+/** A worker that gives none for so long does nothing else either. */
 const stuckMs = 60_000;
 
 /** A worker. It belongs to its generation, which waits for `exited`. */
@@ -47,6 +49,9 @@ export class WorkerProcess {
   #lastHanded = 0;
   /** Runs while a connection is on its way. */
   #doubtTimer: NodeJS.Timeout | undefined;
+  /** Runs until it is asked for a sign of life, then until it has to have given one. */
+  #pulseTimer: NodeJS.Timeout | undefined;
+  #pulseAsked = false;
   /** Connections by listener, those on their way included. */
   #places = new Map<string, number>();
   #lastQuestion = 0;
@@ -170,6 +175,7 @@ export class WorkerProcess {
       case 'ready':
         if (this.#state === 'starting') this.#state = 'idle';
         this.#child.becameReady();
+        this.#lives();
         this.#options.free();
         break;
       case 'failed':
@@ -183,6 +189,9 @@ export class WorkerProcess {
         break;
       case 'missed':
         if (message.number === this.#lastHanded) this.#missed();
+        break;
+      case 'alive':
+        this.#lives();
         break;
       case 'answer':
         this.#questions.get(message.id)?.(message.answer);
@@ -199,10 +208,25 @@ export class WorkerProcess {
   /** Nothing was heard of a connection: it may be lost; whoever says nothing of that either will take no other one. */
   #doubt(number: number): void {
     this.#send({ kind: 'handed', number });
-    this.#doubtTimer = setTimeout(() => {
+    this.#feelPulse();
+  }
+
+  #feelPulse(): void {
+    if (this.#pulseAsked) return;
+    this.#pulseAsked = true;
+    this.#send({ kind: 'alive' });
+    clearTimeout(this.#pulseTimer);
+    this.#pulseTimer = setTimeout(() => {
       this.#options.stuck(stuckMs / 1000);
       this.kill();
     }, stuckMs);
+  }
+
+  #lives(): void {
+    if (this.#state === 'gone') return;
+    this.#pulseAsked = false;
+    clearTimeout(this.#pulseTimer);
+    this.#pulseTimer = setTimeout(() => this.#feelPulse(), pulseMs);
   }
 
   /** Closes the socket here; where the worker has it, it is open there. */
@@ -235,6 +259,7 @@ export class WorkerProcess {
     this.#places.clear();
     clearTimeout(this.#killTimer);
     clearTimeout(this.#restTimer);
+    clearTimeout(this.#pulseTimer);
     this.#letGo();
     for (const answer of this.#questions.values()) answer(undefined);
   }

@@ -64,6 +64,9 @@ class RunningWorker {
       case 'handed':
         if (this.#arrived !== message.number) tell({ kind: 'missed', number: message.number });
         break;
+      case 'alive':
+        tell({ kind: 'alive' });
+        break;
       case 'end':
         this.end(message);
         break;

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, mock, test } from 'node:test';
 import { loadConfiguration } from '../../src/config/load.ts';
+import { forkAs } from '../../src/supervisor/fork.ts';
 import type { Place } from '../../src/supervisor/messages.ts';
 import { WorkerProcess } from '../../src/supervisor/worker-process.ts';
 
@@ -18,6 +19,7 @@ const { customChecks: _, ...configuration } = loadConfiguration({
   file: join(import.meta.dirname, '../../config/examples/after-queue.yaml'),
   environment: {},
 });
+const quiet = { ...configuration, log: { ...configuration.log, level: 'error' } } as const;
 
 /** A process that does what the code says, and stays; `freed` waits until it can take a connection again. */
 function start(code: string): {
@@ -186,10 +188,10 @@ test('of a connection that is taken at once nothing more is said', async () => {
 });
 
 test('a worker that does not take the connection it was given is killed after a minute', async () => {
-  const { worker, records } = start(getReady);
-  await worker.ready;
   mock.timers.enable({ apis: ['setTimeout'] });
   try {
+    const { worker, records } = start(getReady);
+    await worker.ready;
     const socket = new Socket();
     worker.hand('a', socket, 'one');
     mock.timers.tick(50);
@@ -199,6 +201,57 @@ test('a worker that does not take the connection it was given is killed after a 
     assert.deepEqual(records, ['stuck for 60 s']);
     assert.deepEqual(await worker.exited, { code: null, signal: 'SIGKILL' });
     assert.equal(socket.destroyed, true);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('a worker that is stuck is killed also where it is given no connection', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const { worker, freed, records } = start(`${getReady}
+      if (message.kind === 'alive' && !globalThis.stuck) {
+        globalThis.stuck = true;
+        process.send({ kind: 'alive' });
+        process.send({ kind: 'connections', taken: false, left: [] });
+      }`);
+    await worker.ready;
+    const heard = freed();
+    mock.timers.tick(60_000);
+    await heard;
+    // Asked for the second time, it says nothing.
+    mock.timers.tick(60_000);
+    mock.timers.tick(59_999);
+    assert.deepEqual(records, []);
+    mock.timers.tick(1);
+    assert.deepEqual(records, ['stuck for 60 s']);
+    assert.deepEqual(await worker.exited, { code: null, signal: 'SIGKILL' });
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('a worker that is asked for a sign of life gives one', async () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  try {
+    const records: string[] = [];
+    const worker = new WorkerProcess({
+      worker: forkAs('worker', undefined),
+      number: 1,
+      start: { kind: 'start', number: 1, configuration: quiet, addresses: new Map() },
+      free: () => undefined,
+      stuck: (seconds) => records.push(`stuck for ${seconds} s`),
+      records: () => undefined,
+    });
+    await worker.ready;
+    for (let minute = 0; minute < 5; minute += 1) {
+      mock.timers.tick(60_000);
+      // What is asked later is answered later.
+      assert.ok(await worker.ask({ what: 'stories' }));
+    }
+    assert.deepEqual(records, []);
+    worker.end({ patienceMs: 0, graceMs: 0 });
+    assert.deepEqual(await worker.exited, { code: 0, signal: null });
   } finally {
     mock.timers.reset();
   }
