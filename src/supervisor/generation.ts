@@ -79,17 +79,21 @@ export class Generation {
 
   /** Ends its workers; may be called again, to be less patient. */
   async end(ending: Ending): Promise<void> {
-    this.#running = false;
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    this.#replaceNoMore();
     for (const worker of this.#workers) worker.end(ending);
     this.#checkEmpty();
     await this.#emptied.promise;
   }
 
   kill(): void {
-    this.#running = false;
+    this.#replaceNoMore();
     for (const worker of this.#workers) worker.kill();
+  }
+
+  #replaceNoMore(): void {
+    this.#running = false;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
   }
 
   #fork(number: number): WorkerProcess {
