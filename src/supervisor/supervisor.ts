@@ -209,6 +209,8 @@ export class Supervisor {
       monitored?.cancel();
       told?.cancel();
       generation.kill();
+      // Whoever has come to one of the new doors is told so.
+      this.#dispatch.serve();
       throw error;
     } finally {
       this.#next = undefined;

@@ -1,6 +1,6 @@
 // SIGHUP: another configuration, without a lost connection; one with mistakes changes nothing.
 import assert from 'node:assert/strict';
-import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -193,4 +193,34 @@ test('where the system has no memory for one of the new workers, the old ones go
   assert.deepEqual(served.workers(), workers);
   await served.reload();
   assert.equal(served.of('configuration reloaded').length, 1);
+});
+
+test('who has come to a listener that is not used after all is told so at once', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const { destination } = downstream;
+  await using served = await Served.start([{ destinations: [destination] }], { workers: 1 });
+  const path = join(served.directory, 'more.sock');
+  // The worker waits for a file, and then cannot start.
+  writeFileSync(
+    join(served.directory, 'check.cjs'),
+    `if (process.send) {
+      const sleeper = new Int32Array(new SharedArrayBuffer(4));
+      while (!require('node:fs').existsSync('${path}.go')) Atomics.wait(sleeper, 0, 0, 10);
+      throw new Error('not here');
+    }
+    module.exports = { name: 'x-mine', connect: () => [] };`,
+  );
+  served.write(
+    [{ destinations: [destination] }, { name: 'more', listen: `unix:${path}`, destinations: [destination] }],
+    { workers: 1, checks: { custom: [{ module: './check.cjs' }] } },
+  );
+  served.signal('SIGHUP');
+  await served.until(() => existsSync(path));
+  const before = served.descriptors();
+  using client = await RawClient.connect({ path });
+  await served.until(() => served.descriptors() > before);
+  writeFileSync(`${path}.go`, '');
+  assert.equal(await client.line(), '421 4.3.2 service not available, try again later');
+  await served.until(() => served.of('connections put off').length === 1);
+  assert.equal(served.of('connections put off')[0]?.reason, 'closing');
 });
