@@ -41,6 +41,7 @@ export class Supervisor {
   readonly #log: CurrentLog;
   #next: Generation | undefined;
   #addresses: ReadonlyMap<string, string> = new Map();
+  #starting: Promise<void> | undefined;
   #reloading: Promise<void> | undefined;
   #again = false;
   #started = false;
@@ -102,7 +103,8 @@ export class Supervisor {
     const { configuration, systemd } = this.#options;
     for (const warning of configuration.warnings)
       this.#log.warn('configuration is not all used', { warning });
-    await this.#use(configuration);
+    this.#starting = this.#use(configuration);
+    await this.#starting;
     const { file, workers } = configuration;
     this.#log.info('started', { version, file, workers });
     await this.#monitor.start(monitorOf(configuration, accountOf(configuration)));
@@ -135,8 +137,13 @@ export class Supervisor {
     this.#next?.kill();
     this.#monitor.giveUp();
     const graceMs = this.#generations.current?.configuration.stopMs ?? 0;
-    // A reload that waits for the oldest to end waits for the same: nobody gets the time twice.
-    await Promise.all([this.#reloading, this.#generations.end({ patienceMs: 0, graceMs })]);
+    await Promise.all([
+      // One that is given up takes its sockets away again.
+      this.#starting?.catch(() => undefined),
+      // A reload that waits for the oldest to end waits for the same: nobody gets the time twice.
+      this.#reloading,
+      this.#generations.end({ patienceMs: 0, graceMs }),
+    ]);
     await this.#monitor.close();
     await systemd.stopping();
     systemd.close();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +22,8 @@ dns: { zone: /dev/null, zoneOnly: true }
 /** A program that waits for its configuration, and how it gets it. */
 async function starting(t: TestContext, options: readonly string[] = []) {
   const directory = mkdtempSync(join(tmpdir(), 'postern-start-'));
+  const sockets = join(directory, 'sockets');
+  mkdirSync(sockets);
   const file = join(directory, 'postern.yaml');
   execFileSync('mkfifo', [file]);
   const child = spawn(program.node, [...options, program.cli, 'serve', '--config', file], {
@@ -39,11 +41,19 @@ async function starting(t: TestContext, options: readonly string[] = []) {
   });
   // It is there when the pipe has a reader.
   const pipe = await open(file, 'w');
-  const configure = async () => {
-    await pipe.writeFile(text);
+  const configure = async (listen = '127.0.0.1:0') => {
+    await pipe.writeFile(text.replace('127.0.0.1:0', listen));
     await pipe.close();
   };
-  return { child, file, configure, lines: createInterface({ input: child.stdout }), ended, told: () => told };
+  return {
+    child,
+    file,
+    sockets,
+    configure,
+    lines: createInterface({ input: child.stdout }),
+    ended,
+    told: () => told,
+  };
 }
 
 test('SIGTERM before there is anything ends it with status 0', { timeout: 60_000 }, async (t) => {
@@ -51,6 +61,18 @@ test('SIGTERM before there is anything ends it with status 0', { timeout: 60_000
   child.kill('SIGTERM');
   await configure();
   assert.deepEqual(await ended, [0, null]);
+});
+
+test('SIGTERM while the workers start leaves no socket behind', { timeout: 60_000 }, async (t) => {
+  const { child, sockets, configure, ended } = await starting(t);
+  const watcher = watch(sockets);
+  t.after(() => watcher.close());
+  const bound = once(watcher, 'change');
+  await configure(`unix:${join(sockets, 'in.sock')}`);
+  await bound;
+  child.kill('SIGTERM');
+  assert.deepEqual(await ended, [0, null]);
+  assert.deepEqual(readdirSync(sockets), []);
 });
 
 test('SIGHUP before the configuration is read has it read again when it serves', {
