@@ -112,6 +112,7 @@ export class WorkerProcess {
     this.#handed = { listener, socket, place };
     if (place !== 'none') this.#count(listener, 1);
     const number = ++this.#lastHanded;
+    forgetServer(socket);
     this.#send({ kind: 'connection', number, listener, place }, socket);
     this.#doubtTimer = setTimeout(() => this.#doubt(number), doubtMs);
   }
@@ -263,4 +264,12 @@ export class WorkerProcess {
     this.#letGo();
     for (const answer of this.#questions.values()) answer(undefined);
   }
+}
+
+/**
+ * Of each server whose sockets pass to another process, Node.js keeps a list at both ends, with a listener each, and says
+ * that listeners leak from the eleventh server on. Connections are counted here already.
+ */
+function forgetServer(socket: Socket): void {
+  (socket as { server?: unknown }).server = undefined;
 }

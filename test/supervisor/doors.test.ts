@@ -137,3 +137,22 @@ test('a UNIX socket with a group and no mode is open to that group, one with an 
   }
   rmSync(directory, { recursive: true });
 });
+
+test('connections of a dozen listeners pass to a worker without a word of Node.js about listeners of its own', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const { destination } = downstream;
+  await using served = await Served.start([{ destinations: [destination] }], { workers: 1 });
+  const paths = Array.from({ length: 12 }, (_, i) => join(served.directory, `${i}.sock`));
+  served.write(
+    paths.map((path, i) => ({ name: `in${i}`, listen: `unix:${path}`, destinations: [destination] })),
+    { workers: 1 },
+  );
+  await served.reload();
+  for (const path of paths) {
+    using client = await greet({ path });
+    await send(client, path);
+  }
+  served.signal('SIGTERM');
+  assert.equal(await served.ended(), 0);
+  assert.equal(served.stderr, '');
+});
