@@ -195,6 +195,8 @@ export class Supervisor {
    * @throws {Error} when there is anything in it that cannot be had; nothing has changed then
    */
   async #use(configuration: Configuration): Promise<void> {
+    // A reload may have waited until now.
+    this.#beRunning();
     const account = accountOf(configuration);
     const change = await this.#doors.prepare(configuration.listeners);
     const generation = this.#build(configuration, change.addresses, account);

@@ -1,5 +1,7 @@
 // SIGTERM: nothing new, what is open may end, the rest gets 421; status 0.
 import assert from 'node:assert/strict';
+import { existsSync, watch } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
@@ -83,6 +85,33 @@ test('a reload that waits for old connections does not hold up SIGTERM: all have
   assert.equal(await served.ended(), 0);
   assert.deepEqual(missing(['oldest', 'older'], downstream), []);
   assert.deepEqual(served.of('configuration not used'), []);
+});
+
+test('a reload that waits for old connections binds nothing any more after SIGTERM', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const { destination } = downstream;
+  const settings = { workers: 1, stopTimeout: '10s' };
+  await using served = await Served.start([{ destinations: [destination] }], settings);
+  const path = join(served.directory, 'in.sock');
+  served.write([{ listen: `unix:${path}`, destinations: [destination] }], settings);
+  await served.reload();
+  using oldest = await beginContent({ path });
+  await served.reload();
+  using older = await beginContent({ path });
+  await served.reload();
+  served.signal('SIGHUP');
+  await served.until(() => served.of('reloading').length === 4);
+  const changes: string[] = [];
+  const watcher = watch(served.directory, (kind, name) => {
+    if (name === 'in.sock' && kind === 'rename') changes.push(existsSync(path) ? 'there' : 'gone');
+  });
+  served.signal('SIGTERM');
+  await served.until(() => changes.length > 0);
+  await finish(oldest, 'oldest');
+  await finish(older, 'older');
+  assert.equal(await served.ended(), 0);
+  watcher.close();
+  assert.deepEqual(changes, ['gone']);
 });
 
 test('whoever sends a second signal does not wait', async () => {
