@@ -34,6 +34,8 @@ export type ToHttp =
   | { readonly kind: 'unknown'; readonly id: number }
   /** Of transactions that ended: each is JSON, the fields of its line in the log. */
   | { readonly kind: 'records'; readonly records: readonly string[] }
+  /** To be answered with the same word. */
+  | { readonly kind: 'alive' }
   | { readonly kind: 'end' };
 
 /** From the process that serves HTTP. */
@@ -42,6 +44,7 @@ export type FromHttp =
   | { readonly kind: 'hello' }
   | { readonly kind: 'ready'; readonly address: string }
   | { readonly kind: 'failed'; readonly failure: BindFailure }
+  | { readonly kind: 'alive' }
   | { readonly kind: 'ask'; readonly id: number; readonly question: TotalQuestion }
   /** Whether anybody wants to hear of transactions. */
   | { readonly kind: 'follow'; readonly on: boolean };

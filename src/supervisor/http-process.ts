@@ -2,6 +2,7 @@
 import type { Worker } from 'node:cluster';
 import { Child, type Exit } from './child.ts';
 import type { FromHttp, ToHttp, TotalAnswers, TotalQuestion } from './http-messages.ts';
+import { Pulse } from './pulse.ts';
 import type { TotalObservatory } from './total-observatory.ts';
 
 /** What it needs. */
@@ -11,6 +12,8 @@ export interface HttpProcessOptions {
   readonly start: Extract<ToHttp, { readonly kind: 'start' }>;
   /** Who knows what it asks. */
   readonly observatory: TotalObservatory;
+  /** It has given no sign of life for so many seconds, and is killed. */
+  stuck(seconds: number): void;
 }
 
 /** Ending its connections takes it no time. */
@@ -22,6 +25,7 @@ const mostRecords = 2000;
 export class HttpProcess {
   readonly #options: HttpProcessOptions;
   readonly #child: Child<string>;
+  readonly #pulse: Pulse;
   #endTimer: NodeJS.Timeout | undefined;
   #following = new AbortController();
   #records = 0;
@@ -30,9 +34,17 @@ export class HttpProcess {
     this.#options = options;
     const { worker } = options;
     this.#child = new Child<string>(worker, 'the HTTP process');
+    this.#pulse = new Pulse({
+      ask: () => this.#send({ kind: 'alive' }),
+      stuck: (seconds) => {
+        options.stuck(seconds);
+        this.kill();
+      },
+    });
     worker.on('message', (message: FromHttp) => this.#hear(message));
     void this.exited.then(() => {
       clearTimeout(this.#endTimer);
+      this.#pulse.stop();
       this.#following.abort();
     });
   }
@@ -82,9 +94,13 @@ export class HttpProcess {
         break;
       case 'ready':
         this.#child.becameReady(message.address);
+        this.#pulse.beat();
         break;
       case 'failed':
         this.#child.failed(Object.assign(new Error(message.failure.message), message.failure));
+        break;
+      case 'alive':
+        this.#pulse.beat();
         break;
       case 'ask':
         void this.#answer(message.id, message.question);

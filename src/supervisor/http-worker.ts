@@ -54,6 +54,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 process.on('message', (message: ToHttp) => {
   if (message.kind === 'start') void start(message);
   else if (message.kind === 'end') void end();
+  else if (message.kind === 'alive') tell({ kind: 'alive' });
   else observatory.hear(message);
 });
 tell({ kind: 'hello' });

@@ -135,10 +135,12 @@ export class Monitor {
 
   #fork({ http, account, log }: MonitorOptions): HttpProcess | undefined {
     if (http === false) return undefined;
-    return new HttpProcess({
+    const forked: HttpProcess = new HttpProcess({
       worker: forkAs('http-worker', account),
       start: { kind: 'start', http, log },
       observatory: this.#observatory,
+      stuck: (seconds) => this.#log.error('http process stuck', { pid: forked.pid, seconds }),
     });
+    return forked;
   }
 }

@@ -5,6 +5,7 @@ import type { Ending } from '../listener/listener.ts';
 import type { MetricsSnapshot } from '../telemetry/metrics-total.ts';
 import { Child, type Exit } from './child.ts';
 import type { Answers, FromWorker, Place, Question, ToWorker } from './messages.ts';
+import { Pulse } from './pulse.ts';
 
 /** What a worker needs, and whom it tells. */
 export interface WorkerOptions {
@@ -30,10 +31,6 @@ const mostQuestions = 1000;
 const restMs = 1000;
 /** Nothing is heard of a connection for so long: the worker is busy, or the connection was lost on its way. */
 const doubtMs = 50;
-/** So often a worker is asked for a sign of life: one that is stuck may have so many connections that it gets no other. */
-const pulseMs = 60_000;
-/** A worker that gives none for so long does nothing else either. */
-const stuckMs = 60_000;
 
 /** A worker. It belongs to its generation, which waits for `exited`. */
 export class WorkerProcess {
@@ -49,9 +46,7 @@ export class WorkerProcess {
   #lastHanded = 0;
   /** Runs while a connection is on its way. */
   #doubtTimer: NodeJS.Timeout | undefined;
-  /** Runs until it is asked for a sign of life, then until it has to have given one. */
-  #pulseTimer: NodeJS.Timeout | undefined;
-  #pulseAsked = false;
+  readonly #pulse: Pulse;
   /** Connections by listener, those on their way included. */
   #places = new Map<string, number>();
   #lastQuestion = 0;
@@ -62,6 +57,13 @@ export class WorkerProcess {
     this.number = options.number;
     const { worker } = options;
     this.#child = new Child(worker, 'worker');
+    this.#pulse = new Pulse({
+      ask: () => this.#send({ kind: 'alive' }),
+      stuck: (seconds) => {
+        options.stuck(seconds);
+        this.kill();
+      },
+    });
     worker.on('message', (message: FromWorker) => this.#hear(message));
     void this.exited.then(() => this.#end());
   }
@@ -176,7 +178,7 @@ export class WorkerProcess {
       case 'ready':
         if (this.#state === 'starting') this.#state = 'idle';
         this.#child.becameReady();
-        this.#lives();
+        this.#pulse.beat();
         this.#options.free();
         break;
       case 'failed':
@@ -192,7 +194,7 @@ export class WorkerProcess {
         if (message.number === this.#lastHanded) this.#missed();
         break;
       case 'alive':
-        this.#lives();
+        this.#pulse.beat();
         break;
       case 'answer':
         this.#questions.get(message.id)?.(message.answer);
@@ -209,25 +211,7 @@ export class WorkerProcess {
   /** Nothing was heard of a connection: it may be lost; whoever says nothing of that either will take no other one. */
   #doubt(number: number): void {
     this.#send({ kind: 'handed', number });
-    this.#feelPulse();
-  }
-
-  #feelPulse(): void {
-    if (this.#pulseAsked) return;
-    this.#pulseAsked = true;
-    this.#send({ kind: 'alive' });
-    clearTimeout(this.#pulseTimer);
-    this.#pulseTimer = setTimeout(() => {
-      this.#options.stuck(stuckMs / 1000);
-      this.kill();
-    }, stuckMs);
-  }
-
-  #lives(): void {
-    if (this.#state === 'gone') return;
-    this.#pulseAsked = false;
-    clearTimeout(this.#pulseTimer);
-    this.#pulseTimer = setTimeout(() => this.#feelPulse(), pulseMs);
+    this.#pulse.feel();
   }
 
   /** Closes the socket here; where the worker has it, it is open there. */
@@ -260,7 +244,7 @@ export class WorkerProcess {
     this.#places.clear();
     clearTimeout(this.#killTimer);
     clearTimeout(this.#restTimer);
-    clearTimeout(this.#pulseTimer);
+    this.#pulse.stop();
     this.#letGo();
     for (const answer of this.#questions.values()) answer(undefined);
   }

@@ -1,9 +1,10 @@
 // Questions between processes: all workers as one, each answer to whoever asked, records only to who listens.
 import assert from 'node:assert/strict';
 import type { Worker } from 'node:cluster';
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { Followers } from '../../src/supervisor/followers.ts';
+import { forkAs } from '../../src/supervisor/fork.ts';
 import type { FromHttp, ToHttp } from '../../src/supervisor/http-messages.ts';
 import { HttpProcess } from '../../src/supervisor/http-process.ts';
 import type { Answers, Question } from '../../src/supervisor/messages.ts';
@@ -139,7 +140,7 @@ test('to a process of HTTP that takes no records no further ones are told, until
     http: { host: '127.0.0.1', port: 0 },
     log: { level: 'info', format: 'json' },
   };
-  new HttpProcess({ worker: fork as unknown as Worker, start: start as never, observatory });
+  new HttpProcess({ worker: fork as unknown as Worker, start: start as never, observatory, stuck() {} });
   fork.emit('message', { kind: 'follow', on: true } satisfies FromHttp);
   const batch = Array.from({ length: 1000 }, () => '{}');
   for (let i = 0; i < 5; i += 1) hear(batch);
@@ -152,4 +153,39 @@ test('to a process of HTTP that takes no records no further ones are told, until
     signals.map(({ aborted }) => aborted),
     [true],
   );
+});
+
+test('a process of HTTP that is stuck is killed', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const told: string[] = [];
+  const fork = Object.assign(new EventEmitter(), {
+    process: { pid: 1, kill: (signal: string) => void told.push(signal) },
+    send: ({ kind }: ToHttp) => void told.push(kind),
+  });
+  new HttpProcess({
+    worker: fork as unknown as Worker,
+    start: {} as never,
+    observatory: {} as TotalObservatory,
+    stuck: (seconds) => told.push(`stuck for ${seconds} s`),
+  });
+  fork.emit('message', { kind: 'ready', address: '127.0.0.1:25' } satisfies FromHttp);
+  t.mock.timers.tick(60_000);
+  fork.emit('message', { kind: 'alive' } satisfies FromHttp);
+  t.mock.timers.tick(60_000);
+  t.mock.timers.tick(59_999);
+  assert.deepEqual(told.splice(0), ['alive', 'alive']);
+  t.mock.timers.tick(1);
+  assert.deepEqual(told.splice(0), ['stuck for 60 s', 'SIGKILL']);
+});
+
+test('the process of HTTP answers when it is asked for a sign of life', async () => {
+  const worker = forkAs('http-worker', undefined);
+  const heard = Promise.withResolvers<string>();
+  worker.on('message', ({ kind }: FromHttp) => {
+    if (kind === 'hello') worker.send({ kind: 'alive' });
+    else heard.resolve(kind);
+  });
+  assert.equal(await heard.promise, 'alive');
+  worker.process.kill('SIGKILL');
+  await once(worker, 'exit');
 });
