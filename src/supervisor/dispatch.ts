@@ -36,8 +36,8 @@ export interface DispatchOptions {
 interface Waiting {
   readonly socket: Socket;
   readonly timer: NodeJS.Timeout;
-  /** Runs since it was found that there is no room; when it is over, the connection is refused. */
-  roomTimer?: NodeJS.Timeout;
+  /** When it is over, the connection waits for a worker only, which refuses it where there is no room. */
+  readonly roomTimer: NodeJS.Timeout;
   impatient?: true;
 }
 
@@ -47,9 +47,6 @@ interface Queue {
   readonly strangers: boolean;
   readonly waiting: Waiting[];
 }
-
-/** What became of a connection: a worker has it, or it has to wait for a worker, or for a place. */
-type Outcome = 'handed' | 'no worker' | 'no room';
 
 /** Between doors and workers. */
 export class Dispatch {
@@ -68,13 +65,20 @@ export class Dispatch {
     const strangers = !this.#options.places.mayConnect(door, socket);
     const found = this.#queues.find((queue) => queue.door === door && queue.strangers === strangers);
     // Mostly nobody waits.
-    if (!found && door.state === 'open' && this.#hand(door, socket, strangers, false) === 'handed') return;
+    if (!found && door.state === 'open' && this.#hand(door, socket, strangers, false)) return;
     const queue = found ?? this.#begin(door, strangers);
     if (queue.waiting.length >= (strangers ? mostStrangers : mostWaiting)) {
       this.#options.putOff(door.listener, socket, 'too_many_waiting');
       return;
     }
-    const waiting = { socket, timer: setTimeout(() => this.#giveUp(queue, waiting), waitMs) };
+    const waiting: Waiting = {
+      socket,
+      timer: setTimeout(() => this.#giveUp(queue, waiting), waitMs),
+      roomTimer: setTimeout(() => {
+        waiting.impatient = true;
+        this.serve();
+      }, roomMs),
+    };
     queue.waiting.push(waiting);
     this.serve();
   }
@@ -113,27 +117,23 @@ export class Dispatch {
       this.#putOff(door, first, 'closing');
       return true;
     }
-    const outcome = this.#hand(door, first.socket, strangers, first.impatient ?? false);
-    if (outcome === 'no room') {
-      first.roomTimer ??= setTimeout(() => {
-        first.impatient = true;
-        this.serve();
-      }, roomMs);
-    }
-    if (outcome !== 'handed') return false;
+    if (!this.#hand(door, first.socket, strangers, first.impatient ?? false)) return false;
     waiting.shift();
     clearTimers(first);
     return true;
   }
 
-  /** @param impatient whether it is handed over also where there is no room, to be refused */
-  #hand(door: Door, socket: Socket, stranger: boolean, impatient: boolean): Outcome {
+  /**
+   * @param impatient whether it is handed over also where there is no room, to be refused
+   * @returns false: it has to wait for a worker, or for a place
+   */
+  #hand(door: Door, socket: Socket, stranger: boolean, impatient: boolean): boolean {
     const room = stranger ? 0 : this.#options.places.room(door);
-    if (room === 0 && !stranger && !impatient) return 'no room';
+    if (room === 0 && !stranger && !impatient) return false;
     const worker = this.#leastBusy(door.listener);
-    if (!worker) return 'no worker';
+    if (!worker) return false;
     worker.hand(door.listener, socket, room === 0 ? 'none' : room === 1 ? 'last' : 'one');
-    return 'handed';
+    return true;
   }
 
   #leastBusy(listener: string): Recipient | undefined {

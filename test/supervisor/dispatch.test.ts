@@ -183,6 +183,22 @@ test('above the limit a connection waits a moment for a place, and is handed ove
   assert.deepEqual(workers[1]?.handed, [{ listener: 'in', socket: late, place: 'none' }]);
 });
 
+test('a crowd above the limit waits a moment together, not each for the one before', () => {
+  const worker = new FakeWorker();
+  const { dispatch, putOff } = dispatchTo([worker], { room: () => 0 });
+  const crowd = arrive(dispatch, doorOf('in'), 3);
+  mock.timers.tick(200);
+  for (let i = 0; i < 2; i += 1) {
+    worker.free = true;
+    dispatch.serve();
+  }
+  assert.deepEqual(
+    worker.handed,
+    crowd.map((socket) => ({ listener: 'in', socket, place: 'none' })),
+  );
+  assert.deepEqual(putOff, []);
+});
+
 test('at a door that is not open yet connections wait, at a closed one they are put off', () => {
   const worker = new FakeWorker();
   const { dispatch, putOff } = dispatchTo([worker]);
