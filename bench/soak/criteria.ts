@@ -9,6 +9,11 @@ const warmUp = 0.15;
 const leastWarmUpSeconds = 480;
 /** So many blocks has a run. */
 const blocks = 40;
+/**
+ * For memory. V8 collects a worker's old objects every quarter of an hour and gives a third of its memory back, which it
+ * has taken again within four minutes: the most of a block is what a process needs.
+ */
+const memoryBlocks = 15;
 /** A shorter run is all beginning. */
 const leastSeconds = 600;
 const megabyte = 1e6;
@@ -47,16 +52,17 @@ export function judge(slope: Slope | undefined, limit: number): Finding {
 /** @returns a row for each series @param seconds how long the run was */
 export function judgeAll(samples: readonly Sample[], seconds: number): readonly Judged[] {
   const kinds = ['primary', 'worker', 'http'] as const;
-  const hours = seconds / secondsPerHour / blocks;
+  const hours = seconds / secondsPerHour;
   const series = (
     measure: string,
     unit: string,
     limit: (median: number) => number,
     points: readonly Point[],
     slopeThrough = slopeOf,
+    blocked = blocksOf(points, hours / blocks),
   ): Judged => {
     const middle = median(points.map((point) => point.value));
-    const slope = seconds < leastSeconds ? undefined : slopeThrough(blocksOf(points, hours));
+    const slope = seconds < leastSeconds ? undefined : slopeThrough(blocked);
     const allowed = limit(middle);
     return {
       measure,
@@ -81,16 +87,13 @@ export function judgeAll(samples: readonly Sample[], seconds: number): readonly 
   const slower = (measure: string, of: 'p50' | 'p95' | 'cpuMsPerMessage') =>
     series(measure, 'ms', (middle) => middle * mostSlower, relative(of), robustSlopeOf);
   return [
-    // What garbage is not yet collected, what is open in passing, and what waits for a machine that has a bad moment, is
-    // above what stays: the least of a block tells of that.
-    ...kinds.map((kind) =>
-      series(
-        `memory, ${kind}`,
-        'MB',
-        () => 32,
-        pointsOf(samples, seconds, kind, (each) => each.residentBytes / megabyte),
-      ),
-    ),
+    ...kinds.map((kind) => {
+      const resident = pointsOf(samples, seconds, kind, (each) => each.residentBytes / megabyte);
+      const most = blocksOf(resident, hours / memoryBlocks, Math.max);
+      return series(`memory, ${kind}`, 'MB', () => 32, resident, slopeOf, most);
+    }),
+    // What is open in passing, and what waits for a machine that has a bad moment, is above what stays: the least of a
+    // block tells of that.
     ...kinds.map((kind) =>
       series(`descriptors, ${kind}`, '', () => 5, pointsOf(samples, seconds, kind, besidesConnections)),
     ),

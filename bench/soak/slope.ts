@@ -31,9 +31,13 @@ const mostCorrelation = 0.9;
  *
  * @param points in the order of time
  * @param hours a block's length
- * @returns for each the least: whatever disturbs raises memory, descriptors and latency
+ * @param which of the values stands for a block; default: the least, since what disturbs raises most of what is measured
  */
-export function blocksOf(points: readonly Point[], hours: number): readonly Point[] {
+export function blocksOf(
+  points: readonly Point[],
+  hours: number,
+  which: (...values: number[]) => number = Math.min,
+): readonly Point[] {
   const blocks = new Map<string, Point[]>();
   for (const point of points) {
     const key = `${point.group} ${Math.floor(point.at / hours)}`;
@@ -44,7 +48,7 @@ export function blocksOf(points: readonly Point[], hours: number): readonly Poin
   return [...blocks.values()].map((block) => ({
     group: block[0]?.group ?? '',
     at: median(block.map(({ at }) => at)),
-    value: Math.min(...block.map((point) => point.value)),
+    value: which(...block.map((point) => point.value)),
   }));
 }
 

@@ -72,6 +72,17 @@ test('garbage that grows and is collected is flat by the least of each block', (
   assert.equal(found(sawtooth(60)), 'grows');
 });
 
+test('memory that is given back now and then, and taken again, is flat by the most of each block', () => {
+  const dips = (leak: number) =>
+    series(
+      (at, noise) => 345 + leak * at - ((at * 4) % 1 < 0.2 ? 120 * (1 - ((at * 20) % 1)) : 0) + 2 * noise,
+    );
+  const byMost = (leak: number) => judge(slopeOf(blocksOf(dips(leak), 1 / 15, Math.max)), limit);
+  assert.equal(byMost(0), 'flat');
+  assert.equal(byMost(60), 'grows');
+  assert.notEqual(found(dips(0)), 'flat');
+});
+
 test('processes that replace each other have levels of their own, and a slope in common', () => {
   const lives = (leak: number) =>
     series((at, noise) => 300 - 100 * Math.floor(at * 3) + leak * ((at * 3) % 1) * (1 / 3) + 5 * noise).map(
