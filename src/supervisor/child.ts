@@ -1,5 +1,6 @@
-// A process that the primary has started: whether it is ready, and how it ended, also where it never began.
+// A process that the primary has started: whether it is ready, whether it lives, and how it ended, also where it never began.
 import type { Worker } from 'node:cluster';
+import { Pulse, type PulseOptions } from './pulse.ts';
 
 /** How a process ended. */
 export interface Exit {
@@ -17,17 +18,30 @@ export class Child<Ready = void> {
   readonly ready: Promise<Ready>;
   readonly exited: Promise<Exit>;
   readonly worker: Worker;
+  /** Felt from when it is ready until it is gone. */
+  readonly pulse: Pulse;
   readonly #ready = Promise.withResolvers<Ready>();
   readonly #startTimer: NodeJS.Timeout;
 
-  /** @param name for messages, such as `worker` */
-  constructor(worker: Worker, name: string) {
+  /**
+   * @param name for messages, such as `worker`
+   * @param life where it gives no sign of it, that is told, and it is killed
+   */
+  constructor(worker: Worker, name: string, life: PulseOptions) {
     this.worker = worker;
+    this.pulse = new Pulse({
+      ...life,
+      stuck: (seconds) => {
+        life.stuck(seconds);
+        this.kill();
+      },
+    });
     this.ready = this.#ready.promise;
     // Whoever does not wait for it hears of the exit.
     this.ready.catch(() => undefined);
     const { promise, resolve } = Promise.withResolvers<Exit>();
     this.exited = promise;
+    void promise.then(() => this.pulse.stop());
     worker.once('exit', (code: number | null, signal: string | null) => {
       this.failed(new Error(`${name} ended with ${signal ?? `status ${code}`}`));
       resolve({ code, signal });
@@ -52,6 +66,7 @@ export class Child<Ready = void> {
   becameReady(value: Ready): void {
     clearTimeout(this.#startTimer);
     this.#ready.resolve(value);
+    this.pulse.beat();
   }
 
   /** It will not get ready any more; after that it has been, this says nothing. */

@@ -2,7 +2,6 @@
 import type { Worker } from 'node:cluster';
 import { Child, type Exit } from './child.ts';
 import type { FromHttp, ToHttp, TotalAnswers, TotalQuestion } from './http-messages.ts';
-import { Pulse } from './pulse.ts';
 import type { TotalObservatory } from './total-observatory.ts';
 
 /** What it needs. */
@@ -25,7 +24,6 @@ const mostRecords = 2000;
 export class HttpProcess {
   readonly #options: HttpProcessOptions;
   readonly #child: Child<string>;
-  readonly #pulse: Pulse;
   #endTimer: NodeJS.Timeout | undefined;
   #following = new AbortController();
   #records = 0;
@@ -33,18 +31,13 @@ export class HttpProcess {
   constructor(options: HttpProcessOptions) {
     this.#options = options;
     const { worker } = options;
-    this.#child = new Child<string>(worker, 'the HTTP process');
-    this.#pulse = new Pulse({
+    this.#child = new Child<string>(worker, 'the HTTP process', {
       ask: () => this.#send({ kind: 'alive' }),
-      stuck: (seconds) => {
-        options.stuck(seconds);
-        this.kill();
-      },
+      stuck: options.stuck,
     });
     worker.on('message', (message: FromHttp) => this.#hear(message));
     void this.exited.then(() => {
       clearTimeout(this.#endTimer);
-      this.#pulse.stop();
       this.#following.abort();
     });
   }
@@ -94,13 +87,12 @@ export class HttpProcess {
         break;
       case 'ready':
         this.#child.becameReady(message.address);
-        this.#pulse.beat();
         break;
       case 'failed':
         this.#child.failed(Object.assign(new Error(message.failure.message), message.failure));
         break;
       case 'alive':
-        this.#pulse.beat();
+        this.#child.pulse.beat();
         break;
       case 'ask':
         void this.#answer(message.id, message.question);

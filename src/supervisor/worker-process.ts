@@ -5,7 +5,6 @@ import type { Ending } from '../listener/listener.ts';
 import type { MetricsSnapshot } from '../telemetry/metrics-total.ts';
 import { Child, type Exit } from './child.ts';
 import type { Answers, FromWorker, Place, Question, ToWorker } from './messages.ts';
-import { Pulse } from './pulse.ts';
 
 /** What a worker needs, and whom it tells. */
 export interface WorkerOptions {
@@ -46,7 +45,6 @@ export class WorkerProcess {
   #lastHanded = 0;
   /** Runs while a connection is on its way. */
   #doubtTimer: NodeJS.Timeout | undefined;
-  readonly #pulse: Pulse;
   /** Connections by listener, those on their way included. */
   #places = new Map<string, number>();
   #lastQuestion = 0;
@@ -56,13 +54,9 @@ export class WorkerProcess {
     this.#options = options;
     this.number = options.number;
     const { worker } = options;
-    this.#child = new Child(worker, 'worker');
-    this.#pulse = new Pulse({
+    this.#child = new Child(worker, 'worker', {
       ask: () => this.#send({ kind: 'alive' }),
-      stuck: (seconds) => {
-        options.stuck(seconds);
-        this.kill();
-      },
+      stuck: options.stuck,
     });
     worker.on('message', (message: FromWorker) => this.#hear(message));
     void this.exited.then(() => this.#end());
@@ -178,7 +172,6 @@ export class WorkerProcess {
       case 'ready':
         if (this.#state === 'starting') this.#state = 'idle';
         this.#child.becameReady();
-        this.#pulse.beat();
         this.#options.free();
         break;
       case 'failed':
@@ -194,7 +187,7 @@ export class WorkerProcess {
         if (message.number === this.#lastHanded) this.#missed();
         break;
       case 'alive':
-        this.#pulse.beat();
+        this.#child.pulse.beat();
         break;
       case 'answer':
         this.#questions.get(message.id)?.(message.answer);
@@ -211,7 +204,7 @@ export class WorkerProcess {
   /** Nothing was heard of a connection: it may be lost; whoever says nothing of that either will take no other one. */
   #doubt(number: number): void {
     this.#send({ kind: 'handed', number });
-    this.#pulse.feel();
+    this.#child.pulse.feel();
   }
 
   /** Closes the socket here; where the worker has it, it is open there. */
@@ -244,7 +237,6 @@ export class WorkerProcess {
     this.#places.clear();
     clearTimeout(this.#killTimer);
     clearTimeout(this.#restTimer);
-    this.#pulse.stop();
     this.#letGo();
     for (const answer of this.#questions.values()) answer(undefined);
   }
