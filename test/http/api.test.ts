@@ -105,17 +105,19 @@ test('where mail cannot pass, the reasons come first; where all is well, there a
   assert.deepEqual(((await good.ask('/api/status')).body as StatusAnswer).problems, []);
 });
 
+/** What the list of stories has of one. */
+const summary = (id: string, time: string) => ({
+  id,
+  time,
+  listener: 'in',
+  from: '',
+  recipients: 1,
+  results: {},
+  disposition: 'accept',
+});
+
 test('the list has the last transactions, newest first, and stories that are older', async (t) => {
-  const time = '2020-01-01T00:00:00.000Z';
-  const old = {
-    id: 'old',
-    time,
-    listener: 'in',
-    from: '',
-    recipients: 1,
-    results: {},
-    disposition: 'accept',
-  };
+  const old = summary('old', '2020-01-01T00:00:00.000Z');
   const { busy, ask } = await serve(t, { stories: async () => [{ ...old, id: 'a2' }, old] });
   for (const id of ['a1', 'a2', 'a3']) busy.tell(record(id));
   const { transactions } = (await ask('/api/transactions')).body as TransactionsAnswer;
@@ -131,16 +133,7 @@ test('the list has the last transactions, newest first, and stories that are old
 });
 
 test('a story that is younger than the records stands before them', async (t) => {
-  const time = new Date(Date.now() + 3_600_000).toISOString();
-  const young = {
-    id: 'young',
-    time,
-    listener: 'in',
-    from: '',
-    recipients: 1,
-    results: {},
-    disposition: 'accept',
-  };
+  const young = summary('young', new Date(Date.now() + 3_600_000).toISOString());
   const { busy, ask } = await serve(t, { stories: async () => [young] });
   busy.tell(record('a1'));
   const { transactions } = (await ask('/api/transactions')).body as TransactionsAnswer;
