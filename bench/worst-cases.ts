@@ -2,7 +2,7 @@
 import { sealMessage } from 'mailauth/lib/arc/index.js';
 import { dkimSign } from 'mailauth/lib/dkim/sign.js';
 import { maxFields } from '../src/message/header-section.ts';
-import { makeKey, type SigningKey } from '../test/support/signing.ts';
+import { makeKey, passingZone, type SigningKey } from '../test/support/signing.ts';
 
 export interface WorstCase {
   readonly name: string;
@@ -21,13 +21,7 @@ const fields = [
 ];
 const line = 'All work and no play makes Jack a dull boy, and so on to the end of the line.\r\n';
 
-const zone = {
-  'example.com': { TXT: ['v=spf1 ip4:192.0.2.0/24 -all'] },
-  '_dmarc.example.com': { TXT: ['v=DMARC1; p=reject'] },
-  '10.2.0.192.in-addr.arpa': { PTR: ['client.example.com'] },
-  'client.example.com': { A: ['192.0.2.10'] },
-  ...key.zone,
-};
+const zone = passingZone(key);
 
 function message(header: readonly string[], body = line): Buffer {
   return Buffer.from(`${header.map((field) => `${field}\r\n`).join('')}\r\n${body}`, 'latin1');

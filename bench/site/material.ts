@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { makeKey, sign } from '../../test/support/signing.ts';
+import { makeKey, passingZone, sign } from '../../test/support/signing.ts';
 
 /** Who sends. */
 export const envelope = {
@@ -76,13 +76,7 @@ export class Material {
   constructor(directory: string) {
     this.directory = directory;
     this.zoneFile = join(directory, 'zone.yaml');
-    const zone = {
-      'example.com': { TXT: ['v=spf1 ip4:192.0.2.0/24 -all'] },
-      '_dmarc.example.com': { TXT: ['v=DMARC1; p=reject'] },
-      '10.2.0.192.in-addr.arpa': { PTR: ['client.example.com'] },
-      'client.example.com': { A: ['192.0.2.10'] },
-      ...this.#key.zone,
-    };
+    const zone = passingZone(this.#key);
     writeFileSync(this.zoneFile, stringify(zone));
   }
 

@@ -16,6 +16,17 @@ export interface SigningKey {
   readonly zone: Readonly<Record<string, { readonly TXT: readonly string[] }>>;
 }
 
+/** Names by which messages of example.com pass that client.example.com [192.0.2.10] hands over, signed with its key. */
+export function passingZone({ zone }: SigningKey) {
+  return {
+    'example.com': { TXT: ['v=spf1 ip4:192.0.2.0/24 -all'] },
+    '_dmarc.example.com': { TXT: ['v=DMARC1; p=reject'] },
+    '10.2.0.192.in-addr.arpa': { PTR: ['client.example.com'] },
+    'client.example.com': { A: ['192.0.2.10'] },
+    ...zone,
+  };
+}
+
 /** Makes a key pair and its record (RFC 6376 §3.6.1, RFC 8463 §4). */
 export function makeKey(
   domain: string,

@@ -5,16 +5,10 @@ import { test } from 'node:test';
 import { collectGarbage, leftBytes } from '../support/garbage.ts';
 import { LoopbackServer } from '../support/loopback-server.ts';
 import { RunningProxy } from '../support/running-proxy.ts';
-import { makeKey, sign } from '../support/signing.ts';
+import { makeKey, passingZone, sign } from '../support/signing.ts';
 
 const key = makeKey('example.com', 's1');
-const zone = {
-  'example.com': { TXT: ['v=spf1 ip4:192.0.2.0/24 -all'] },
-  '_dmarc.example.com': { TXT: ['v=DMARC1; p=reject'] },
-  '10.2.0.192.in-addr.arpa': { PTR: ['client.example.com'] },
-  'client.example.com': { A: ['192.0.2.10'] },
-  ...key.zone,
-};
+const zone = passingZone(key);
 const envelope = [
   'XFORWARD NAME=client.example.com ADDR=192.0.2.10 HELO=client.example.com',
   'MAIL FROM:<alice@example.com>',
