@@ -36,7 +36,7 @@ const argument = new RegExp(String.raw`^[ \t]*(?:<[ \t]*(${piece}*)[ \t]*>|(${pi
 export function parsePathArgument(text: string): PathArgument | string {
   if (controlCharacter.test(text)) return 'control character in the path';
   const match = argument.exec(text);
-  if (!match) return 'the path must stand in angle brackets, without blanks';
+  if (!match) return 'a path like <user@example.com> was expected';
   const [, bracketed, bare = '', rest = ''] = match;
   const parameters: Parameter[] = [];
   const keywords = new Set<string>();

@@ -32,7 +32,7 @@ const decodedControls = refusedWith('501 5.5.4 XFORWARD: control character', [
 ]);
 /** Blanks end an address, but inside of quotes. */
 const withBlanks = (verb: string) =>
-  refusedWith(`501 5.5.4 ${verb}: the path must stand in angle brackets, without blanks`, [
+  refusedWith(`501 5.5.4 ${verb}: a path like <user@example.com> was expected`, [
     'C1 controls',
     'UTF-8 line separator',
     'UTF-8 next line',

@@ -55,20 +55,20 @@ test('parameters are read in order, keywords in upper case, values as they were 
   ]);
 });
 
-const brackets = 'the path must stand in angle brackets, without blanks';
+const expected = 'a path like <user@example.com> was expected';
 const control = 'control character in the path';
 const mistakes: readonly (readonly [text: string, message: string])[] = [
-  ['', brackets],
-  [' \t', brackets],
-  ['<a@example.com', brackets],
-  ['a@example.com>', brackets],
-  ['<<a@example.com>>', brackets],
-  ['<a b@example.com>', brackets],
-  ['<"a@example.com>', brackets],
-  ['<"a\\"@example.com>', brackets],
-  ['<a@example.com>SIZE=1', brackets],
-  ['<a@example.com>,<b@example.com>', brackets],
-  ['Alice<a@example.com>', brackets],
+  ['', expected],
+  [' \t', expected],
+  ['<a@example.com', expected],
+  ['a@example.com>', expected],
+  ['<<a@example.com>>', expected],
+  ['<a b@example.com>', expected],
+  ['<"a@example.com>', expected],
+  ['<"a\\"@example.com>', expected],
+  ['<a@example.com>SIZE=1', expected],
+  ['<a@example.com>,<b@example.com>', expected],
+  ['Alice<a@example.com>', expected],
   ['Alice <a@example.com>', 'bad parameter <a@example.com>'],
   ['<a@example.com\0>', control],
   ['<a@example.com>\rRCPT TO:<b@example.com>', control],
