@@ -34,20 +34,22 @@ export async function speedGoals(site: Site, options: GoalOptions): Promise<read
 }
 
 async function passThrough(site: Site, options: GoalOptions): Promise<readonly Goal[]> {
-  const { relay } = site.yardsticks;
+  const { relay, proxy } = site.yardsticks;
   const { warmUp, rounds } = options;
   await using postern = await startWarm(site, { checks: 'pass', warmUp, manners: [busy, stepByStep] });
   const way = wayThrough(postern);
   const long = longTimes(options);
   const measured = await inTurn(rounds, {
     relay: () => site.measure(relay, { ...stepByStep, ...long }),
+    proxy: () => site.measure(proxy, { ...stepByStep, ...long }),
     pass: () => site.measure(way, { ...stepByStep, ...long }),
     relayPipelined: () => site.measure(relay, { ...busy, ...long }),
+    proxyPipelined: () => site.measure(proxy, { ...busy, ...long }),
     passPipelined: () => site.measure(way, { ...busy, ...long }),
   });
   return [
-    passGoal('command by command', measured.pass, measured.relay),
-    passGoal('pipelined', measured.passPipelined, measured.relayPipelined),
+    passGoal('command by command', measured.pass, measured.relay, measured.proxy),
+    passGoal('pipelined', measured.passPipelined, measured.relayPipelined, measured.proxyPipelined),
   ];
 }
 
@@ -111,10 +113,19 @@ async function everyCore(site: Site, options: GoalOptions): Promise<Goal> {
   );
 }
 
-/** A relay does the less for a message the fewer pieces it comes in, so that both manners are compared. */
-function passGoal(manner: string, pass: readonly Measured[], relay: readonly Measured[]): Goal {
+/**
+ * A relay does the less for a message the fewer pieces it comes in, so that both manners are compared. It understands
+ * nothing: the proxy of the fewest lines shows what is left for everything that one does who does.
+ */
+function passGoal(
+  manner: string,
+  pass: readonly Measured[],
+  relay: readonly Measured[],
+  proxy: readonly Measured[],
+): Goal {
+  const least = factor(medianRatio(proxy.map(cpu), relay.map(cpu)));
   return atMost(
-    `CPU per message, no checks, 32 connections, ${manner} (median ${ms(median(pass.map(cpu)))})`,
+    `CPU per message, no checks, 32 connections, ${manner} (median ${ms(median(pass.map(cpu)))}; fewest-lines proxy ${least})`,
     1.5,
     medianRatio(pass.map(cpu), relay.map(cpu)),
     of(`the fewest-lines relay (${ms(median(relay.map(cpu)))})`),

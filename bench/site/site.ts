@@ -60,6 +60,16 @@ export interface Bare {
   readonly cpuMs: number;
 }
 
+/** What Postern is measured against, besides the bare call. */
+export interface Yardsticks {
+  /** The load generator into the sink. */
+  readonly straight: Way;
+  /** Through the relay of the fewest lines. */
+  readonly relay: Way;
+  /** Through the proxy of the fewest lines, which takes connections that stay, not those before the queue. */
+  readonly proxy: Way;
+}
+
 export interface SinkTotals {
   readonly messages: number;
   /** What was added to the last one. */
@@ -77,8 +87,7 @@ export class Site implements AsyncDisposable {
   readonly #bare = this.#children.use(new Child('yardsticks/bare-authenticate.ts', this.material.zoneFile));
   #sinkPort = 0;
   #slices = 0;
-  #straight: Way | undefined;
-  #relay: Way | undefined;
+  #yardsticks: Yardsticks | undefined;
 
   static async start(): Promise<Site> {
     const site = new Site();
@@ -95,17 +104,25 @@ export class Site implements AsyncDisposable {
     const { listening } = await this.sink.hear<{ listening: number }>();
     this.#sinkPort = listening;
     await this.#bare.hear();
-    const relay = this.#children.use(new Child('yardsticks/fewest-lines-relay.ts', String(listening)));
-    const { listening: relayPort } = await relay.hear<{ listening: number }>();
-    this.#straight = {
+    this.#yardsticks = {
+      straight: {
+        address: () => `127.0.0.1:${listening}`,
+        results: [],
+        usage: () => ({ cpuMs: 0, residentBytes: 0 }),
+      },
+      relay: await this.#through('yardsticks/fewest-lines-relay.ts'),
+      proxy: await this.#through('yardsticks/fewest-lines-proxy.ts'),
+    };
+  }
+
+  /** A program that listens, and passes everything to the sink. */
+  async #through(program: string): Promise<Way> {
+    const child = this.#children.use(new Child(program, String(this.#sinkPort)));
+    const { listening } = await child.hear<{ listening: number }>();
+    return {
       address: () => `127.0.0.1:${listening}`,
       results: [],
-      usage: () => ({ cpuMs: 0, residentBytes: 0 }),
-    };
-    this.#relay = {
-      address: () => `127.0.0.1:${relayPort}`,
-      results: [],
-      usage: () => ({ cpuMs: cpuMs(relay.pid), residentBytes: residentBytes(relay.pid) }),
+      usage: () => ({ cpuMs: cpuMs(child.pid), residentBytes: residentBytes(child.pid) }),
     };
   }
 
@@ -113,10 +130,9 @@ export class Site implements AsyncDisposable {
     return this.#sinkPort;
   }
 
-  /** The load generator into the sink, and through the relay of the fewest lines. */
-  get yardsticks(): { readonly straight: Way; readonly relay: Way } {
-    if (!this.#straight || !this.#relay) throw new Error('not started');
-    return { straight: this.#straight, relay: this.#relay };
+  get yardsticks(): Yardsticks {
+    if (!this.#yardsticks) throw new Error('not started');
+    return this.#yardsticks;
   }
 
   async bare(size: Size, { seconds, leadInSeconds = 0 }: Times): Promise<Bare> {

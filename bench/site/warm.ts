@@ -49,7 +49,15 @@ export async function startWarm(site: Site, { warmUp, manners, ...plan }: WarmPl
 
 /** The yardsticks have to be as warm as what is measured with them. */
 export async function warmYardsticks(site: Site): Promise<void> {
-  await warm(site, site.yardsticks.relay, 'settled', everyManner, 1);
+  const { relay, proxy } = site.yardsticks;
+  await warm(site, relay, 'settled', everyManner, 1);
+  await warm(
+    site,
+    proxy,
+    'settled',
+    everyManner.filter(({ mode }) => mode === 'after'),
+    1,
+  );
   await settle(leastMessages, async (seconds) => {
     const { calls, cpuMs } = await site.bare(size, { seconds });
     return { messages: calls, cpuMs };

@@ -31,6 +31,15 @@ test('messages arrive, straight and through the relay, over connections that sta
   }
 });
 
+test('messages arrive through the proxy, with the fields that it adds, over connections that stay', async () => {
+  for (const pipelining of [true, false]) {
+    const { messages } = await site.measure(site.yardsticks.proxy, { ...traffic, pipelining });
+    assert.equal(messages, 10);
+  }
+  const { above } = await site.sink.ask<{ above: string }>('totals');
+  assert.match(above, /^Authentication-Results: .*\r\nReceived: /);
+});
+
 test('before the queue each message has a connection of its own, after it connections stay', async () => {
   const connectionsOf = async (mode: 'after' | 'before') => {
     await site.sink.ask('reset');
