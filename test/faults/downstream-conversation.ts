@@ -162,11 +162,17 @@ export class DownstreamConversation {
     }
   }
 
-  /** That the parameters are those which upstream gave is seen by the ledgers. @returns whether it is not refused for one */
+  /**
+   * That the parameters are those which upstream gave is seen by the ledgers. Once replies are out of step a refusal for
+   * one would be read as another command's.
+   *
+   * @returns whether it is not refused for one
+   */
   #takesPath(line: string): boolean {
     if (!/^(?:MAIL FROM|RCPT TO):<[^<>]*>(?: [A-Z0-9]+(?:=[^ =]+)?)*$/.test(line))
       this.#broken('upstream did not say this', line);
-    const refusal = this.#downstream.strict ? this.#offer.refusal(line) : undefined;
+    const strict = this.#downstream.strict && !this.disturbed;
+    const refusal = strict ? this.#offer.refusal(line) : undefined;
     if (refusal !== undefined) this.#voice.say(refusal);
     return refusal === undefined;
   }
