@@ -32,6 +32,11 @@ const answerMs = 30_000;
 /** What a run may wait for anything. */
 const longestMs = 60_000;
 const nothing = { faults: [], rate: 0 } as const;
+/**
+ * While the service is down, another program that looks for a port may be given this one's, and hang whoever comes. On
+ * an address of our own there is nobody else.
+ */
+const listen = `127.1.${(process.pid >> 8) & 0xff}.${process.pid & 0xff}:0`;
 
 /** @param messages how many are sent at least */
 export async function runService(
@@ -60,7 +65,7 @@ export async function runService(
   );
   const spool = makeSpool(join(directory, 'spool'));
   const start = () =>
-    Served.start([{ mode, envelope, destinations: [downstream.destination] }], {
+    Served.start([{ mode, envelope, listen, destinations: [downstream.destination] }], {
       workers,
       http: '127.0.0.1:0',
       spool: { directory: spool, memory: '4KiB' },

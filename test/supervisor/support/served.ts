@@ -88,7 +88,8 @@ export class Served implements AsyncDisposable {
   /** Where a listener is bound, as the log said last. */
   port(listener = 'in'): { host: string; port: number } {
     const address = String(this.of('listening').findLast((event) => event.listener === listener)?.address);
-    return { host: '127.0.0.1', port: Number(address.slice(address.lastIndexOf(':') + 1)) };
+    const colon = address.lastIndexOf(':');
+    return { host: address.slice(0, colon), port: Number(address.slice(colon + 1)) };
   }
 
   /** Events of one name. */
