@@ -12,7 +12,7 @@ import type { Policy } from './policy/policy.ts';
 import { Pool } from './relay/pool.ts';
 import { defaultTimeouts } from './relay/timeouts.ts';
 import { afterTurnEnd } from './smtp/turn-end.ts';
-import type { Log } from './telemetry/log.ts';
+import { type Log, mistake } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { Masker } from './telemetry/privacy.ts';
 import type { WorkerStatus } from './telemetry/status.ts';
@@ -248,7 +248,8 @@ function buildDoor(
   const authentication = buildAuthentication(configuration, listener, {
     explain: configuration.trace.keep > 0,
     resolver,
-    report: (error, check) => log.warn('check failed', { listener: name, check, error }),
+    report: (error, check, transaction) =>
+      log.warn('check failed', { listener: name, transaction, check, ...mistake(error) }),
   });
   const built = new Listener({
     name,

@@ -42,13 +42,19 @@ export interface AuthenticationOptions {
   readonly resolver: Resolver;
   /** Whether each outcome tells the whole story. */
   readonly explain: boolean;
-  /** A check threw, and its result is `temperror`; or (`arc`) the message could not be sealed. */
-  report(error: unknown, check: string): void;
+  /**
+   * A check threw, and its result is `temperror`; or (`arc`) the message could not be sealed.
+   *
+   * @param transaction as its subject has it
+   */
+  report(error: unknown, check: string, transaction: string | undefined): void;
   readonly clock?: () => Date;
 }
 
 /** Whose transaction begins. */
 export interface Subject {
+  /** Its id, for reports; absent: a message that came by itself. */
+  readonly transaction?: string;
   readonly client: Client;
   /** Whether MAIL had that parameter, so that UTF-8 is allowed in the header. */
   readonly smtputf8: boolean;
@@ -137,7 +143,8 @@ export class Authentication {
   }
 
   /** Opens a transaction; what needs only the client starts at once. */
-  begin({ client: forwardedClient, smtputf8, upstream }: Subject): AuthenticationRun {
+  begin(subject: Subject): AuthenticationRun {
+    const { client: forwardedClient, upstream, transaction } = subject;
     const { hostname, listener, resolver, explain, report, clock = () => new Date() } = this.#options;
     const client = this.#trust.outside(clientInUnicode(forwardedClient));
     const clientClass = this.#trust.classOf(client);
@@ -155,6 +162,7 @@ export class Authentication {
       explain,
       now: clock,
       report,
+      transaction,
     });
     return {
       mail: (reversePath) => run.mail(toUnicode(reversePath)),
@@ -163,20 +171,20 @@ export class Authentication {
       accepted: (forwardPath) => run.accepted(toUnicode(forwardPath)),
       header: (fields) => run.header(fields),
       body: (chunk) => run.body(chunk),
-      finish: async (signal) => this.#outcome(run, await run.finish(signal), smtputf8),
+      finish: async (signal) => this.#outcome(run, await run.finish(signal), subject),
       abort: () => run.abort(),
     };
   }
 
-  async #outcome(run: Run, findings: readonly CheckFindings[], smtputf8: boolean): Promise<Outcome> {
+  async #outcome(run: Run, findings: readonly CheckFindings[], subject: Subject): Promise<Outcome> {
     const { explain } = this.#options;
     const results = findings.flatMap((each) => each.results);
     const dmarc = dmarcOutcome(run.context.notes);
     // RFC 8601 §5: existing fields are kept where they come from a trusted agent.
     const trusted = this.#trust.classOf(run.context.client) === 'trusted';
     const rewrite: Outcome['rewrite'] = (_name, raw) => (trusted ? undefined : this.#removal.rewrite(raw));
-    const added = this.#fields(run, findings, smtputf8);
-    const set = await this.#seal(run, findings, { added, rewrite });
+    const added = this.#fields(run, findings, subject.smtputf8);
+    const set = await this.#seal(run, findings, { added, rewrite }, subject.transaction);
     return {
       results,
       fields: [...set, ...added],
@@ -196,6 +204,7 @@ export class Authentication {
     run: Run,
     findings: readonly CheckFindings[],
     rewriting: Rewriting,
+    transaction: string | undefined,
   ): Promise<readonly string[]> {
     const { seal, report, clock = () => new Date() } = this.#options;
     const message = sealableMessage(run.context.notes);
@@ -205,7 +214,7 @@ export class Authentication {
     try {
       return await sealMessage(seal, message, rewriting, clock());
     } catch (error) {
-      report(error, 'arc');
+      report(error, 'arc', transaction);
       return [];
     }
   }

@@ -37,7 +37,9 @@ export interface RunOptions {
   /** Whether the story is kept. */
   readonly explain: boolean;
   readonly now: () => Date;
-  readonly report: (error: unknown, check: string) => void;
+  readonly report: (error: unknown, check: string, transaction: string | undefined) => void;
+  /** Its id, for reports. */
+  readonly transaction: string | undefined;
 }
 
 /** Made once: to note where it was made takes longer than all that is stopped by it. */
@@ -70,7 +72,7 @@ export class Run {
     const { clientClass, client, hostname, listener, now } = options;
     this.#clientClass = clientClass;
     const signal = this.#over.signal;
-    const { explain: explained, report, resolver } = options;
+    const { explain: explained, report, resolver, transaction } = options;
     // MAIL is where a run begins, and with it the transaction.
     const begunMs = performance.now();
     this.#courses = options.checks
@@ -79,7 +81,9 @@ export class Run {
         // Each waits on its own account: strangers' slow names must not leave the author's policy unknown.
         const resolve = resolver.forTransaction(signal);
         const explainer = explained ? new Explainer(check.name, resolve, begunMs) : undefined;
-        const reportOpen: typeof report = (error, name) => signal.aborted || report(error, name);
+        const reportOpen = (error: unknown, name: string) => {
+          if (!signal.aborted) report(error, name, transaction);
+        };
         const { promise: stopped } = check.name === decisive ? this.#decisiveStopped : this.#stopped;
         return new Course(check, { stopped, resolve, explainer, report: reportOpen });
       });

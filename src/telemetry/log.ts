@@ -36,6 +36,14 @@ export interface OpenLogOptions extends LogOptions {
 /** A log that tells nothing. */
 export const silentLog: Log = { error() {}, warn() {}, info() {}, debug() {} };
 
+/**
+ * What went wrong, for the line of a mistake in our code or in a check of the administrator's: its text alone, which is
+ * what lines below level debug have of an error, would not say where to look.
+ */
+export function mistake(error: unknown): LogFields {
+  return { error, stack: error instanceof Error ? error.stack : undefined };
+}
+
 /** What may wait to be written, in bytes: from the first on what an administrator can do without is dropped, from the second on everything. */
 const fewWaitBytes = 1024 * 1024;
 const mostWaitBytes = 4 * 1024 * 1024;

@@ -160,6 +160,7 @@ export class Transaction {
     let refusal: Promise<EnvelopeAnswer | undefined> | undefined;
     try {
       this.#run = this.#settings.authentication.begin({
+        transaction: this.id,
         client,
         smtputf8: this.#smtputf8,
         ...(upstream && { upstream }),

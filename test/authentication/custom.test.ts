@@ -161,6 +161,25 @@ for (const [what, answer, expected] of answers) {
   });
 }
 
+test('the line of a check that throws says for which message, and where in the module', async () => {
+  await using downstream = await ScriptedDownstream.start({ protocol: 'smtp' });
+  await using proxy = await RunningProxy.start({
+    listener: { destinations: [downstream.destination] },
+    settings: { checks: { ...off, custom: ['./broken.mjs'] } },
+    files: { 'broken.mjs': "export default { name: 'x-broken', mail() { return nowhere; } };" },
+  });
+  using client = await RawClient.connect(proxy.address);
+  await client.reply();
+  client.send('EHLO client.example\r\nMAIL FROM:<a@a.example>\r\nRSET\r\n');
+  for (let i = 0; i < 3; i++) await client.reply();
+  client.send('QUIT\r\n');
+  await client.reply();
+  const failed = proxy.events.find(({ event }) => event === 'check failed')?.fields;
+  assert.deepEqual([failed?.listener, failed?.check], ['test', 'x-broken']);
+  assert.equal(failed?.transaction, proxy.transactions()[0]?.id);
+  assert.match(String(failed?.stack), /nowhere is not defined\n +at .*broken\.mjs:1:/);
+});
+
 test('what it writes can break neither field nor header', async () => {
   const check = load(`export default {
     name: 'x-evil',

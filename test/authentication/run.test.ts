@@ -21,6 +21,7 @@ function run(checks: readonly ConfiguredCheck[], more: Partial<RunOptions> = {})
     finishMs: 10_000,
     resolver: zoneResolver({}),
     now: () => new Date(),
+    transaction: 'T1',
     report: (error, check) => reported.push(`${check}: ${error}`),
     ...more,
   });
