@@ -4,6 +4,7 @@ import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { describeReply, formatReply, makeReply, type Reply } from '../smtp/reply.ts';
 import { atTurnEnd } from '../smtp/turn-end.ts';
+import { mistake } from '../telemetry/log.ts';
 import { internalError } from '../transaction/replies.ts';
 import { ConnectionRecord, type WriteEvent } from './connection-record.ts';
 import { type Answer, Dialogue, type DialogueSettings } from './dialogue.ts';
@@ -149,7 +150,8 @@ export class Connection extends SMTPConnection {
     );
     parser.on('error', (error) => {
       this.#record?.ends('internal error', error);
-      this._server.connectionSettings.log('error', 'internal error', { connection: this.id, error });
+      const { log } = this._server.connectionSettings;
+      log('error', 'internal error', { connection: this.id, ...mistake(error) });
       this.send(421, 'internal error, try again later');
     });
     return parser;
@@ -331,7 +333,7 @@ export class Connection extends SMTPConnection {
     this._server.connectionSettings.log('error', 'internal error', {
       connection: this.id,
       transaction,
-      error,
+      ...mistake(error),
     });
     this.#record?.ends('internal error');
     this.#dialogue?.end('internal error');

@@ -5,7 +5,7 @@ import type { Configuration } from '../config/configuration.ts';
 import { reloadCustomChecks } from '../config/custom-checks.ts';
 import type { Ending } from '../listener/listener.ts';
 import { Proxy as MailProxy } from '../proxy.ts';
-import { createLog, type Log } from '../telemetry/log.ts';
+import { createLog, type Log, mistake } from '../telemetry/log.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { version } from '../version.ts';
 import { keepCode } from './heap.ts';
@@ -120,7 +120,7 @@ class RunningWorker {
       tell({ kind: 'answer', id, answer: await this.#find(question) });
     } catch (error) {
       // Who asked gives up after a while.
-      this.#log.error('question not answered', { question: question.what, error });
+      this.#log.error('question not answered', { question: question.what, ...mistake(error) });
     }
   }
 

@@ -12,7 +12,7 @@ import { DownstreamError } from '../relay/error.ts';
 import { toUnicode } from '../smtp/ascii.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import type { Reply } from '../smtp/reply.ts';
-import type { LogFields } from '../telemetry/log.ts';
+import { type LogFields, mistake } from '../telemetry/log.ts';
 import type { MeasuredTransaction } from '../telemetry/metrics.ts';
 import type { Masker, People } from '../telemetry/privacy.ts';
 import { replyClass } from '../telemetry/reply-class.ts';
@@ -139,8 +139,9 @@ export class TransactionRecord {
     const reply = error instanceof DownstreamError && error.reply ? told(error.reply) : undefined;
     this.#tell('warn', 'transaction failure', {
       id: this.#start.id,
+      listener: this.#settings.listener,
       stage,
-      error,
+      ...(stage === 'internal' ? mistake(error) : { error }),
       ...(reply ? { reply } : {}),
     });
   }

@@ -1,6 +1,7 @@
 // What connections leave in the log: one line when they are over, and one for what went wrong before they began.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Pool } from '../../src/relay/pool.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { type LoggedEvent, listenerTls, RunningProxy, tlsFiles } from '../support/running-proxy.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
@@ -141,4 +142,17 @@ test('a client of no network that may connect is refused with a warning', async 
   );
   const { level, fields } = only(events, 'connection refused');
   assert.deepEqual([level, fields.client], ['warn', '127.0.0.1']);
+});
+
+test('a mistake of ours is told with where it was made', async (t) => {
+  const events = await logged(async (client) => {
+    await client.reply();
+    t.mock.method(Pool.prototype, 'learn', () => assert.fail('a mistake'));
+    client.send('EHLO client.example\r\n');
+    assert.deepEqual(await client.reply(), ['451 4.3.0 internal error, try again later']);
+    t.mock.restoreAll();
+  });
+  const { level, fields } = only(events, 'internal error');
+  assert.equal(level, 'error');
+  assert.match(String(fields.stack), /a mistake\n[\s\S]*\bat .*connection-log\.test\.ts/);
 });

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { SpoolBudget } from '../../src/message/budget.ts';
 import { downstreamId } from '../../src/transaction/downstream-id.ts';
 import { FakePool, replyOf } from './fakes.ts';
-import { Driven } from './start.ts';
+import { ChangedAuthentication, Driven } from './start.ts';
 
 test('the downstream’s id is found in what mail servers say', () => {
   const replies = [
@@ -144,4 +144,13 @@ test('the line of a failure has what the downstream said, where it said somethin
   assert.equal(await driven.mail('MAIL FROM:<a@example.com> BODY=8BITMIME'), '451 4.5.4 Unsupported option');
   const failure = driven.events.find(({ event }) => event === 'transaction failure');
   assert.deepEqual([failure?.fields.stage, failure?.fields.reply], ['MAIL', '555 5.5.4 Unsupported option']);
+});
+
+test('the line of a failure says at which listener, and that of a mistake of ours where it was made', async () => {
+  const authentication = new ChangedAuthentication(() => ({ mail: () => assert.fail('a mistake') }));
+  const driven = new Driven(new FakePool(), { authentication });
+  assert.equal(await driven.mail(), '451 4.3.0 internal error, try again later');
+  const [failure] = driven.events.filter(({ event }) => event === 'transaction failure');
+  assert.deepEqual([failure?.fields.listener, failure?.fields.stage], ['test', 'internal']);
+  assert.match(String(failure?.fields.stack), /a mistake\n[\s\S]*\bat .*record\.test\.ts/);
 });
