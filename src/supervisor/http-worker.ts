@@ -3,20 +3,16 @@ import { type HttpServer, startHttp } from '../http/server.ts';
 import { createLog } from '../telemetry/log.ts';
 import { keepSmall } from './heap.ts';
 import type { BindFailure, FromHttp, ToHttp } from './http-messages.ts';
-import { takeNoSignals } from './orders.ts';
+import { obeyPrimaryAlone, tellPrimary } from './orders.ts';
 import { RemoteObservatory } from './remote-observatory.ts';
 import { surviveMistakes } from './survive.ts';
 
 keepSmall();
 
-let server: HttpServer | undefined;
-const observatory = new RemoteObservatory((message) => tell(message));
+const tell: (message: FromHttp, told?: () => void) => void = tellPrimary;
 
-/** @param told called when the primary has it, or cannot have it any more */
-function tell(message: FromHttp, told: () => void = () => undefined): void {
-  if (process.connected && process.send) process.send(message, undefined, {}, told);
-  else told();
-}
+let server: HttpServer | undefined;
+const observatory = new RemoteObservatory(tell);
 
 /** The primary binds on behalf of this process (node:cluster), so that any port can be had. */
 async function start({ http, log: options }: Extract<ToHttp, { kind: 'start' }>): Promise<void> {
@@ -49,8 +45,7 @@ async function end(): Promise<never> {
 }
 
 // When the primary is gone, node:cluster ends this process.
-takeNoSignals();
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+obeyPrimaryAlone();
 process.on('message', (message: ToHttp) => {
   if (message.kind === 'start') void start(message);
   else if (message.kind === 'end') void end();

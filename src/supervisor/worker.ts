@@ -11,7 +11,7 @@ import { version } from '../version.ts';
 import { keepCode } from './heap.ts';
 import { LocalObservatory } from './local-observatory.ts';
 import type { Answers, FromWorker, Question, ToWorker } from './messages.ts';
-import { takeNoSignals } from './orders.ts';
+import { obeyPrimaryAlone, tellPrimary } from './orders.ts';
 import { RecordBatch } from './record-batch.ts';
 import { shareOf } from './shares.ts';
 import { warnAboutSpool } from './spool-warning.ts';
@@ -19,6 +19,8 @@ import { surviveMistakes } from './survive.ts';
 import { withFields } from './worker-log.ts';
 
 keepCode();
+
+const tell: (message: FromWorker, told?: () => void) => void = tellPrimary;
 
 /** What was counted is told within this time, or not at all. */
 const farewellMs = 1000;
@@ -83,7 +85,6 @@ class RunningWorker {
   end(ending: Ending = { patienceMs: 0, graceMs: this.#configuration.stopMs }): void {
     const stopped = this.#proxy.stop(ending);
     this.#ending ??= stopped.then(() => this.#exit());
-    void this.#ending;
   }
 
   #accept({ listener, place }: Extract<ToWorker, { kind: 'connection' }>, socket: unknown): void {
@@ -146,18 +147,12 @@ class RunningWorker {
     this.#observatory.follow((record) => this.#records.add(record), this.#following.signal);
   }
 
-  async #exit(): Promise<never> {
+  async #exit(): Promise<void> {
     setTimeout(() => process.exit(0), farewellMs);
     this.#records.flush();
     const metrics = await this.#observatory.snapshot().catch(() => []);
-    return new Promise<never>(() => tell({ kind: 'last', metrics }, () => process.exit(0)));
+    tell({ kind: 'last', metrics }, () => process.exit(0));
   }
-}
-
-/** @param told called when the primary has it, or cannot have it any more */
-function tell(message: FromWorker, told: () => void = () => undefined): void {
-  if (process.connected && process.send) process.send(message, undefined, {}, told);
-  else told();
 }
 
 let running: RunningWorker | undefined;
@@ -173,8 +168,7 @@ function start(message: Extract<ToWorker, { kind: 'start' }>): void {
   }
 }
 
-takeNoSignals();
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+obeyPrimaryAlone();
 // node:cluster would end the process at once when the primary is gone; its transactions shall end first.
 if (cluster.worker) cluster.worker.exitedAfterDisconnect = true;
 process.on('disconnect', () => {
