@@ -108,7 +108,7 @@ export interface TransactionsAnswer {
 
 /** The event `transaction`. */
 export interface TransactionEvent extends TransactionRow {
-  /** Those before it that no event tells of: there were too many in that second. */
+  /** Those before it that no event tells of: there were too many at once. */
   readonly omitted?: number;
 }
 

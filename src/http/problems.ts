@@ -1,5 +1,5 @@
 // What an administrator should look at first, from what the processes tell and what went through.
-import type { Readiness, WorkerStatus } from '../telemetry/status.ts';
+import { type Readiness, unreachable, type WorkerStatus } from '../telemetry/status.ts';
 import type { Counts, Problem, RatesAnswer, Totals, Window } from './answers.ts';
 
 /** Of so few, one is chance. */
@@ -32,14 +32,13 @@ export function problemsOf({ readiness, workers, totals, rates }: Observed): Pro
 function notReady({ ready, reasons }: Readiness, workers: readonly WorkerStatus[]): Problem[] {
   if (!ready && reasons.length > 0) return reasons.map((text) => ({ severity: 'bad', text }));
   if (!ready || workers.length === 0) return [{ severity: 'bad', text: 'no process passes mail' }];
-  const unreachable = new Map<string, number>();
-  for (const { listeners } of workers) {
-    for (const { name, reachable, destinations } of listeners) {
-      const key = `listener ${name}: no destination answers (${destinations.join(', ')})`;
-      if (!reachable) unreachable.set(key, (unreachable.get(key) ?? 0) + 1);
-    }
+  const processes = new Map<string, number>();
+  for (const listener of workers.flatMap(({ listeners }) => listeners)) {
+    if (listener.reachable) continue;
+    const text = unreachable(listener);
+    processes.set(text, (processes.get(text) ?? 0) + 1);
   }
-  return [...unreachable].map(([text, count]) => ({
+  return [...processes].map(([text, count]) => ({
     severity: count === workers.length ? 'bad' : 'warn',
     text: count === workers.length ? text : `${text}, in ${count} of ${workers.length} processes`,
   }));

@@ -27,7 +27,7 @@ export interface RouteContext {
   readonly signal: AbortSignal;
 }
 
-/** Answers GET and HEAD of its paths; undefined: it is not one of them. What it throws is answered with 500. */
+/** Answers GET and HEAD of its paths; undefined: it is not one of them. What it throws is answered with 503. */
 export type Route = (
   request: IncomingMessage,
   url: URL,

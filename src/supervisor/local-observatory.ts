@@ -2,7 +2,7 @@
 import type { Proxy as MailProxy } from '../proxy.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { type MetricsSnapshot, metricsText } from '../telemetry/metrics-total.ts';
-import type { Observatory, Readiness, WorkerStatus } from '../telemetry/status.ts';
+import { type Observatory, type Readiness, unreachable, type WorkerStatus } from '../telemetry/status.ts';
 import type { Story, StorySummary } from '../telemetry/trace.ts';
 
 /** How long an unreachable destination is tried when somebody asks whether all is well. */
@@ -45,8 +45,8 @@ export class LocalObservatory implements Observatory {
   /** A destination that did not answer is tried again: where nobody sends mail to it, nobody else would. */
   async readiness(): Promise<Readiness> {
     await this.#proxy.probe(probeMs);
-    const reasons = this.#proxy.status.listeners.flatMap(({ name, reachable, destinations }) =>
-      reachable ? [] : [`listener ${name}: no destination answers (${destinations.join(', ')})`],
+    const reasons = this.#proxy.status.listeners.flatMap((listener) =>
+      listener.reachable ? [] : [unreachable(listener)],
     );
     return { ready: reasons.length === 0, reasons };
   }

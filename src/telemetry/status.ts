@@ -23,6 +23,11 @@ export interface ListenerStatus {
   readonly reachable: boolean;
 }
 
+/** Why a listener passes no mail: none of its destinations can be had. */
+export function unreachable({ name, destinations }: Pick<ListenerStatus, 'name' | 'destinations'>): string {
+  return `listener ${name}: no destination answers (${destinations.join(', ')})`;
+}
+
 /** One process that passes mail. */
 export interface WorkerStatus {
   readonly pid: number;
