@@ -9,6 +9,17 @@ export interface TlsOptions {
   readonly ca?: string;
 }
 
+/** Whom a connection is for, and what is asked of it until MAIL can be said. */
+export interface Approach {
+  readonly destination: Destination;
+  /** The name in EHLO, LHLO and HELO. */
+  readonly helloName: string;
+  readonly tls: TlsOptions;
+  readonly timeouts: Timeouts;
+  /** Gives up. */
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Replies are short, and turned into text at once: a buffer of 64 KiB for each would be most of their cost. */
 const replies = Buffer.allocUnsafeSlow(64 * 1024);
 
@@ -27,12 +38,8 @@ function intoOneBuffer(take: (bytes: Buffer) => void): OnReadOpts {
  *
  * @throws whatever the socket or TLS says, or the signal's reason
  */
-export async function connect(
-  destination: Destination,
-  tls: TlsOptions,
-  timeouts: Timeouts,
-  signal: AbortSignal | undefined,
-): Promise<Socket> {
+export async function connect(approach: Approach): Promise<Socket> {
+  const { destination, timeouts, signal } = approach;
   signal?.throwIfAborted();
   // Nagle's algorithm and delayed acknowledgements together cost 40 ms a command.
   const socket: Socket = connectSocket({
@@ -43,16 +50,13 @@ export async function connect(
   });
   await ready(socket, 'connect', timeouts.connect, signal);
   if (destination.tls !== 'implicit') return socket;
-  return startTls(socket, destination, tls, timeouts, signal);
+  return startTls(socket, approach);
 }
 
 /** Shakes hands on a connected socket; on failure both are closed. */
 export async function startTls(
   socket: Socket,
-  destination: Destination,
-  tls: TlsOptions,
-  timeouts: Timeouts,
-  signal: AbortSignal | undefined,
+  { destination, tls, timeouts, signal }: Approach,
 ): Promise<TLSSocket> {
   const host = 'host' in destination.address ? destination.address.host : 'localhost';
   const secured = connectTls({

@@ -1,10 +1,8 @@
 // How a session begins: greeting, EHLO or LHLO, STARTTLS, and EHLO again (RFC 5321 §3.1, RFC 3207).
 import { type Extensions, parseExtensions } from '../smtp/extensions.ts';
 import { describeReply, isPermanent, isPositive, type Reply } from '../smtp/reply.ts';
-import { startTls, type TlsOptions } from './connect.ts';
-import type { Destination } from './destination.ts';
+import { type Approach, startTls } from './connect.ts';
 import { DownstreamError } from './error.ts';
-import type { Timeouts } from './timeouts.ts';
 import type { Wire } from './wire.ts';
 
 /**
@@ -13,30 +11,19 @@ import type { Wire } from './wire.ts';
  * @returns what the downstream offers
  * @throws {DownstreamError} with the reply that was not 2xx, where there was one
  */
-export async function introduce(
-  wire: Wire,
-  destination: Destination,
-  helloName: string,
-  tls: TlsOptions,
-  timeouts: Timeouts,
-  signal: AbortSignal | undefined,
-): Promise<Extensions> {
+export async function introduce(wire: Wire, approach: Approach): Promise<Extensions> {
+  const { destination, timeouts } = approach;
   demandPositive(await wire.send('', timeouts.greeting, true), 'greeted with');
-  const extensions = await hello(wire, destination, helloName, timeouts);
+  const extensions = await hello(wire, approach);
   if (destination.tls !== 'starttls') return extensions;
   if (!extensions.has('STARTTLS')) throw new DownstreamError('connect', 'it does not offer STARTTLS');
   demandPositive(await wire.send('STARTTLS', timeouts.ehlo, true), 'answered STARTTLS with');
-  await wire.upgrade((socket) => startTls(socket, destination, tls, timeouts, signal));
+  await wire.upgrade((socket) => startTls(socket, approach));
   // RFC 3207 §4.2: what was offered before TLS is forgotten.
-  return hello(wire, destination, helloName, timeouts);
+  return hello(wire, approach);
 }
 
-async function hello(
-  wire: Wire,
-  destination: Destination,
-  helloName: string,
-  timeouts: Timeouts,
-): Promise<Extensions> {
+async function hello(wire: Wire, { destination, helloName, timeouts }: Approach): Promise<Extensions> {
   const verb = destination.protocol === 'lmtp' ? 'LHLO' : 'EHLO';
   const reply = await wire.send(`${verb} ${helloName}`, timeouts.ehlo, true);
   if (destination.protocol === 'smtp' && isPermanent(reply)) {

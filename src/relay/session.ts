@@ -9,10 +9,6 @@ import { introduce } from './introduction.ts';
 import { defaultTimeouts, type Timeouts } from './timeouts.ts';
 import { Wire } from './wire.ts';
 
-// Whoever speaks to a session needs its errors.
-export { DownstreamError, type DownstreamFailure } from './error.ts';
-export type { Timeouts } from './timeouts.ts';
-
 export interface SessionOptions {
   /** The name in EHLO, LHLO and HELO. */
   readonly helloName: string;
@@ -70,14 +66,15 @@ export class DownstreamSession {
     signal?: AbortSignal,
   ): Promise<DownstreamSession> {
     const timeouts = { ...defaultTimeouts, ...options.timeouts };
-    const tls = options.tls ?? {};
+    const { helloName, tls = {} } = options;
+    const approach = { destination, helloName, tls, timeouts, signal };
     let wire: Wire | undefined;
     const abort = () => wire?.fail('lost', 'was given up', { cause: signal?.reason });
     try {
-      wire = new Wire(await connect(destination, tls, timeouts, signal), destination.text);
+      wire = new Wire(await connect(approach), destination.text);
       signal?.addEventListener('abort', abort, { once: true });
       signal?.throwIfAborted();
-      const extensions = await introduce(wire, destination, options.helloName, tls, timeouts, signal);
+      const extensions = await introduce(wire, approach);
       wire.pipelining = extensions.has('PIPELINING');
       return new DownstreamSession(destination, wire, timeouts, extensions);
     } catch (error) {

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Destination, parseDestination } from '../../src/relay/destination.ts';
+import { DownstreamError } from '../../src/relay/error.ts';
 import { Pool, type PoolOptions } from '../../src/relay/pool.ts';
-import { DownstreamError, type DownstreamSession } from '../../src/relay/session.ts';
+import type { DownstreamSession } from '../../src/relay/session.ts';
 import { ScriptedDownstream, type ScriptedDownstreamOptions } from '../support/scripted-downstream.ts';
 
 const defaults: Omit<PoolOptions, 'destinations'> = {
