@@ -10,9 +10,9 @@ import { SpoolBudget } from './message/budget.ts';
 import { buildAuthentication, buildPolicy } from './pipeline.ts';
 import type { Policy } from './policy/policy.ts';
 import { Pool } from './relay/pool.ts';
-import { defaultTimeouts } from './relay/timeouts.ts';
+import { defaultTimeouts, type Timeouts } from './relay/timeouts.ts';
 import { afterTurnEnd } from './smtp/turn-end.ts';
-import { type Log, mistake } from './telemetry/log.ts';
+import { type Log, mistake, type WriteEvent } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
 import { Masker } from './telemetry/privacy.ts';
 import type { WorkerStatus } from './telemetry/status.ts';
@@ -220,36 +220,19 @@ function buildDoor(
   { resolver, policy, budget, log, metrics, trace, ended }: Shared,
 ): Door {
   const { spool } = configuration;
-  const { name, hostname, mode, timeouts } = listener;
+  const { name, hostname, mode } = listener;
+  const write: WriteEvent = (level, event, fields) => log[level](event, { listener: name, ...fields });
   const pool = new Pool({
     ...listener.pool,
     destinations: listener.destinations,
-    log: (level, event, fields) => log[level](event, { listener: name, ...fields }),
-    session: {
-      helloName: hostname,
-      timeouts: {
-        connect: timeouts.connectMs,
-        tls: timeouts.connectMs,
-        greeting: timeouts.greetingMs,
-        ehlo: timeouts.helloMs,
-        xforward: timeouts.mailMs,
-        mail: timeouts.mailMs,
-        rcpt: timeouts.rcptMs,
-        data: timeouts.dataMs,
-        content: timeouts.contentMs,
-        endOfData: timeouts.finalMs,
-        // A downstream that hangs here holds places in the pool: like everything that is out of order, for no longer
-        // than the back-off.
-        rset: Math.min(defaultTimeouts.rset, listener.pool.backoffMaxMs),
-        quit: Math.min(defaultTimeouts.quit, listener.pool.backoffMaxMs),
-      },
-    },
+    log: write,
+    session: { helloName: hostname, timeouts: timeoutsOf(listener) },
   });
   const authentication = buildAuthentication(configuration, listener, {
     explain: configuration.trace.keep > 0,
     resolver,
     report: (error, check, transaction) =>
-      log.warn('check failed', { listener: name, transaction, check, ...mistake(error) }),
+      write('warn', 'check failed', { transaction, check, ...mistake(error) }),
   });
   const built = new Listener({
     name,
@@ -260,7 +243,7 @@ function buildDoor(
     limits: listener.limits,
     connected: () => metrics?.connectionOpened(name),
     offers: () => pool.learn(learnMs),
-    log: (level, event, fields) => log[level](event, { listener: name, ...fields }),
+    log: write,
     transaction: {
       listener: name,
       mode,
@@ -287,4 +270,24 @@ function buildDoor(
     },
   });
   return { configuration: listener, listener: built, pool };
+}
+
+/** How long its downstream may take for each step. */
+function timeoutsOf({ timeouts, pool }: ListenerConfiguration): Timeouts {
+  return {
+    connect: timeouts.connectMs,
+    tls: timeouts.connectMs,
+    greeting: timeouts.greetingMs,
+    ehlo: timeouts.helloMs,
+    xforward: timeouts.mailMs,
+    mail: timeouts.mailMs,
+    rcpt: timeouts.rcptMs,
+    data: timeouts.dataMs,
+    content: timeouts.contentMs,
+    endOfData: timeouts.finalMs,
+    // A downstream that hangs here holds places in the pool: like everything that is out of order, for no longer than the
+    // back-off.
+    rset: Math.min(defaultTimeouts.rset, pool.backoffMaxMs),
+    quit: Math.min(defaultTimeouts.quit, pool.backoffMaxMs),
+  };
 }

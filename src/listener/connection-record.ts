@@ -2,13 +2,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { toUnicode } from '../smtp/ascii.ts';
-
-/** Writes one event of a listener. */
-export type WriteEvent = (
-  level: 'debug' | 'info' | 'warn' | 'error',
-  event: string,
-  fields: Record<string, unknown>,
-) => void;
+import type { WriteEvent } from '../telemetry/log.ts';
 
 /** How a connection ended. Of `quit`, `closed` and `shutdown` nobody needs to know. */
 export type ConnectionEnd =

@@ -6,10 +6,10 @@ import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { Extensions } from '../smtp/extensions.ts';
 import { inHexadecimal, Networks } from '../smtp/networks.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
+import type { WriteEvent } from '../telemetry/log.ts';
 import { Transaction, type TransactionSettings } from '../transaction/transaction.ts';
 import { bind, type ListenAddress } from './bind.ts';
 import { type Arrival, Connection, type ConnectionServer, type ConnectionSettings } from './connection.ts';
-import type { WriteEvent } from './connection-record.ts';
 import type { Peer } from './start.ts';
 
 /** What a listener is made from. */

@@ -1,4 +1,5 @@
 // Several destinations in order: the next one when a connection can't be had, back-off on the dead one.
+import type { WriteEvent } from '../telemetry/log.ts';
 import type { Destination } from './destination.ts';
 import { DownstreamError, messageOf } from './error.ts';
 import { DownstreamSession, type SessionOptions } from './session.ts';
@@ -14,13 +15,6 @@ interface Candidate {
   /** The one attempt at a dead destination; it settles without error. */
   trial: Promise<unknown> | undefined;
 }
-
-/** Tells the log what happens to connections downstream. */
-export type WriteEvent = (
-  level: 'debug' | 'info' | 'warn',
-  event: string,
-  fields: Record<string, unknown>,
-) => void;
 
 export interface FailoverOptions {
   readonly destinations: readonly Destination[];

@@ -1,8 +1,9 @@
 // Downstream connections kept open and used again: at most `size`, with a waiting line, failover and back-off.
 import type { Extensions } from '../smtp/extensions.ts';
+import type { WriteEvent } from '../telemetry/log.ts';
 import type { Destination } from './destination.ts';
 import { DownstreamError } from './error.ts';
-import { Failover, unlessAborted, type WriteEvent } from './failover.ts';
+import { Failover, unlessAborted } from './failover.ts';
 import { IdleSessions } from './idle-sessions.ts';
 import type { DownstreamSession, SessionOptions } from './session.ts';
 import { WaitingLine } from './waiting-line.ts';

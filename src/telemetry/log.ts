@@ -19,6 +19,9 @@ export interface Log {
   debug(event: string, fields?: LogFields): void;
 }
 
+/** Tells one event, at a level that only whoever tells it knows. */
+export type WriteEvent = (level: LogLevel, event: string, fields: LogFields) => void;
+
 /** A log with an output of its own. */
 export interface OpenLog extends Log {
   /** What was told still goes out; what is told afterwards does not. */
