@@ -25,7 +25,7 @@ export interface MeasuredTransaction {
 }
 
 /** What a transaction's time is spent on, one after another. */
-type Phase = 'envelope' | 'receive' | 'authenticate' | 'relay';
+export type Phase = 'envelope' | 'receive' | 'authenticate' | 'relay';
 
 const phases: readonly Phase[] = ['envelope', 'receive', 'authenticate', 'relay'];
 

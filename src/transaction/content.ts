@@ -3,6 +3,7 @@ import { HeaderCollector, type HeaderField, type HeaderSection } from '../messag
 import { Spool, type SpoolOptions } from '../message/spool.ts';
 import { type BareNewlines, Newlines } from '../smtp/newlines.ts';
 import type { Reply } from '../smtp/reply.ts';
+import type { FailureStage } from './record.ts';
 import { bareNewline, headerTooLarge, internalError, messageTooLarge, notStored } from './replies.ts';
 
 export interface ContentSettings {
@@ -20,7 +21,7 @@ export interface ContentEvents {
   /** It is refused; nothing more will be told. */
   refused(): void;
   /** What upstream is not told in full, for the log. */
-  failure(stage: 'spool' | 'internal', error: unknown): void;
+  failure(stage: Extract<FailureStage, 'spool' | 'internal'>, error: unknown): void;
 }
 
 /** The content of one message. Once it is refused, the rest is read and thrown away, as is what came before. */

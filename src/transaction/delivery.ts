@@ -12,6 +12,7 @@ import {
   upstreamReply,
 } from './downstream.ts';
 import { alone, type Pipelined } from './pipelined.ts';
+import type { FailureStage } from './record.ts';
 
 const ended = makeReply(451, '4.4.2', 'the transaction has ended, try again later');
 
@@ -23,7 +24,9 @@ interface Announced<Session> {
 }
 
 /** Reports what upstream is not told in full: the cause of a 4yz that we made. */
-export type ReportFailure = (stage: string, error: unknown) => void;
+export type ReportFailure = (stage: DeliveryStage, error: unknown) => void;
+
+type DeliveryStage = Extract<FailureStage, 'XFORWARD' | 'MAIL' | 'RCPT' | 'DATA' | 'end of data'>;
 
 /**
  * One transaction's way downstream. It holds a session from MAIL on; `end` gives it back.
@@ -244,7 +247,7 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     return reply;
   }
 
-  #fail(stage: string, error: unknown): Reply {
+  #fail(stage: DeliveryStage, error: unknown): Reply {
     this.#report(stage, error);
     return this.#break(this.#broken ?? failureReply(error));
   }

@@ -7,13 +7,13 @@ import {
   type Outcome,
   type Upstream,
 } from '../authentication/authentication.ts';
-import type { Decision, Refusal } from '../policy/policy.ts';
+import type { Decision, DecisionInput, Refusal } from '../policy/policy.ts';
 import { DownstreamError } from '../relay/error.ts';
 import { toUnicode } from '../smtp/ascii.ts';
 import type { PathArgument } from '../smtp/path.ts';
 import type { Reply } from '../smtp/reply.ts';
 import { type LogFields, mistake } from '../telemetry/log.ts';
-import type { MeasuredTransaction } from '../telemetry/metrics.ts';
+import type { MeasuredTransaction, Phase } from '../telemetry/metrics.ts';
 import type { Masker, People } from '../telemetry/privacy.ts';
 import { replyClass } from '../telemetry/reply-class.ts';
 import type { Trace } from '../telemetry/trace.ts';
@@ -23,7 +23,16 @@ import { summary, told } from './record-text.ts';
 /** Writes one record; `warn` where an administrator should look at it. */
 export type WriteRecord = (level: 'info' | 'warn', event: string, fields: LogFields) => void;
 
-type Phase = 'envelope' | 'receive' | 'authenticate' | 'relay';
+/** What failed: a command downstream, the end of the message there, its storing here, our own code, or to answer in time. */
+export type FailureStage =
+  | 'XFORWARD'
+  | 'MAIL'
+  | 'RCPT'
+  | 'DATA'
+  | 'end of data'
+  | 'spool'
+  | 'internal'
+  | 'deadline';
 
 /** A reply to MAIL or RCPT; with kind and reason it is the policy that refuses. */
 export type EnvelopeAnswer = Pick<Refusal, 'reply'> & Partial<Refusal>;
@@ -39,7 +48,7 @@ interface Start {
 
 interface RecordSettings {
   readonly listener: string;
-  readonly mode: string;
+  readonly mode: DecisionInput['mode'];
   readonly writeRecord: WriteRecord;
   /** Is told of it when it has ended. */
   readonly measure?: (transaction: MeasuredTransaction) => void;
@@ -133,7 +142,7 @@ export class TransactionRecord {
   }
 
   /** Something went wrong; a line of its own, since it may come when the transaction's line is out. */
-  failure(stage: string, error: unknown): void {
+  failure(stage: FailureStage, error: unknown): void {
     // Whoever ended the transaction cut off its command downstream as well: that is no failure of its own.
     if (this.#why.aborted !== undefined && error instanceof DownstreamError) return;
     const reply = error instanceof DownstreamError && error.reply ? told(error.reply) : undefined;
