@@ -179,7 +179,7 @@ export class Authentication {
   async #outcome(run: Run, findings: readonly CheckFindings[], subject: Subject): Promise<Outcome> {
     const { explain } = this.#options;
     const results = findings.flatMap((each) => each.results);
-    const dmarc = dmarcOutcome(run.context.notes);
+    const dmarc = dmarcOutcome.read(run.context.notes);
     // RFC 8601 §5: existing fields are kept where they come from a trusted agent.
     const trusted = this.#trust.classOf(run.context.client) === 'trusted';
     const rewrite: Outcome['rewrite'] = (_name, raw) => (trusted ? undefined : this.#removal.rewrite(raw));
@@ -207,7 +207,7 @@ export class Authentication {
     transaction: string | undefined,
   ): Promise<readonly string[]> {
     const { seal, report, clock = () => new Date() } = this.#options;
-    const message = sealableMessage(run.context.notes);
+    const message = sealableMessage.read(run.context.notes);
     // A check that came too late has left its note all the same.
     const result = findings.find(({ check }) => check.name === 'arc')?.results[0];
     if (!seal || !message || result?.value !== message.chain) return [];

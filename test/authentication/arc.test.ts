@@ -251,7 +251,7 @@ async function trustIn(
     skippedFor: [],
     stages: {
       endOfMessage: ({ notes }) => {
-        found = trustedArc(notes);
+        found = trustedArc.read(notes);
         return undefined;
       },
     },

@@ -1,7 +1,7 @@
 // spf in each way it can end: results, identities, limits, explanations, records that nobody should publish.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { spf, spfExplanation } from '../../src/authentication/checks/spf.ts';
+import { spf } from '../../src/authentication/checks/spf.ts';
 import { checkHost } from '../../src/authentication/client/check-host.ts';
 import { propertyOf } from '../../src/authentication/result.ts';
 import { judge, unfolded, values, zoneResolver } from './judge.ts';
@@ -147,7 +147,7 @@ test('spf: later checks find the explanation in a note, where it is allowed', as
     };
     await spf.mail?.(context, { helo: 'null-sender', explanation });
     const said = 'example.com explains: 192.0.2.10 is not "ours" (call +1 555 0100)';
-    assert.equal(notes.get(spfExplanation), explanation ? said : undefined);
+    assert.equal(notes.get('spf.explanation'), explanation ? said : undefined);
   }
 });
 

@@ -1,7 +1,7 @@
 // A seal of our own: the ARC set that tells later readers what we found (RFC 8617 §5.1).
 import type { ARCChainEntry } from 'mailauth';
 import { createSeal, getARChain } from 'mailauth/lib/arc/index.js';
-import type { Notes } from '../check.ts';
+import { Note } from '../notes.ts';
 import { type HeaderRow, headerRows } from '../signatures/header-rows.ts';
 import type { HeaderField } from '../subject.ts';
 import { isSignable, maxOfOneName } from './signable-fields.ts';
@@ -26,17 +26,8 @@ export interface Sealable {
   readonly bodyHash: string;
 }
 
-const key = 'arc.sealable';
-
-/** Leaves it for the end, when our own fields are known. */
-export function noteSealable(notes: Notes, sealable: Sealable): void {
-  notes.set(key, sealable);
-}
-
-/** @returns undefined where the check did not come so far */
-export function sealableMessage(notes: Notes): Sealable | undefined {
-  return notes.get(key) as Sealable | undefined;
-}
+/** For the end, when our own fields are known; none where the check did not come so far. */
+export const sealableMessage = new Note<Sealable>('arc.sealable');
 
 /** What happens to the header before a message is sent on. */
 export interface Rewriting {

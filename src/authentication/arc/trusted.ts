@@ -1,7 +1,7 @@
 // Whose word about a message counts: sealers that are trusted, and what they found (RFC 8617 §7.2.1).
 
 import type { DomainPatterns } from '../../smtp/domains.ts';
-import type { Notes } from '../check.ts';
+import { Note } from '../notes.ts';
 import type { ArcSet, SealerFindings } from './chain.ts';
 
 /** The word of the sealer that vouches for a message: its chain is whole, and trusted from there to us. */
@@ -14,17 +14,8 @@ export interface TrustedArc {
   readonly dmarc: boolean;
 }
 
-const key = 'arc.trusted';
-
-/** Leaves it for later checks. */
-export function noteTrustedArc(notes: Notes, trusted: TrustedArc): void {
-  notes.set(key, trusted);
-}
-
-/** @returns undefined when nobody who is trusted vouches for the message */
-export function trustedArc(notes: Notes): TrustedArc | undefined {
-  return notes.get(key) as TrustedArc | undefined;
-}
+/** For later checks; none when nobody who is trusted vouches for the message. */
+export const trustedArc = new Note<TrustedArc>('arc.trusted');
 
 /**
  * Looks for the sealer that vouches, in a chain that passed. Whoever handled the message after it could

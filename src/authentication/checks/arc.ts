@@ -5,8 +5,8 @@ import { isTemporary } from '../../dns/resolver.ts';
 import { DomainPatterns, domainPatternForm, parseDomainPattern, toALabels } from '../../smtp/domains.ts';
 import { parseMailAddress } from '../address.ts';
 import { type ArcSet, readChain } from '../arc/chain.ts';
-import { noteSealable, type Sealable } from '../arc/seal.ts';
-import { noteTrustedArc, whoVouches } from '../arc/trusted.ts';
+import { type Sealable, sealableMessage } from '../arc/seal.ts';
+import { trustedArc, whoVouches } from '../arc/trusted.ts';
 import type { Check, EndOfHeadersContext, ResolveFunction } from '../check.ts';
 import { type Verification, validateChain } from '../mailauth.ts';
 import type { Property, ResultValue } from '../result.ts';
@@ -76,7 +76,7 @@ export const arc: Check<ArcOptions> = {
     const message = await context.verification;
     const { bodyHash, arc: sets } = message;
     const sealable = (status: Sealable['chain']) =>
-      noteSealable(context.notes, { chain: status, header: context.header, bodyHash });
+      sealableMessage.leave(context.notes, { chain: status, header: context.header, bodyHash });
     // Most messages have no set, and in them there is nothing to validate.
     if (!sets.chain && !sets.error) {
       sealable('none');
@@ -99,7 +99,7 @@ export const arc: Check<ArcOptions> = {
     if (value === 'pass') {
       const vouching = whoVouches(chain, new DomainPatterns(trustedSealers), authorDomain(message));
       context.explain('trusted sealer', vouching ?? 'none');
-      if (vouching) noteTrustedArc(context.notes, vouching);
+      if (vouching) trustedArc.leave(context.notes, vouching);
     }
     return [
       {

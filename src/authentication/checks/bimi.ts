@@ -120,9 +120,9 @@ export const bimi: Check<BimiOptions> = bimiCheck(httpsDownload());
 /** Conditions and record, by mailauth, which is loaded when first needed: most never switch this on. */
 async function findAssertion(context: EndOfMessageContext): Promise<BIMIResult> {
   const { notes, header, verification, resolve } = context;
-  const dmarc = dmarcResponse(notes);
+  const dmarc = dmarcResponse.read(notes);
   if (!dmarc) return { status: { result: 'skipped', comment: 'DMARC not evaluated' }, info: '' };
-  const aligned = new Set(dmarcOutcome(notes)?.aligned);
+  const aligned = new Set(dmarcOutcome.read(notes)?.aligned);
   const { results } = await verification;
   const selectors = selectorFields(header, results, aligned);
   const rows = selectors.map((selector) => ({

@@ -6,7 +6,7 @@ import { type Check, type EndOfMessageContext, notForOwn } from '../check.ts';
 import { explainDmarc } from '../dmarc/explanation.ts';
 import { type Identifiers, identifiers } from '../dmarc/identifiers.ts';
 import { isListMail } from '../dmarc/mailing-list.ts';
-import { type DmarcOverride, isDmarcPolicy, noteDmarcOutcome, noteDmarcResponse } from '../dmarc/outcome.ts';
+import { type DmarcOverride, dmarcOutcome, dmarcResponse, isDmarcPolicy } from '../dmarc/outcome.ts';
 import { findOverride, type OverrideOptions, overrideTypes } from '../dmarc/override.ts';
 import { checkAlignment } from '../mailauth.ts';
 import { type Property, type ResultValue, toValue } from '../result.ts';
@@ -65,10 +65,10 @@ export const dmarc: Check<DmarcOptions> = {
 
     const domain = response.status.header?.from;
     const policy = verdict.value === 'temperror' ? undefined : response.status.policy?.dmarc;
-    if (verdict.value !== 'temperror') noteDmarcResponse(notes, response);
+    if (verdict.value !== 'temperror') dmarcResponse.leave(notes, response);
     if (domain && isDmarcPolicy(policy)) {
       const outcome = { domain, policy, result: verdict.value, aligned };
-      noteDmarcOutcome(notes, override ? { ...outcome, override } : outcome);
+      dmarcOutcome.leave(notes, override ? { ...outcome, override } : outcome);
     }
     const remark = override?.text ?? (failed && isListMail(header) ? 'list mail' : undefined);
     const comment = [published(response), remark].filter((text) => text !== undefined).join(', ');

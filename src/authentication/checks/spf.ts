@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type Check, type MailContext, strangersOnly } from '../check.ts';
 import { checkHost, type HostAnswer } from '../client/check-host.ts';
+import { Note } from '../notes.ts';
 import type { Property, Result } from '../result.ts';
 
 /** Options of the check. */
@@ -10,8 +11,8 @@ export interface SpfOptions {
   readonly explanation: boolean;
 }
 
-/** The note with what the domain says of a `fail`, when the administrator lets it speak. */
-export const spfExplanation = 'spf.explanation';
+/** What the domain says of a `fail`, when the administrator lets it speak; for checks of the administrator's own. */
+const domainSays = new Note<string>('spf.explanation');
 
 type Identity = 'mailfrom' | 'helo';
 
@@ -78,7 +79,7 @@ function spfResult(
   const domain = name.slice(name.lastIndexOf('@') + 1);
   const reason =
     options.explanation && explanation !== undefined ? `${domain} explains: ${explanation}` : undefined;
-  if (reason !== undefined && !notes.has(spfExplanation)) notes.set(spfExplanation, reason);
+  if (reason !== undefined && domainSays.read(notes) === undefined) domainSays.leave(notes, reason);
   return {
     method: 'spf',
     value,

@@ -3,12 +3,13 @@ import { z } from 'zod';
 import { authorsIn, isDomainName, parseMailAddress } from '../address.ts';
 import { type Check, notForOwn } from '../check.ts';
 import { findReturnPath, type Receiver, type ReturnPath } from '../client/return-mx.ts';
+import { Note } from '../notes.ts';
 import type { Property, Result } from '../result.ts';
 
 /** From may name hundreds of domains, and each costs up to 14 questions. */
 const maxAuthorDomains = 5;
-/** The note with what is on its way for the envelope sender. */
-const senderNote = 'x-return-mx.sender';
+/** What is on its way for the envelope sender. */
+const senderPath = new Note<Promise<ReturnPath>>('x-return-mx.sender');
 /** The rest are in the explanation. */
 const maxShownExchanges = 5;
 
@@ -20,7 +21,7 @@ export const xReturnMx: Check<Record<never, never>> = {
   mail({ reversePath, resolve, notes }) {
     const domain = senderDomain(reversePath);
     // Asked for as soon as it is known.
-    if (domain !== undefined) notes.set(senderNote, findReturnPath(domain, resolve));
+    if (domain !== undefined) senderPath.leave(notes, findReturnPath(domain, resolve));
     return undefined;
   },
 
@@ -33,7 +34,7 @@ export const xReturnMx: Check<Record<never, never>> = {
       const reason = 'neither the envelope sender nor an author has a domain';
       return [{ method: 'x-return-mx', value: 'none', reason, properties: [] }];
     }
-    const begun = notes.get(senderNote) as Promise<ReturnPath> | undefined;
+    const begun = senderPath.read(notes);
     const found = await Promise.all(
       domains.map((domain) => (domain === sender && begun) || findReturnPath(domain, resolve)),
     );

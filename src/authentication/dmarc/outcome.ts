@@ -1,6 +1,6 @@
 // What DMARC means for the policy, as the check leaves it: the policy of the author's domain, and why not to follow it.
 import type { DMARCResult } from 'mailauth';
-import type { Notes } from '../check.ts';
+import { Note } from '../notes.ts';
 import type { ResultValue } from '../result.ts';
 
 /** RFC 9989 §4.7: what a domain asks to be done with messages that fail. */
@@ -32,25 +32,11 @@ export interface DmarcOutcome {
   readonly aligned: readonly string[];
 }
 
-const outcomeKey = 'dmarc.outcome';
-const responseKey = 'dmarc.response';
+/** For whoever decides about the message; none without a record, or when the policy is not known. */
+export const dmarcOutcome = new Note<DmarcOutcome>('dmarc.outcome');
 
-/** Leaves it for whoever decides about the message. */
-export function noteDmarcOutcome(notes: Notes, outcome: DmarcOutcome): void {
-  notes.set(outcomeKey, outcome);
-}
-
-/** @returns undefined without a record, or when the policy is not known */
-export function dmarcOutcome(notes: Notes): DmarcOutcome | undefined {
-  return notes.get(outcomeKey) as DmarcOutcome | undefined;
-}
-
-/** Leaves all that was found, records included, for checks that build on it. */
-export function noteDmarcResponse(notes: Notes, response: DMARCResult): void {
-  notes.set(responseKey, response);
-}
-
-/** @returns undefined without exactly one author domain, or when it is not known whether the message passes */
-export function dmarcResponse(notes: Notes): DMARCResult | undefined {
-  return notes.get(responseKey) as DMARCResult | undefined;
-}
+/**
+ * All that was found, records included, for checks that build on it; none without exactly one author domain, or when it
+ * is not known whether the message passes.
+ */
+export const dmarcResponse = new Note<DMARCResult>('dmarc.response');

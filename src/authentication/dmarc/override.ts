@@ -24,7 +24,7 @@ export function findOverride(
   header: readonly HeaderField[],
   options: OverrideOptions,
 ): DmarcOverride | undefined {
-  const arc = trustedArc(notes);
+  const arc = trustedArc.read(notes);
   if (options.trustedArc && arc?.dmarc) {
     return { kind: 'trusted-arc', text: `trusted ARC sealer ${arc.sealer} saw it pass` };
   }
