@@ -49,30 +49,23 @@ export function judge(slope: Slope | undefined, limit: number): Finding {
   return slope.low > 0 && slope.perHour >= limit ? 'grows' : 'undecided';
 }
 
+/** What is looked at over time. */
+interface Series {
+  readonly measure: string;
+  readonly unit: string;
+  readonly points: readonly Point[];
+  /** Growth per hour that is not tolerated, of something that is about so much. */
+  limit(median: number): number;
+  /** What its slope is laid through. Default: the least of each block. */
+  readonly blocked?: readonly Point[];
+  /** Default: {@link slopeOf}. */
+  readonly slopeThrough?: typeof slopeOf;
+}
+
 /** @returns a row for each series @param seconds how long the run was */
 export function judgeAll(samples: readonly Sample[], seconds: number): readonly Judged[] {
   const kinds = ['primary', 'worker', 'http'] as const;
   const hours = seconds / secondsPerHour;
-  const series = (
-    measure: string,
-    unit: string,
-    limit: (median: number) => number,
-    points: readonly Point[],
-    slopeThrough = slopeOf,
-    blocked = blocksOf(points, hours / blocks),
-  ): Judged => {
-    const middle = median(points.map((point) => point.value));
-    const slope = seconds < leastSeconds ? undefined : slopeThrough(blocked);
-    const allowed = limit(middle);
-    return {
-      measure,
-      unit,
-      limit: allowed,
-      median: middle,
-      slope: slope ?? null,
-      finding: judge(slope, allowed),
-    };
-  };
   const later = samples.filter(
     ({ at, p50, beside }) => at >= seconds * warmUp && at <= seconds && p50 > 0 && beside > 0,
   );
@@ -84,24 +77,47 @@ export function judgeAll(samples: readonly Sample[], seconds: number): readonly 
       at: sample.at / secondsPerHour,
       value: (sample[of] * usual) / sample.beside,
     }));
-  const slower = (measure: string, of: 'p50' | 'p95' | 'cpuMsPerMessage') =>
-    series(measure, 'ms', (middle) => middle * mostSlower, relative(of), robustSlopeOf);
-  return [
+  const slower = (measure: string, of: 'p50' | 'p95' | 'cpuMsPerMessage'): Series => ({
+    measure,
+    unit: 'ms',
+    points: relative(of),
+    limit: (middle) => middle * mostSlower,
+    slopeThrough: robustSlopeOf,
+  });
+  const series: readonly Series[] = [
     ...kinds.map((kind) => {
-      const resident = pointsOf(samples, seconds, kind, (each) => each.residentBytes / megabyte);
-      const most = blocksOf(resident, hours / memoryBlocks, Math.max);
-      return series(`memory, ${kind}`, 'MB', () => 32, resident, slopeOf, most);
+      const points = pointsOf(samples, seconds, kind, (each) => each.residentBytes / megabyte);
+      const blocked = blocksOf(points, hours / memoryBlocks, Math.max);
+      return { measure: `memory, ${kind}`, unit: 'MB', points, limit: () => 32, blocked };
     }),
     // What is open in passing, and what waits for a machine that has a bad moment, is above what stays: the least of a
     // block tells of that.
-    ...kinds.map((kind) =>
-      series(`descriptors, ${kind}`, '', () => 5, pointsOf(samples, seconds, kind, besidesConnections)),
-    ),
+    ...kinds.map((kind) => {
+      const points = pointsOf(samples, seconds, kind, besidesConnections);
+      return { measure: `descriptors, ${kind}`, unit: '', points, limit: () => 5 };
+    }),
     slower('latency p50', 'p50'),
     slower('latency p95', 'p95'),
     // Where a message costs more and more, traffic slows down, and latency may stay.
     slower('CPU per message', 'cpuMsPerMessage'),
   ];
+  return series.map((each) => judgeOne(each, seconds));
+}
+
+/** @param seconds how long the run was */
+function judgeOne({ measure, unit, points, limit, ...how }: Series, seconds: number): Judged {
+  const { blocked = blocksOf(points, seconds / secondsPerHour / blocks), slopeThrough = slopeOf } = how;
+  const middle = median(points.map((point) => point.value));
+  const slope = seconds < leastSeconds ? undefined : slopeThrough(blocked);
+  const allowed = limit(middle);
+  return {
+    measure,
+    unit,
+    limit: allowed,
+    median: middle,
+    slope: slope ?? null,
+    finding: judge(slope, allowed),
+  };
 }
 
 /** Connections come and go with the traffic; what is open and nobody knows of is a leak. */
