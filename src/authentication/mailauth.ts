@@ -1,16 +1,12 @@
 // mailauth's functions as we use them: strict, with our resolver, and with types that fit each other.
 
-import type { ARCData, DKIMResult, DMARCOptions, DNSResolver } from 'mailauth';
+import type { ARCData, DKIMResult, DMARCOptions } from 'mailauth';
 import { arc } from 'mailauth/lib/arc/index.js';
 import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js';
 import type { ResolveFunction } from '../dns/resolver.ts';
 import { brokenSeal } from './arc/seals.ts';
+import { asMailauth } from './signatures/mailauth-internals.ts';
 import type { Verification } from './signatures/verification.ts';
-
-/** mailauth reads MX objects, but its type does not say so. */
-function asMailauth(resolve: ResolveFunction): DNSResolver {
-  return resolve as DNSResolver;
-}
 
 export type { Verification } from './signatures/verification.ts';
 

@@ -107,7 +107,7 @@ function readZone(following: Following): Zone | undefined {
   try {
     const source = parseYaml(path, text);
     const zone = parseZone(source.value);
-    if (!Array.isArray(zone)) return zone as Zone;
+    if (!Array.isArray(zone)) return zone;
     const names = new Set(Object.keys((source.value ?? {}) as object));
     mistakes.push(...zone.map((text) => placeInZone(source, names, text)));
   } catch (error) {

@@ -75,7 +75,7 @@ export async function verify(
     }
     run.header(message.header.fields);
     for (let at = 0; at < message.body.length; at += chunkBytes) {
-      await run.body(message.body.subarray(at, at + chunkBytes));
+      run.body(message.body.subarray(at, at + chunkBytes));
     }
     const outcome = await run.finish();
     const { mode, name } = listener;

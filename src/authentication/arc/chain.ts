@@ -51,7 +51,7 @@ export function readChain(chain: readonly ARCChainEntry[] | false | undefined): 
 type Parsed = Readonly<Record<string, unknown>>;
 
 function parsedOf(field: { readonly parsed?: object } | undefined): Parsed {
-  return (field?.parsed ?? {}) as Parsed;
+  return asParsed(field?.parsed);
 }
 
 function readSignature(parsed: Parsed): SetSignature {
@@ -115,7 +115,11 @@ function resultOf(result: unknown): OthersResult {
 }
 
 function asParsed(value: unknown): Parsed {
-  return typeof value === 'object' && value !== null ? (value as Parsed) : {};
+  return isParsed(value) ? value : {};
+}
+
+function isParsed(value: unknown): value is Parsed {
+  return typeof value === 'object' && value !== null;
 }
 
 /** Of `domain`, `@domain` and `local-part@domain`; an A-label, '' for none. */

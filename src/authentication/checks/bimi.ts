@@ -12,6 +12,7 @@ import { selectorFields } from '../bimi/selector.ts';
 import { type Check, type EndOfMessageContext, type Finding, notForOwn } from '../check.ts';
 import { dmarcOutcome, dmarcResponse } from '../dmarc/outcome.ts';
 import { type Result, toValue } from '../result.ts';
+import { asMailauth } from '../signatures/mailauth-internals.ts';
 
 /** What may be fetched, and how long that may take. */
 export interface FetchOptions {
@@ -134,7 +135,7 @@ async function findAssertion(context: EndOfMessageContext): Promise<BIMIResult> 
   const found = await lookUp({
     dmarc,
     headers: { parsed: rows },
-    resolver: withoutBadNames(resolve) as never,
+    resolver: asMailauth(withoutBadNames(resolve)),
     strict: true,
   });
   return found || { status: { result: 'skipped', comment: 'DMARC not evaluated' }, info: '' };

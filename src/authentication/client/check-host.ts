@@ -7,6 +7,7 @@ import { isTemporary } from '../../dns/resolver.ts';
 import type { MailExchange } from '../../dns/zone.ts';
 import type { ResolveFunction } from '../check.ts';
 import { type ResultValue, toValue } from '../result.ts';
+import { asMailauth } from '../signatures/mailauth-internals.ts';
 import { spfAlias } from './spf-alias.ts';
 
 /** RFC 7208 §4.6.4: "at least 20 seconds" are given to one evaluation. */
@@ -111,8 +112,7 @@ async function evaluate(question: HostQuestion): Promise<HostAnswer> {
     ...(helo === undefined ? {} : { helo }),
     sender,
     mta: hostname,
-    // mailauth reads MX objects, but its type does not say so.
-    resolver: recorded as Parameters<typeof spf>[0]['resolver'] & ResolveFunction,
+    resolver: asMailauth(recorded),
     maxResolveCount: maxLookups,
     maxVoidCount: maxVoidLookups,
     strict: true,

@@ -1,9 +1,8 @@
 // Public keys from DNS: each record is read once for many messages, and none that costs more than anybody needs.
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { DNSResolver } from 'mailauth';
 import { type ResolveFunction, withoutBadNames } from '../../dns/resolver.ts';
-import { getPublicKey, type KeyCache, type PublicKey, toALabel } from './mailauth-internals.ts';
+import { asMailauth, getPublicKey, type KeyCache, type PublicKey, toALabel } from './mailauth-internals.ts';
 
 /** RFC 8301 §3.2: verifiers must be able to take keys of up to 4096 bits. */
 const maxKeyBits = 4096;
@@ -29,7 +28,7 @@ export function messageKeys(ask: ResolveFunction): KeyCache {
   const resolve = withoutBadNames(ask);
   const asked = new Map<string, Promise<PublicKey>>();
   return {
-    resolver: resolve as DNSResolver,
+    resolver: asMailauth(resolve),
     get(type, name, minBitLength, options) {
       const question = `${type} ${minBitLength} ${options.strict} ${options.hashAlgo} ${name}`;
       const before = asked.get(question);
@@ -54,7 +53,7 @@ async function findKey(
   const known = read.get(question);
   if (known) return known;
   const again = () => Promise.resolve(answer);
-  const key = judge(await getPublicKey(type, name, minBitLength, again as DNSResolver, options));
+  const key = judge(await getPublicKey(type, name, minBitLength, asMailauth(again), options));
   read.set(question, key);
   return key;
 }

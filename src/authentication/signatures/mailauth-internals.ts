@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type { DKIMResult, DNSResolver, ParsedHeader } from 'mailauth';
+import type { ResolveFunction } from '../../dns/resolver.ts';
 import type { BodyHash } from './body-hash.ts';
 import type { HeaderRow } from './header-rows.ts';
 
@@ -68,6 +69,11 @@ export interface DkimVerifier extends Message {
   /** Reads `headers` before it first waits. */
   verifySignature(signature: SignatureField): Promise<DKIMResult>;
   skippedSignatureResult(signature: SignatureField): DKIMResult;
+}
+
+/** A resolver for mailauth, which reads objects for MX; its type does not say so. */
+export function asMailauth(resolve: ResolveFunction): DNSResolver {
+  return resolve as DNSResolver;
 }
 
 const require = createRequire(import.meta.url);
