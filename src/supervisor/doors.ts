@@ -56,7 +56,7 @@ class BoundDoor implements Door {
     this.#address = await bind(server, this.#listen, this.permissions);
     server.off('connection', keepEarly);
     server.on('connection', (socket) => this.#accept(this, socket));
-    // Out of descriptors: whoever connects waits in the kernel's queue meanwhile.
+    // Out of descriptors: whoever connects waits in the kernel's queue meanwhile, where libuv has none left to close it.
     server.on('error', () => undefined);
     this.#server = server;
     this.#file = 'path' in this.#listen ? lstatSync(this.#listen.path, { throwIfNoEntry: false }) : undefined;

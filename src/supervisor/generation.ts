@@ -103,6 +103,7 @@ export class Generation {
       number,
       start: { kind: 'start', number, configuration: this.#sent, addresses },
       free,
+      lost: (listener) => log.warn('connection lost', { listener, worker: number, pid: worker.pid }),
       stuck: (seconds) => log.error('worker stuck', { worker: number, pid: worker.pid, seconds }),
       records,
     });

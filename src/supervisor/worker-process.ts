@@ -14,6 +14,8 @@ export interface WorkerOptions {
   readonly start: Extract<ToWorker, { kind: 'start' }>;
   /** It can take a connection, or some of those it had have given up their places. */
   free(): void;
+  /** A connection of that listener did not reach it, for want of a descriptor. */
+  lost(listener: string): void;
   /** It has given no sign of life for so many seconds, and is killed. */
   stuck(seconds: number): void;
   /** Transactions have ended: JSON. */
@@ -215,7 +217,11 @@ export class WorkerProcess {
   }
 
   #missed(): void {
-    if (this.#handed && this.#handed.place !== 'none') this.#count(this.#handed.listener, -1);
+    if (this.#handed) {
+      const { listener, place } = this.#handed;
+      if (place !== 'none') this.#count(listener, -1);
+      this.#options.lost(listener);
+    }
     this.#letGo();
     if (this.#state !== 'handing') return;
     this.#state = 'resting';

@@ -145,6 +145,9 @@ test('a worker without descriptors gets its connections again when it has some, 
   limit(3);
   using lost = await RawClient.connect(served.port());
   assert.equal(await lost.line(), undefined);
+  await served.until(() => served.of('connection lost').length > 0);
+  const [told] = served.of('connection lost');
+  assert.deepEqual([told?.level, told?.listener, told?.worker, told?.pid], ['warn', 'in', 1, worker]);
   limit(1024);
   using client = await beginContent(served.port());
   await finish(client, 'after');

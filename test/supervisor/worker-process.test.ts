@@ -40,6 +40,7 @@ function start(code: string): {
       freed.resolve();
       freed = Promise.withResolvers();
     },
+    lost: (listener) => heard.push(`lost one of ${listener}`),
     stuck: (seconds) => heard.push(`stuck for ${seconds} s`),
     records: (records) => heard.push(...records),
   });
@@ -132,7 +133,7 @@ test('who asks a worker that says nothing waits for 2 s, and for one that dies n
 
 test('a connection that was lost on its way gives up its place, and the worker rests for a second', async () => {
   // A socket without a handle goes as a message alone; it is as if the descriptor had been lost.
-  const { worker, freed } = start(`${getReady}
+  const { worker, freed, records } = start(`${getReady}
     if (message.kind === 'handed') process.send({ kind: 'missed', number: message.number });`);
   await worker.ready;
   for (const place of ['one', 'none'] as const) {
@@ -147,6 +148,7 @@ test('a connection that was lost on its way gives up its place, and the worker r
     assert.equal(worker.free, true);
     assert.ok(performance.now() - before > 1000);
   }
+  assert.deepEqual(records, ['lost one of a', 'lost one of a']);
   worker.kill();
   await worker.exited;
 });
@@ -240,6 +242,7 @@ test('a worker that is asked for a sign of life gives one', async () => {
       number: 1,
       start: { kind: 'start', number: 1, configuration: quiet, addresses: new Map() },
       free: () => undefined,
+      lost: (listener) => records.push(`lost one of ${listener}`),
       stuck: (seconds) => records.push(`stuck for ${seconds} s`),
       records: () => undefined,
     });
