@@ -51,8 +51,9 @@ export async function startHttp(options: {
 }): Promise<HttpServer> {
   const { address, token, observatory, log } = options;
   const ending = new AbortController();
-  const context: RouteContext = { observatory, signal: ending.signal };
-  const closed = [statusPage(), metrics, apiRoutes(observatory, ending.signal)];
+  const { signal } = ending;
+  const context: RouteContext = { observatory, signal };
+  const closed = [statusPage(), metrics, apiRoutes(observatory, signal)];
   const find = finder({ open: [health, readiness()], closed, token });
   const server = createServer(
     {
@@ -62,20 +63,9 @@ export async function startHttp(options: {
       connectionsCheckingInterval: limits.headersMs,
       keepAliveTimeout: limits.keepAliveMs,
     },
-    oneAtATime((request, response) => {
-      // What happens to a connection that is lost concerns nobody.
-      response.on('error', () => {});
-      within(find(request, context), ending.signal)
-        .catch((error: unknown) => {
-          if (!ending.signal.aborted) log.warn('HTTP request failed', { path: pathOf(request), error });
-          return textAnswer(503, 'This cannot be told now.');
-        })
-        .then((answer) => send(request, response, answer, ending.signal))
-        .catch((error: unknown) => {
-          log.warn('HTTP answer failed', { path: pathOf(request), error });
-          response.destroy();
-        });
-    }),
+    oneAtATime(
+      (request, response) => void answerRequest(request, response, find(request, context), { log, signal }),
+    ),
   );
   boundConnections(server);
   try {
@@ -118,6 +108,27 @@ function finder(routes: {
       textAnswer(404, 'There is nothing here.')
     );
   };
+}
+
+/** Answers a request, whatever becomes of it. */
+async function answerRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  found: Promise<HttpAnswer>,
+  { log, signal }: { readonly log: Log; readonly signal: AbortSignal },
+): Promise<void> {
+  // What happens to a connection that is lost concerns nobody.
+  response.on('error', () => {});
+  const given = await within(found, signal).catch((error: unknown) => {
+    if (!signal.aborted) log.warn('HTTP request failed', { path: pathOf(request), error });
+    return textAnswer(503, 'This cannot be told now.');
+  });
+  try {
+    send(request, response, given, signal);
+  } catch (error) {
+    log.warn('HTTP answer failed', { path: pathOf(request), error });
+    response.destroy();
+  }
 }
 
 async function firstOf(
