@@ -5,6 +5,8 @@ import type { WorkerProcess } from './worker-process.ts';
 
 /** So many generations may let their connections end while another one serves. */
 const mostRetiring = 2;
+/** As long as any time in a configuration: two of them together can be more than a timer counts, which is then over at once. */
+const mostGraceMs = 24 * 24 * 60 * 60 * 1000;
 
 /** One generation after another; none of them is left before its workers are gone. */
 export class Generations {
@@ -60,7 +62,8 @@ export class Generations {
     const { listeners, stopMs } = generation.configuration;
     // A transaction is bounded by itself; whoever reloads does not mean to cut it off.
     const longestMs = Math.max(...listeners.map(({ limits }) => limits.transactionMs + limits.answerMs));
-    void generation.end({ patienceMs: stopMs, graceMs: Math.max(stopMs, longestMs) }).then(() => {
+    const graceMs = Math.min(Math.max(stopMs, longestMs), mostGraceMs);
+    void generation.end({ patienceMs: stopMs, graceMs }).then(() => {
       this.#retiring.delete(generation);
     });
   }
