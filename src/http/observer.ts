@@ -1,5 +1,6 @@
 // Follows a running Postern: counts what goes through, remembers the last of it, and can tell how it is.
 import type { Observatory, Readiness, WorkerStatus } from '../telemetry/status.ts';
+import { newestFirst } from '../telemetry/trace.ts';
 import type { StatusAnswer, TransactionAnswer, TransactionRow } from './answers.ts';
 import { problemsOf } from './problems.ts';
 import { Rates } from './rates.ts';
@@ -62,7 +63,7 @@ export class Observer {
         if (!known.has(story.id)) rows.push(rowOfStory(story));
       }
     }
-    return rows.slice(0, limit).sort((a, b) => (a.time < b.time ? 1 : a.time > b.time ? -1 : 0));
+    return rows.slice(0, limit).sort(newestFirst);
   }
 
   /** One of them; undefined: there was none, or it is forgotten. */

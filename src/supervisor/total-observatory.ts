@@ -2,7 +2,7 @@
 import type { Metrics } from '../telemetry/metrics.ts';
 import { EndedProcesses, type MetricsSnapshot, metricsText } from '../telemetry/metrics-total.ts';
 import type { Observatory, Readiness, WorkerStatus } from '../telemetry/status.ts';
-import type { Story, StorySummary } from '../telemetry/trace.ts';
+import { newestFirst, type Story, type StorySummary } from '../telemetry/trace.ts';
 import { Followers } from './followers.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
@@ -65,9 +65,7 @@ export class TotalObservatory implements Omit<Observatory, 'follow'> {
 
   async stories(): Promise<readonly StorySummary[]> {
     const lists = await Promise.all(this.#asked.all().map((worker) => worker.ask({ what: 'stories' })));
-    return known(lists)
-      .flat()
-      .sort((one, other) => (one.time < other.time ? 1 : one.time > other.time ? -1 : 0));
+    return known(lists).flat().sort(newestFirst);
   }
 
   async story(id: string): Promise<Story | undefined> {

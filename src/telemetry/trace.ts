@@ -25,6 +25,12 @@ export interface StorySummary {
   readonly disposition: string;
 }
 
+/** The order of a list. */
+export function newestFirst(one: { readonly time: string }, other: { readonly time: string }): number {
+  if (one.time === other.time) return 0;
+  return one.time < other.time ? 1 : -1;
+}
+
 /** What the record of a transaction says, as far as a list shows it. */
 export interface TracedRecord extends Readonly<Record<string, unknown>> {
   readonly listener: string;
