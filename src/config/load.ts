@@ -2,7 +2,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import type { SealOptions } from '../authentication/arc/seal.ts';
 import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { parseZone, type Zone } from '../dns/zone.ts';
@@ -23,7 +22,8 @@ import { missingPlaces } from './places.ts';
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
 import { readSeal } from './seal.ts';
-import { type Following, parseYaml, readNamed, reasonOf, type Source } from './source.ts';
+import { type Following, parseYaml, readNamed, type Source } from './source.ts';
+import { invalidNow, readTls } from './tls.ts';
 
 type ParsedListener = ParsedConfiguration['listeners'][number];
 
@@ -77,7 +77,7 @@ export function loadConfiguration(from: ConfigurationPlace, found = findSource(f
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
   // Whoever serves is told of these by what fails; a check can be made before they are there.
   const missing = purpose === 'check' ? missingPlaces(data, { source, directory }) : [];
-  const warnings = [...unused, ...missing];
+  const warnings = [...unused, ...missing, ...invalidNow(tls, source)];
   return complete(data, {
     file,
     warnings,
@@ -126,24 +126,6 @@ function placeInZone(source: Source, names: ReadonlySet<string>, text: string): 
   const [, type, index] = /^([^[]+)(?:\[([0-9]+)\])?$/.exec(key.slice(name.length + 1)) ?? [];
   const path = [name, ...(type === undefined ? [] : [type]), ...(index === undefined ? [] : [Number(index)])];
   return `${source.place(path)}: ${what.startsWith('expected ') ? 'not possible here; ' : ''}${printable(what)}`;
-}
-
-function readTls(
-  tls: NonNullable<ParsedListener['tls']>,
-  path: readonly PropertyKey[],
-  following: Following,
-): TlsConfiguration | undefined {
-  const [certificate, key] = (['certificate', 'key'] as const).map((each) =>
-    readNamed(tls[each], [...path, each], following),
-  );
-  if (certificate === undefined || key === undefined) return undefined;
-  try {
-    createSecureContext({ cert: certificate, key });
-  } catch (error) {
-    const text = `cannot be used: ${reasonOf(error)}; expected a certificate and its key (PEM)`;
-    following.mistakes.push(`${following.source.place(path)}: ${text}`);
-  }
-  return { certificate, key, mode: tls.mode };
 }
 
 function findSpool(): string {

@@ -101,8 +101,6 @@ export class Supervisor {
    */
   async start(): Promise<void> {
     const { configuration, systemd } = this.#options;
-    for (const warning of configuration.warnings)
-      this.#log.warn('configuration is not all used', { warning });
     this.#starting = this.#use(configuration);
     await this.#starting;
     const { file, workers } = configuration;
@@ -182,6 +180,14 @@ export class Supervisor {
     await systemd.ready(this.#describe());
   }
 
+  /** Of what was not told of the configuration in use. */
+  #warn(warnings: readonly string[]): void {
+    const told = new Set(this.#generations.current?.configuration.warnings);
+    for (const warning of warnings) {
+      if (!told.has(warning)) this.#log.warn('configuration warning', { warning });
+    }
+  }
+
   #tellFailure(error: unknown): void {
     if (this.#stopping) return;
     const mistakes = error instanceof ConfigurationError ? error.mistakes : [startFailure(error)];
@@ -197,6 +203,7 @@ export class Supervisor {
   async #use(configuration: Configuration): Promise<void> {
     // A reload may have waited until now.
     this.#beRunning();
+    this.#warn(configuration.warnings);
     const account = accountOf(configuration);
     const change = await this.#doors.prepare(configuration.listeners);
     const generation = this.#build(configuration, change.addresses, account);

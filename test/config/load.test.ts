@@ -1,5 +1,6 @@
 // Loading a configuration: defaults, files, environment.
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -257,6 +258,30 @@ test('the environment is used where it describes a listener; that the default fi
     file,
     warnings: [`POSTERN_MODE, POSTERN_CLIENTS: not used, since the listeners are those of ${file}`],
   });
+});
+
+test('a certificate that is not valid at this time is used, and warned of', (context) => {
+  const files = ['crt', 'key'].map((kind) =>
+    fileURLToPath(new URL(`../support/tls/localhost.${kind}`, import.meta.url)),
+  );
+  const { validFromDate, validToDate } = new X509Certificate(readFileSync(files[0] ?? ''));
+  const warnings = (now: number) => {
+    context.mock.timers.setTime(now);
+    return load(`${shortest}    tls: { certificate: ${files[0]}, key: ${files[1]} }`).warnings.join();
+  };
+  context.mock.timers.enable({ apis: ['Date'] });
+  assert.equal(warnings(validFromDate.getTime() + 1000), '');
+  assert.match(
+    warnings(validFromDate.getTime() - 1000),
+    new RegExp(
+      `listeners\\[0\\]\\.tls\\.certificate: not valid before ${validFromDate.toISOString()}: `,
+      'u',
+    ),
+  );
+  assert.match(
+    warnings(validToDate.getTime() + 1000),
+    new RegExp(`certificate: expired on ${validToDate.toISOString()}: .*; expected one that is valid$`, 'u'),
+  );
 });
 
 test('who checks is told of places that are not there, or are something else', () => {

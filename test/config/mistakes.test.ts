@@ -1,16 +1,20 @@
 // Mistakes in a configuration: each kind in one line, with its file, line and key, all at once.
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references to the environment are written so in YAML
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { ConfigurationError } from '../../src/config/mistakes.ts';
 import { parseYaml } from '../../src/config/source.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'postern-mistakes-'));
 after(() => rmSync(directory, { recursive: true }));
+
+const testTls = (name: string) => fileURLToPath(new URL(`../support/tls/${name}`, import.meta.url));
 
 /** A file in a directory of this test's own. */
 function write(name: string, text: string | Buffer): string {
@@ -475,7 +479,30 @@ test('a certificate that cannot be read or used is a mistake of its listener', (
   );
   assert.match(
     mistakesIn(`${good}    tls: { certificate: not.pem, key: not.pem }`).join(),
-    /^postern\.yaml:6: listeners\[0\]\.tls: cannot be used: /,
+    /^postern\.yaml:6: listeners\[0\]\.tls: cannot be used: no start line; /,
+  );
+});
+
+test('an empty file is no certificate and no key, as a full disk leaves it where one is renewed', () => {
+  for (const [certificate, key, which] of [
+    ['empty.pem', testTls('localhost.key'), 'certificate'],
+    [testTls('localhost.crt'), 'empty.pem', 'key'],
+    ['empty.pem', 'empty.pem', 'certificate'],
+  ]) {
+    write('empty.pem', '');
+    assert.match(
+      mistakesIn(`${good}    tls: { certificate: ${certificate}, key: ${key} }`).join(),
+      new RegExp(`tls: cannot be used: the file of the ${which} is empty; expected `, 'u'),
+    );
+  }
+});
+
+test('a key of another certificate is said to be that', () => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  write('other.key', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+  assert.match(
+    mistakesIn(`${good}    tls: { certificate: ${testTls('localhost.crt')}, key: other.key }`).join(),
+    /tls: cannot be used: the key is not that of the first certificate; expected /,
   );
 });
 

@@ -129,7 +129,7 @@ test('variables that are set in vain are told at the start, once', async () => {
   served.signal('SIGHUP');
   await served.until(() => served.of('configuration reloaded').length === 1);
   assert.deepEqual(
-    served.of('configuration is not all used').map(({ level, warning }) => [level, warning]),
+    served.of('configuration warning').map(({ level, warning }) => [level, warning]),
     [['warn', `POSTERN_MODE: not used, since the listeners are those of ${served.file}`]],
   );
 });
