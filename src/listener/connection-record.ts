@@ -25,7 +25,7 @@ export class ConnectionRecord {
   readonly #begun = performance.now();
   #transactions = 0;
   #tls: { readonly version: string; readonly cipher: string } | undefined;
-  #ended: { readonly how: ConnectionEnd; readonly error?: Error } | undefined;
+  #ended: { readonly how: ConnectionEnd; readonly error?: Error | string } | undefined;
   #written = false;
 
   /** @param fields id of the connection, and the client's address */
@@ -50,7 +50,7 @@ export class ConnectionRecord {
    *
    * @returns whether this is the first
    */
-  ends(how: ConnectionEnd, error?: Error): boolean {
+  ends(how: ConnectionEnd, error?: Error | string): boolean {
     if (this.#ended) return false;
     this.#ended = { how, ...(error && { error }) };
     return true;

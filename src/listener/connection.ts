@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import { describeReply, formatReply, makeReply, type Reply } from '../smtp/reply.ts';
+import { tlsFailure } from '../smtp/tls-failure.ts';
 import { atTurnEnd } from '../smtp/turn-end.ts';
 import { mistake, type WriteEvent } from '../telemetry/log.ts';
 import { internalError } from '../transaction/replies.ts';
@@ -186,11 +187,12 @@ export class Connection extends SMTPConnection {
 
   /** smtp-server would make this an event of the server; what it means here is that the socket is gone. */
   override _onError(error: Error & { code?: string | undefined }): void {
-    const first = this.#record?.ends(this._upgrading ? 'tls failed' : 'error', error);
-    if (first && this._upgrading) {
+    if (this._upgrading) {
+      const reason = tlsFailure(error);
       const { log } = this._server.connectionSettings;
-      log('warn', 'tls failed', { connection: this.id, client: this.remoteAddress, error });
-    }
+      if (this.#record?.ends('tls failed', reason))
+        log('warn', 'tls failed', { connection: this.id, client: this.remoteAddress, error: reason });
+    } else this.#record?.ends('error', error);
     this.#dialogue?.end(`upstream connection failed: ${error.message}`);
     this._socket.destroy();
     this.close();

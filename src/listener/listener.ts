@@ -6,6 +6,7 @@ import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { Extensions } from '../smtp/extensions.ts';
 import { inHexadecimal, Networks } from '../smtp/networks.ts';
 import { makeReply, type Reply } from '../smtp/reply.ts';
+import { tlsFailure } from '../smtp/tls-failure.ts';
 import type { WriteEvent } from '../telemetry/log.ts';
 import { Transaction, type TransactionSettings } from '../transaction/transaction.ts';
 import { bind, type ListenAddress } from './bind.ts';
@@ -201,7 +202,7 @@ class UpstreamServer extends SMTPServer implements ConnectionServer {
     super._upgrade(socket, (error, secured) => {
       if (!error) return callback(error, secured);
       const level = socket.bytesRead === 0 ? 'debug' : 'warn';
-      this.connectionSettings.log(level, 'tls failed', { client, error });
+      this.connectionSettings.log(level, 'tls failed', { client, error: tlsFailure(error) });
       socket.destroy();
     });
   }

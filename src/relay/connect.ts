@@ -1,6 +1,7 @@
 // Connecting to a destination: TCP or UNIX socket, and TLS on top.
 import { connect as connectSocket, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { tlsFailure } from '../smtp/tls-failure.ts';
 import type { Destination } from './destination.ts';
 import type { Timeouts } from './timeouts.ts';
 
@@ -66,9 +67,29 @@ export async function startTls(
     ...(isIP(host) ? {} : { servername: host }), // RFC 6066 §3: no addresses
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
   });
-  await ready(secured, 'secureConnect', timeouts.tls, signal);
+  try {
+    await ready(secured, 'secureConnect', timeouts.tls, signal);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const more = advice[code];
+    throw new Error(`TLS: ${tlsFailure(error)}${more === undefined ? '' : `; ${more}`}`, { cause: error });
+  }
   return secured;
 }
+
+const untrusted = 'a file that NODE_EXTRA_CA_CERTS names can add its authority';
+const tooOld = 'the server takes neither TLS 1.2 nor 1.3';
+
+/** For what says too little by itself. */
+const advice: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'a file that NODE_EXTRA_CA_CERTS names can add it',
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: `the server does not send the whole chain, or ${untrusted}`,
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: tooOld,
+  ERR_SSL_UNSUPPORTED_PROTOCOL: tooOld,
+  ERR_SSL_WRONG_VERSION_NUMBER: 'what the server says is no TLS',
+};
 
 async function ready(
   socket: Socket,

@@ -1,6 +1,7 @@
 // One connection as a line of commands and their replies, in order, pipelined where that is allowed.
 import type { Socket } from 'node:net';
 import { describeReply, type Reply, ReplyReader } from '../smtp/reply.ts';
+import { tlsFailure } from '../smtp/tls-failure.ts';
 import { atTurnEnd } from '../smtp/turn-end.ts';
 import { Deadline } from './deadline.ts';
 import { DownstreamError, messageOf } from './error.ts';
@@ -191,7 +192,7 @@ export class Wire {
   };
 
   readonly #onError = (error: Error): void => {
-    this.fail('lost', `lost the connection: ${error.message}`, { cause: error });
+    this.fail('lost', `lost the connection: ${tlsFailure(error)}`, { cause: error });
   };
 
   readonly #onData = (chunk: Buffer): void => {

@@ -103,7 +103,8 @@ test('a handshake that fails is told, with implicit TLS and after STARTTLS', asy
     },
     { tls: { ...listenerTls, mode: 'implicit' } },
   );
-  assert.equal(only(implicit, 'tls failed').level, 'warn');
+  const { level, fields } = only(implicit, 'tls failed');
+  assert.deepEqual([level, fields.error], ['warn', 'wrong version number']);
   assert.ok(!implicit.some(({ event }) => event === 'listener error'));
   const started = await logged(
     async (client) => {
@@ -116,7 +117,8 @@ test('a handshake that fails is told, with implicit TLS and after STARTTLS', asy
     { tls: listenerTls },
   );
   assert.equal(only(started, 'tls failed').level, 'warn');
-  assert.equal(only(started, 'connection closed').fields.ended, 'tls failed');
+  const closed = only(started, 'connection closed').fields;
+  assert.deepEqual([closed.ended, closed.error], ['tls failed', 'wrong version number']);
 });
 
 test('a bad PROXY header is a warning; a connection that says nothing at all is none', async () => {

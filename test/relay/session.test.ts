@@ -638,6 +638,40 @@ test('a certificate that nobody vouches for is refused, unless it need not be va
   }
 });
 
+test('why there is no TLS is told in words, and with what can be done', async () => {
+  await using selfSigned = await ScriptedDownstream.start({ tls: 'starttls' });
+  await assert.rejects(
+    openTo(selfSigned),
+    failsWith('connect', /: TLS: self-signed certificate; a file that NODE_EXTRA_CA_CERTS names can add it$/),
+  );
+  await using plain = await ScriptedDownstream.start();
+  await assert.rejects(
+    DownstreamSession.open(destinationOf(`smtps://127.0.0.1:${plain.port}`), options),
+    failsWith('connect', /: TLS: wrong version number; what the server says is no TLS$/),
+  );
+  for (const [settings, text] of [
+    [
+      { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' },
+      /: TLS: tlsv1 alert protocol version; the server takes neither TLS 1\.2 nor 1\.3$/,
+    ],
+    // It is told after the handshake, as TLS 1.3 has it.
+    [
+      { requestCert: true, rejectUnauthorized: true },
+      /lost the connection: tlsv13 alert certificate required$/,
+    ],
+  ] as const) {
+    const server = createTlsServer({ ...testCertificate, ...settings }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const lenient = destinationOf(`smtps://127.0.0.1:${port}?verify=no`);
+    try {
+      await assert.rejects(DownstreamSession.open(lenient, options), failsWith('connect', text));
+    } finally {
+      server.close();
+    }
+  }
+});
+
 test('where STARTTLS is asked for, there is no connection without it', async () => {
   await using without = await ScriptedDownstream.start();
   const destination = destinationOf(`${without.destination}?starttls=yes`);
