@@ -12,8 +12,14 @@ const PROGRAM = fileURLToPath(new URL('../../../src/cli.ts', import.meta.url));
  *
  * @param configuration YAML as the document of a use shows it; what belongs to the test is added here
  * @param nameServer `address:port` of the only name server it may ask
+ * @param more variables of its environment
  */
-export async function startPostern(site: Site, configuration: string, nameServer: string): Promise<Daemon> {
+export async function startPostern(
+  site: Site,
+  configuration: string,
+  nameServer: string,
+  more: NodeJS.ProcessEnv = {},
+): Promise<Daemon> {
   const directory = site.directory('postern');
   const file = join(directory, 'postern.yaml');
   const settings = {
@@ -24,7 +30,10 @@ export async function startPostern(site: Site, configuration: string, nameServer
     workers: 1,
   };
   writeFileSync(file, stringify(settings));
-  const daemon = site.start(process.execPath, [PROGRAM, 'serve', '--config', file], environment());
+  const daemon = site.start(process.execPath, [PROGRAM, 'serve', '--config', file], {
+    ...environment(),
+    ...more,
+  });
   await untilReady('Postern', daemon, () => /listening/iu.test(daemon.output()));
   return daemon;
 }

@@ -15,6 +15,7 @@ const tools = {
   dkimpy: { file: '/usr/lib/python3/dist-packages/dkim/__init__.py', debianPackage: 'python3-dkim' },
   promtool: { file: '/usr/bin/promtool', debianPackage: 'prometheus' },
   systemdNotify: { file: '/usr/bin/systemd-notify', debianPackage: 'systemd' },
+  openssl: { file: '/usr/bin/openssl', debianPackage: 'openssl' },
   python: { file: '/usr/bin/python3', debianPackage: 'python3' },
   authres: { file: '/usr/lib/python3/dist-packages/authres/core.py', debianPackage: 'python3-authres' },
 } as const;
