@@ -14,6 +14,8 @@ export interface Dovecot {
   log(): string;
   /** The messages in a mailbox as they were stored, byte for byte (latin1). */
   mailbox(address: string): readonly string[];
+  /** Stops it, and starts it again. */
+  restart(): Promise<void>;
 }
 
 /**
@@ -38,12 +40,20 @@ export async function startDovecot(
   writeFileSync(join(directory, 'users'), entries.join(''), { mode: 0o644 });
   const configurationFile = join(directory, 'dovecot.conf');
   writeFileSync(configurationFile, configuration(directory, port));
-  const daemon = site.start('/usr/sbin/dovecot', ['-F', '-c', configurationFile]);
   const logFile = join(directory, 'log');
   const log = (): string => (existsSync(logFile) ? readFileSync(logFile, 'latin1') : '');
-  await untilReady('Dovecot', daemon, () => answers(port), log);
+  const start = async () => {
+    const daemon = site.start('/usr/sbin/dovecot', ['-F', '-c', configurationFile]);
+    await untilReady('Dovecot', daemon, () => answers(port), log);
+    return daemon;
+  };
+  let daemon = await start();
   return {
     log,
+    async restart() {
+      await daemon.stop();
+      daemon = await start();
+    },
     mailbox: (address) => {
       const folder = join(mail, address, 'Maildir', 'new');
       if (!existsSync(folder)) return [];

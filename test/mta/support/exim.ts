@@ -25,6 +25,8 @@ export interface Exim {
   mailbox(): string;
   /** Waits until nothing is left to be delivered. */
   queueEmpty(): Promise<void>;
+  /** Stops it, and starts it again. */
+  restart(): Promise<void>;
 }
 
 /**
@@ -85,9 +87,17 @@ begin retry
   );
   const logFile = join(directory, 'log', 'main');
   const log = () => (existsSync(logFile) ? readFileSync(logFile, 'latin1') : '');
-  const daemon = site.start(PROGRAM, ['-C', file, '-bdf', '-q1h']);
-  await untilReady(`Exim ${name}`, daemon, () => answers(port), log);
+  const start = async () => {
+    const daemon = site.start(PROGRAM, ['-C', file, '-bdf', '-q1h']);
+    await untilReady(`Exim ${name}`, daemon, () => answers(port), log);
+    return daemon;
+  };
+  let daemon = await start();
   return {
+    async restart() {
+      await daemon.stop();
+      daemon = await start();
+    },
     async submit(from, to, message) {
       const submission = run(PROGRAM, ['-C', file, '-oi', '-f', from, ...to]);
       submission.child.stdin?.end(message.replaceAll('\r\n', '\n'), 'latin1');
