@@ -228,8 +228,8 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
   /** A recipient that nobody asks for must not get the message: the envelope is said again, without it. */
   #dropAhead(): void {
     if (this.#ahead.length === 0) return;
-    this.#ahead = [];
     this.#session?.destroy();
+    this.#giveBack();
   }
 
   /** In whatever state it is: the pool sees to it that nobody else gets it like that. */
@@ -307,12 +307,12 @@ export class Delivery<Session extends DownstreamSide = DownstreamSide> {
     return send(await this.#reopen());
   }
 
-  /** The session; where it died while we were not talking to it, a fresh one in the same state. */
+  /** The session; where it died while we were not talking to it, a fresh one in the same state, once. */
   async #liveSession(): Promise<Session> {
     const session = this.#session;
     if (session?.usable) return session;
-    if (this.#retried) throw new DownstreamError('lost', 'closed inside the transaction');
-    return this.#reopen();
+    if (!this.#retried) return this.#reopen();
+    throw (await session?.ended) ?? new DownstreamError('lost', 'closed inside the transaction');
   }
 
   /** Says the envelope again on a fresh connection. It must be accepted as before, or nothing holds. */

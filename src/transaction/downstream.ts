@@ -10,6 +10,8 @@ export interface DownstreamSide {
   /** How many transactions it has carried: 0 on a fresh connection. */
   readonly transactions: number;
   readonly usable: boolean;
+  /** Resolves soon after it is no longer usable, with the reason. */
+  readonly ended: Promise<DownstreamError>;
   command(line: string, phase: 'mail' | 'rcpt' | 'data' | 'xforward'): Promise<Reply>;
   content(
     chunks: Iterable<Buffer> | AsyncIterable<Buffer>,

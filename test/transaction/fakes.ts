@@ -80,6 +80,7 @@ export class FakeSession implements DownstreamSide {
   readonly #plan: SessionPlan;
   readonly #story: Story;
   readonly #ended = Promise.withResolvers<never>();
+  readonly ended: Promise<DownstreamError> = this.#ended.promise.catch((error) => error);
 
   constructor(number: number, protocol: 'smtp' | 'lmtp', plan: SessionPlan, story: Story) {
     this.number = number;
@@ -93,7 +94,6 @@ export class FakeSession implements DownstreamSide {
     this.transactions = plan.used ? 1 : 0;
     this.#plan = plan;
     this.#story = story;
-    this.#ended.promise.catch(() => {});
   }
 
   command(line: string): Promise<Reply> {

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseDestination } from '../../src/relay/destination.ts';
 import { Pool } from '../../src/relay/pool.ts';
+import { describeReply } from '../../src/smtp/reply.ts';
+import { Delivery } from '../../src/transaction/delivery.ts';
 import { ScriptedDownstream, type ScriptedDownstreamOptions } from '../support/scripted-downstream.ts';
 import { body, type Changes, Driven } from './start.ts';
 
@@ -202,4 +204,22 @@ test('a deadline in the middle of a large message: no end of it arrives, and the
   assert.deepEqual(await replies, ['451 4.4.2 downstream did not answer in time, try again later']);
   assert.equal(it.pool.counts.busy, 0);
   await assertFree(it, 1);
+});
+
+test('a downstream that says goodbye for good is told with its own words, upstream and in the log', async () => {
+  const goodbye = '421 4.7.0 Error: too many errors';
+  await using started = await start({ answers: { RCPT: () => ['550 5.1.1 No such user', goodbye] } });
+  const failures: string[] = [];
+  const delivery = new Delivery(started.pool, new Map(), (stage, error) =>
+    failures.push(`${stage}: ${error}`),
+  );
+  assert.equal((await delivery.mail('MAIL FROM:<a@example.com>')).code, 250);
+  const refused = () => delivery.rcpt('RCPT TO:<nobody@example.net>').then(describeReply);
+  assert.equal(await refused(), '550 5.1.1 No such user');
+  assert.equal(await refused(), '550 5.1.1 No such user', 'said on another connection');
+  assert.equal(await refused(), '451 4.7.0 Error: too many errors');
+  const { destination } = started.downstream;
+  assert.deepEqual(failures, [`RCPT: DownstreamError: ${destination} said goodbye: ${goodbye}`]);
+  assert.equal(started.downstream.connections, 2);
+  assert.equal(started.pool.counts.busy, 0);
 });
