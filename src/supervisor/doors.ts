@@ -50,17 +50,12 @@ class BoundDoor implements Door {
   async open(): Promise<void> {
     // Bytes are read by the worker that gets the connection.
     const server = createServer({ pauseOnConnect: true });
-    const early: Socket[] = [];
-    const keepEarly = (socket: Socket) => early.push(socket);
-    server.on('connection', keepEarly);
-    this.#address = await bind(server, this.#listen, this.permissions);
-    server.off('connection', keepEarly);
     server.on('connection', (socket) => this.#accept(this, socket));
+    this.#address = await bind(server, this.#listen, this.permissions);
     // Out of descriptors: whoever connects waits in the kernel's queue meanwhile, where libuv has none left to close it.
     server.on('error', () => undefined);
     this.#server = server;
     this.#file = 'path' in this.#listen ? lstatSync(this.#listen.path, { throwIfNoEntry: false }) : undefined;
-    for (const socket of early) this.#accept(this, socket);
   }
 
   /**

@@ -1,12 +1,23 @@
 // Sockets as another configuration wants them: all of it or nothing.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ListenerConfiguration } from '../../src/config/configuration.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { Doors } from '../../src/supervisor/doors.ts';
+import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { greet, missing, send } from './support/load.ts';
 import { Served } from './support/served.ts';
@@ -47,22 +58,34 @@ test('a reload that fails at its end leaves a UNIX socket the mode that it had',
   assert.equal(modeOf(path), 0o600);
 });
 
-test('when the permissions of one socket cannot be set, those of the others are as before', async () => {
+test('when one socket cannot be bound, those that were bound for the same configuration are gone again', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
+  const [free, taken] = [join(directory, 'free'), join(directory, 'taken')];
+  writeFileSync(taken, '');
+  const doors = new Doors(() => undefined);
+  const listeners = [free, taken].map((path) => ({ ...someListener(), name: path, listen: { path } }));
+  await assert.rejects(doors.prepare(listeners), /EADDRINUSE/);
+  assert.equal(existsSync(free), false);
+  rmSync(directory, { recursive: true });
+});
+
+test('when the permissions of one socket cannot be set, those of the others are as before, and none is closed', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
   const listener = someListener();
-  const paths = ['one', 'two'].map((name) => join(directory, name));
+  const paths = ['one', 'two', 'three'].map((name) => join(directory, name));
   const listeners = (mode: number) =>
     paths.map((path) => ({ ...listener, name: path, listen: { path }, socket: { mode } }));
   const doors = new Doors(() => undefined);
   (await doors.prepare(listeners(0o600))).commit();
-  const [one = '', two = ''] = paths;
+  const [one = '', two = '', three = ''] = paths;
   chmodSync(one, 0o640);
-  const change = await doors.prepare(listeners(0o666));
+  const change = await doors.prepare(listeners(0o666).slice(0, 2));
   assert.equal(modeOf(one), 0o640);
   unlinkSync(two);
   assert.throws(() => change.commit(), /ENOENT/);
   change.cancel();
   assert.equal(modeOf(one), 0o640);
+  assert.ok(existsSync(three));
   doors.close();
   rmSync(directory, { recursive: true });
 });
@@ -79,6 +102,50 @@ test('permissions of a UNIX socket that are not named any more are those again t
   const usual = await use(undefined);
   assert.equal(await use({ mode: 0o606 }), 0o606);
   assert.equal(await use(undefined), usual);
+  doors.close();
+  rmSync(directory, { recursive: true });
+});
+
+test('an owner and a group that are not named any more are ours again, also when the next change fails', {
+  skip: process.getuid?.() !== 0 && 'only root gives sockets away',
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
+  const [path, other] = [join(directory, 'in.sock'), join(directory, 'other.sock')];
+  const doors = new Doors(() => undefined);
+  const prepare = (socket: ListenerConfiguration['socket']) =>
+    doors.prepare(
+      [path, other].map((each) => ({
+        ...someListener(),
+        name: each,
+        listen: { path: each },
+        ...(socket && { socket }),
+      })),
+    );
+  const ownersOf = () => [statSync(path).uid, statSync(path).gid];
+  (await prepare({ owner: 1, group: 2 })).commit();
+  assert.deepEqual(ownersOf(), [1, 2]);
+  const change = await prepare(undefined);
+  renameSync(other, `${other}.away`);
+  assert.throws(() => change.commit(), /ENOENT/);
+  assert.deepEqual(ownersOf(), [1, 2]);
+  renameSync(`${other}.away`, other);
+  change.commit();
+  assert.deepEqual(ownersOf(), [process.getuid?.(), process.getgid?.()]);
+  doors.close();
+  rmSync(directory, { recursive: true });
+});
+
+test('what a client says is left for the worker that gets its connection', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
+  const path = join(directory, 'in.sock');
+  const accepted = Promise.withResolvers<Socket>();
+  const doors = new Doors((_, socket) => accepted.resolve(socket));
+  (await doors.prepare([{ ...someListener(), listen: { path } }])).commit();
+  using client = await RawClient.connect({ path });
+  client.send('EHLO client.example\r\n');
+  const socket = await accepted.promise;
+  assert.ok(socket.isPaused());
+  socket.destroy();
   doors.close();
   rmSync(directory, { recursive: true });
 });
