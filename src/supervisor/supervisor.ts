@@ -234,7 +234,6 @@ export class Supervisor {
     this.#generations.serveBy(generation);
     this.#addresses = change.addresses;
     told?.commit();
-    this.#countWorkers();
     this.#dispatch.serve();
     warnOfRoot(configuration, this.#log);
     for (const listener of configuration.listeners) {
@@ -261,19 +260,9 @@ export class Supervisor {
       following: () => this.#observatory.followed,
       free: () => this.#dispatch.serve(),
       records: (records) => this.#observatory.tell(records),
-      died: () => {
-        this.#metrics.workerRestarted();
-        this.#countWorkers();
-      },
-      gone: (metrics) => {
-        this.#observatory.gone(metrics);
-        this.#countWorkers();
-      },
+      died: () => this.#metrics.workerRestarted(),
+      gone: (metrics) => this.#observatory.gone(metrics),
     });
-  }
-
-  #countWorkers(): void {
-    this.#metrics.workers(this.#generations.workers.length);
   }
 
   /** For `systemctl status`. */

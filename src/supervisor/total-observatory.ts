@@ -40,6 +40,7 @@ export class TotalObservatory implements Omit<Observatory, 'follow'> {
 
   async metrics(): Promise<string> {
     const workers = this.#asked.all();
+    this.#metrics.workers(workers.length);
     // Who does not answer now counts as when it answered last: a sum must not fall.
     const answers = workers.map(
       async (worker) => (await worker.ask({ what: 'metrics' })) ?? worker.lastMetrics,

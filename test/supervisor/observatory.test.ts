@@ -1,5 +1,6 @@
 // What is seen from outside: all workers as one, whichever of them had the message.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { greet, send } from './support/load.ts';
@@ -40,10 +41,14 @@ test('metrics are those of all workers, and do not fall when one of them is gone
   await served.until(() => served.of('worker replaced').length === 1);
   assert.equal(await total(base, 'postern_transactions_total'), 4);
   assert.equal(await total(base, 'postern_worker_restarts_total'), 1);
+  assert.equal(await total(base, 'postern_workers'), 2);
   await served.reload();
   await served.until(() => !served.workers().includes(victim));
   assert.equal(await total(base, 'postern_transactions_total'), 4);
-  assert.equal(await total(base, 'postern_reloads_total'), 1);
+  writeFileSync(served.file, 'colour: red\n');
+  await served.reload();
+  const reloads = (result: string) => total(base, `postern_reloads_total{result="${result}"}`);
+  assert.deepEqual([await reloads('success'), await reloads('failure')], [1, 1]);
 });
 
 test('stories and events come from whichever worker had the message', async () => {
