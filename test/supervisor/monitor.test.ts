@@ -1,7 +1,9 @@
 // Metrics, health and status while the configuration changes: another address, another token, off and on; and when their process dies.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { greet, send } from './support/load.ts';
@@ -93,6 +95,41 @@ test('an `http` address that a reload cannot have changes nothing: neither HTTP,
   served.write(listeners, { workers, http: '127.0.0.1:0' });
   await served.reload();
   assert.equal(served.of('configuration reloaded').length, 1);
+});
+
+test('a reload that fails when HTTP is served as it wants it already leaves the one before, and no other', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const { destination } = downstream;
+  await using served = await Served.start([{ destinations: [destination] }], { workers });
+  const path = join(served.directory, 'in.sock');
+  const listener = (mode: string) => ({
+    listen: `unix:${path}`,
+    socket: { mode },
+    destinations: [destination],
+  });
+  served.write([listener('0600')], { workers, http: '127.0.0.1:0' });
+  await served.reload();
+  const base = await site(served);
+  await served.until(() => served.workers().length === 2);
+  const processes = served.workers();
+  // The new worker takes away what is to get another mode.
+  writeFileSync(
+    join(served.directory, 'check.cjs'),
+    `if (process.send) require('node:fs').unlinkSync('${path}'); module.exports = { name: 'x-mine', connect: () => [] };`,
+  );
+  const log = { output: `${served.directory}/other.log` };
+  served.write([listener('0666')], {
+    workers,
+    http: '127.0.0.2:0',
+    log,
+    checks: { custom: [{ module: './check.cjs' }] },
+  });
+  await served.reload();
+  assert.match(String(served.of('configuration not used')[0]?.mistake), /ENOENT/);
+  await served.until(() => served.workers().length === processes.length);
+  assert.deepEqual(served.workers(), processes);
+  assert.equal(await statusOf(`${base}/metrics`), 200);
+  assert.equal(served.hasOpen(log.output), false);
 });
 
 test('what could not be served at the start is no reason to refuse a reload that leaves it as it is', async () => {

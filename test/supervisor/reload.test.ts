@@ -5,6 +5,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as after } from 'node:timers/promises';
 import { program } from '../support/program.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
@@ -92,6 +93,21 @@ test('a configuration with mistakes changes nothing, and each of them is told', 
   await load.more(4);
   await load.stop();
   assert.deepEqual(missing(load.acknowledged, downstream), []);
+});
+
+test('a configuration with mistakes cuts off nobody, not even the oldest of those that are leaving', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const settings = { workers: 1, stopTimeout: '200ms' };
+  await using served = await Served.start([{ destinations: [downstream.destination] }], settings);
+  using oldest = await beginContent(served.port());
+  await served.reload();
+  using older = await beginContent(served.port());
+  await served.reload();
+  writeFileSync(served.file, 'colour: red\n');
+  await served.reload();
+  await finish(oldest, 'oldest');
+  await finish(older, 'older');
+  assert.deepEqual(missing(['oldest', 'older'], downstream), []);
 });
 
 test('an address that is taken, or a worker that cannot start, leaves everything as it was', async () => {
@@ -195,18 +211,19 @@ test('where the system has no memory for one of the new workers, the old ones go
   assert.equal(served.of('configuration reloaded').length, 1);
 });
 
-test('who has come to a listener that is not used after all is told so at once', async () => {
-  await using downstream = await ScriptedDownstream.start();
-  const { destination } = downstream;
-  await using served = await Served.start([{ destinations: [destination] }], { workers: 1 });
+/**
+ * Reloads with one more listener, whose workers wait for the file that `go` writes; with `then`, what they do next.
+ *
+ * @returns a client that has come to that listener before it is open
+ */
+async function comeEarly(served: Served, destination: string, then = '') {
   const path = join(served.directory, 'more.sock');
-  // The worker waits for a file, and then cannot start.
   writeFileSync(
     join(served.directory, 'check.cjs'),
     `if (process.send) {
       const sleeper = new Int32Array(new SharedArrayBuffer(4));
       while (!require('node:fs').existsSync('${path}.go')) Atomics.wait(sleeper, 0, 0, 10);
-      throw new Error('not here');
+      ${then}
     }
     module.exports = { name: 'x-mine', connect: () => [] };`,
   );
@@ -217,10 +234,31 @@ test('who has come to a listener that is not used after all is told so at once',
   served.signal('SIGHUP');
   await served.until(() => existsSync(path));
   const before = served.descriptors();
-  using client = await RawClient.connect({ path });
+  const client = await RawClient.connect({ path });
   await served.until(() => served.descriptors() > before);
-  writeFileSync(`${path}.go`, '');
+  return { client, go: () => writeFileSync(`${path}.go`, '') };
+}
+
+test('who has come to a listener that is not used after all is told so at once', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const { destination } = downstream;
+  await using served = await Served.start([{ destinations: [destination] }], { workers: 1 });
+  const { client: early, go } = await comeEarly(served, destination, "throw new Error('not here');");
+  using client = early;
+  go();
   assert.equal(await client.line(), '421 4.3.2 service not available, try again later');
   await served.until(() => served.of('connections put off').length === 1);
   assert.equal(served.of('connections put off')[0]?.reason, 'closing');
+});
+
+test('who has come to a listener before it is open is served as soon as it is', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const { destination } = downstream;
+  await using served = await Served.start([{ destinations: [destination] }], { workers: 1 });
+  const { client: early, go } = await comeEarly(served, destination);
+  using client = early;
+  // Longer than who has come waits for a place before it is looked for another time.
+  await after(300);
+  go();
+  assert.match((await client.line()) ?? '', /^220 /);
 });

@@ -1,6 +1,6 @@
 // SIGTERM: nothing new, what is open may end, the rest gets 421; status 0.
 import assert from 'node:assert/strict';
-import { existsSync, watch } from 'node:fs';
+import { existsSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RawClient } from '../support/raw-client.ts';
@@ -114,6 +114,51 @@ test('a reload that waits for old connections binds nothing any more after SIGTE
   assert.deepEqual(changes, ['gone']);
 });
 
+test('a reload whose worker does not get ready holds up nobody who wants the end', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const listeners = [{ destinations: [downstream.destination] }];
+  await using served = await Served.start(listeners, { workers: 1 });
+  writeFileSync(
+    join(served.directory, 'check.cjs'),
+    `if (process.send) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    module.exports = { name: 'x-mine', connect: () => [] };`,
+  );
+  served.write(listeners, { workers: 1, checks: { custom: [{ module: './check.cjs' }] } });
+  served.signal('SIGHUP');
+  await served.until(() => served.workers().length === 2);
+  const before = performance.now();
+  served.signal('SIGTERM');
+  assert.equal(await served.ended(), 0);
+  // A minute is what a worker has to get ready.
+  assert.ok(performance.now() - before < 30_000);
+  assert.deepEqual(
+    served.events.filter(({ level }) => level === 'error'),
+    [],
+  );
+});
+
+test('while open transactions end, HTTP is there and says so; it is gone before the primary is', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const settings = { workers: 1, http: '127.0.0.1:0' };
+  await using served = await Served.start([{ destinations: [downstream.destination] }], settings);
+  await served.until(() => served.of('http listening').length === 1);
+  using busy = await beginContent(served.port());
+  using idle = await greet(served.port());
+  const children = served.workers();
+  served.signal('SIGTERM');
+  assert.match((await idle.line()) ?? '', /^421 /);
+  const answer = await fetch(`http://${served.of('http listening')[0]?.address}/readyz`, {
+    headers: { Connection: 'close' },
+  });
+  assert.deepEqual(
+    [answer.status, await answer.json()],
+    [503, { ready: false, reasons: ['Postern is stopping'] }],
+  );
+  await finish(busy, 'busy');
+  assert.equal(await served.ended(), 0);
+  assert.deepEqual(children.filter(isRunning), []);
+});
+
 test('whoever sends a second signal does not wait', async () => {
   await using downstream = await ScriptedDownstream.start();
   await using served = await Served.start([{ destinations: [downstream.destination] }]);
@@ -134,18 +179,27 @@ test('a worker that is stuck holds up nobody for ever: who waits for it gets 421
   const [stuck = 0] = served.workers();
   process.kill(stuck, 'SIGSTOP');
   const before = served.descriptors();
-  // The first one is on its way to the worker, the other one waits.
+  // The first one is on its way to the worker, the other ones wait.
   using lost = await RawClient.connect(served.port());
   using waiting = await RawClient.connect(served.port());
-  await served.until(() => served.descriptors() >= before + 2);
+  using another = await RawClient.connect(served.port());
+  await served.until(() => served.descriptors() >= before + 3);
   served.signal('SIGTERM');
-  assert.equal(await waiting.line(), '421 4.3.2 service not available, try again later');
+  for (const client of [waiting, another])
+    assert.equal(await client.line(), '421 4.3.2 service not available, try again later');
   assert.equal(await served.ended(), 0);
   assert.equal(await lost.line(), undefined);
   assert.equal(isRunning(stuck), false);
-  const [told] = served.of('connections put off');
   assert.deepEqual(
-    [told?.level, told?.listener, told?.reason, told?.connections, told?.client],
-    ['warn', 'in', 'closing', 1, '127.0.0.1'],
+    served
+      .of('connections put off')
+      .map(({ level, listener, reason, connections, client }) => [
+        level,
+        listener,
+        reason,
+        connections,
+        client,
+      ]),
+    Array(2).fill(['warn', 'in', 'closing', 1, '127.0.0.1']),
   );
 });

@@ -11,6 +11,7 @@ import { Systemd } from '../../src/supervisor/systemd.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { skipWithoutTools } from '../mta/support/requires.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
+import { beginContent, finish } from './support/load.ts';
 import { noMemoryFor } from './support/no-memory.ts';
 import { Served } from './support/served.ts';
 
@@ -44,9 +45,16 @@ test('systemd hears of the start, a reload, the end, and in between that all is 
     await served.until(() => count(/^WATCHDOG=1$/) >= 2);
     await served.reload();
     await served.until(() => count(/^RELOADING=1 MONOTONIC_USEC=\d+$/) === 1 && count(/^READY=1 /) === 2);
+    using busy = await beginContent(served.port());
     served.signal('SIGTERM');
+    await served.until(() => count(/^STOPPING=1$/) === 1);
+    // It is too late for that.
+    served.signal('SIGHUP');
+    await served.until(() => served.of('reloading').length === 2);
+    await finish(busy, 'busy');
     assert.equal(await served.ended(), 0);
-    await served.until(() => count(/^STOPPING=1$/) >= 1);
+    await served.until(() => count(/^STOPPING=1$/) === 2);
+    assert.equal(count(/^RELOADING=1 /), 1);
   } finally {
     python.kill('SIGKILL');
     await exit;
