@@ -78,7 +78,11 @@ export class Supervisor {
         get lost() {
           return doors.lost;
         },
-        follow: (on) => generations.follow(on),
+        follow: (on) => {
+          generations.follow(on);
+          // HTTP that comes with it follows when its workers are ready already.
+          this.#next?.follow(on);
+        },
       },
       this.#metrics,
     );

@@ -53,6 +53,23 @@ test('a reload moves HTTP to another address, switches it off and on; the old ad
   assert.equal(await statusOf(`${before}/readyz`), 200);
 });
 
+test('HTTP that a reload switches on hears of every message from then on', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const listeners = [{ destinations: [downstream.destination] }];
+  const settings = { workers, trace: { keep: 0 } };
+  await using served = await Served.start(listeners, settings);
+  served.write(listeners, { ...settings, http: '127.0.0.1:0' });
+  await served.reload();
+  const base = await site(served);
+  using client = await greet(served.port());
+  await send(client, 'heard');
+  await until(async () => {
+    const answer = await fetch(`${base}/api/transactions`, { headers: { Connection: 'close' } });
+    const { transactions } = (await answer.json()) as { readonly transactions: readonly unknown[] };
+    return transactions.length === 1;
+  });
+});
+
 test('a reload gives the same address another token, and only that one opens', async () => {
   await using downstream = await ScriptedDownstream.start();
   const listeners = [{ destinations: [downstream.destination] }];
