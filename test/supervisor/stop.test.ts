@@ -179,27 +179,52 @@ test('a worker that is stuck holds up nobody for ever: who waits for it gets 421
   const [stuck = 0] = served.workers();
   process.kill(stuck, 'SIGSTOP');
   const before = served.descriptors();
-  // The first one is on its way to the worker, the other ones wait.
+  // The first one is on its way to the worker, the other one waits.
   using lost = await RawClient.connect(served.port());
   using waiting = await RawClient.connect(served.port());
-  using another = await RawClient.connect(served.port());
-  await served.until(() => served.descriptors() >= before + 3);
+  await served.until(() => served.descriptors() >= before + 2);
   served.signal('SIGTERM');
-  for (const client of [waiting, another])
-    assert.equal(await client.line(), '421 4.3.2 service not available, try again later');
+  assert.equal(await waiting.line(), '421 4.3.2 service not available, try again later');
   assert.equal(await served.ended(), 0);
   assert.equal(await lost.line(), undefined);
   assert.equal(isRunning(stuck), false);
+  const [told] = served.of('connections put off');
   assert.deepEqual(
-    served
-      .of('connections put off')
-      .map(({ level, listener, reason, connections, client }) => [
-        level,
-        listener,
-        reason,
-        connections,
-        client,
-      ]),
-    Array(2).fill(['warn', 'in', 'closing', 1, '127.0.0.1']),
+    [told?.level, told?.listener, told?.reason, told?.connections, told?.client],
+    ['warn', 'in', 'closing', 1, '127.0.0.1'],
+  );
+});
+
+test('of all who waited for a worker that was being replaced the log tells before the end, which is at once', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const listeners = [{ destinations: [downstream.destination] }];
+  await using served = await Served.start(listeners, { workers: 1 });
+  const stuck = join(served.directory, 'stuck');
+  writeFileSync(
+    join(served.directory, 'check.cjs'),
+    `if (process.send && require('node:fs').existsSync('${stuck}')) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    }
+    module.exports = { name: 'x-mine', connect: () => [] };`,
+  );
+  served.write(listeners, { workers: 1, checks: { custom: [{ module: './check.cjs' }] } });
+  await served.reload();
+  await served.until(() => served.workers().length === 1);
+  writeFileSync(stuck, '');
+  process.kill(served.workers()[0] ?? 0, 'SIGKILL');
+  await served.until(() => served.of('worker died').length === 1 && served.workers().length === 1);
+  const before = served.descriptors();
+  using one = await RawClient.connect(served.port());
+  using other = await RawClient.connect(served.port());
+  await served.until(() => served.descriptors() >= before + 2);
+  served.signal('SIGTERM');
+  for (const client of [one, other]) {
+    assert.equal(await client.line(), '421 4.3.2 service not available, try again later');
+  }
+  assert.equal(await served.ended(), 0);
+  const told = served.of('connections put off').map(({ connections }) => Number(connections));
+  assert.equal(
+    told.reduce((sum, each) => sum + each, 0),
+    2,
   );
 });
