@@ -2,7 +2,7 @@
 import type { Account } from '../config/accounts.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { Ending } from '../listener/listener.ts';
-import type { Log } from '../telemetry/log.ts';
+import type { Log, LogFields } from '../telemetry/log.ts';
 import type { MetricsSnapshot } from '../telemetry/metrics-total.ts';
 import { Backoff } from './backoff.ts';
 import type { Exit } from './child.ts';
@@ -38,6 +38,7 @@ export class Generation {
   readonly #workers = new Set<WorkerProcess>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #running = false;
+  #killed = false;
   #emptied = Promise.withResolvers<void>();
 
   constructor(options: GenerationOptions) {
@@ -86,6 +87,7 @@ export class Generation {
   }
 
   kill(): void {
+    this.#killed = true;
     this.#replaceNoMore();
     for (const worker of this.#workers) worker.kill();
   }
@@ -120,24 +122,31 @@ export class Generation {
     return worker;
   }
 
-  /** Replaces a worker when it dies. */
+  /** Replaces a worker when it dies. One that is to end may have had mail until it died: that is told too. */
   #watch(worker: WorkerProcess, backoff: Backoff): void {
+    let served = false;
+    void worker.ready.then(
+      () => {
+        served = true;
+      },
+      () => undefined,
+    );
     void worker.exited.then((exit) => {
       if (this.#running) this.#replace(worker, exit, backoff);
+      else if (served && !this.#killed && exit.code !== 0) this.#tellDeath(worker, exit);
     });
   }
 
-  #replace(worker: WorkerProcess, { code, signal }: Exit, backoff: Backoff): void {
-    const { log, died } = this.#options;
+  #replace(worker: WorkerProcess, exit: Exit, backoff: Backoff): void {
     const delayMs = backoff.died(performance.now() - worker.startedAt);
-    log.error('worker died', {
-      worker: worker.number,
-      pid: worker.pid,
-      ...(signal === null ? { status: code } : { signal }),
-      replacedAfterMs: delayMs,
-    });
-    died();
+    this.#tellDeath(worker, exit, { replacedAfterMs: delayMs });
+    this.#options.died();
     this.#startAgain(worker.number, backoff, delayMs);
+  }
+
+  #tellDeath({ number, pid }: WorkerProcess, { code, signal }: Exit, more: LogFields = {}): void {
+    const how = signal === null ? { status: code } : { signal };
+    this.#options.log.error('worker died', { worker: number, pid, ...how, ...more });
   }
 
   #startAgain(number: number, backoff: Backoff, delayMs: number): void {

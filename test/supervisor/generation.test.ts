@@ -10,19 +10,22 @@ import { loadConfiguration } from '../../src/config/load.ts';
 import { Generation } from '../../src/supervisor/generation.ts';
 import { type LogFields, silentLog } from '../../src/telemetry/log.ts';
 
-const example = loadConfiguration({
-  file: join(import.meta.dirname, '../../config/examples/after-queue.yaml'),
-  environment: {},
-});
+const example = {
+  ...loadConfiguration({
+    file: join(import.meta.dirname, '../../config/examples/after-queue.yaml'),
+    environment: {},
+  }),
+  workers: 1,
+};
 
-/** A generation of one worker, and what the primary hears of it. */
+/** A generation, and what the primary hears of it. */
 async function start(t: TestContext, configuration: Configuration = example) {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const told: [string, LogFields | undefined][] = [];
   const tell = (event: string, fields?: LogFields) => void told.push([event, fields]);
   let died = Promise.withResolvers<void>();
   const generation = new Generation({
-    configuration: { ...configuration, workers: 1, log: { ...configuration.log, level: 'error' } },
+    configuration: { ...configuration, log: { ...configuration.log, level: 'error' } },
     addresses: new Map(),
     account: undefined,
     log: { ...silentLog, error: tell },
@@ -83,6 +86,17 @@ test('of a worker that is stuck the log says which one, and that it was killed',
   ]);
 });
 
+test('a worker that dies while it lets its connections end is told as well, one that ends by itself is not', async (t) => {
+  const { generation, told } = await start(t, { ...example, workers: 2 });
+  const [pid, other] = generation.workers.map((worker) => worker.pid);
+  assert.ok(pid && other);
+  process.kill(pid, 'SIGSTOP');
+  const end = generation.end({ patienceMs: 30_000, graceMs: 30_000 });
+  process.kill(pid, 'SIGKILL');
+  await end;
+  assert.deepEqual(told, [['worker died', { worker: 1, pid, signal: 'SIGKILL' }]]);
+});
+
 test('a worker that cannot be replaced is told with the reason, and tried again later', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'postern-generation-'));
   t.after(() => rmSync(directory, { recursive: true }));
@@ -91,7 +105,10 @@ test('a worker that cannot be replaced is told with the reason, and tried again 
   const listener =
     '{ name: in, listen: "127.0.0.1:0", mode: after-queue, destinations: [smtp://127.0.0.1:1] }';
   writeFileSync(file, `listeners: [${listener}]\nchecks: { custom: [{ module: ./mine.cjs }] }\n`);
-  const { generation, told, nextDeath } = await start(t, loadConfiguration({ file, environment: {} }));
+  const { generation, told, nextDeath } = await start(t, {
+    ...loadConfiguration({ file, environment: {} }),
+    workers: 1,
+  });
   rmSync(module);
   let death = nextDeath();
   generation.workers[0]?.kill();
