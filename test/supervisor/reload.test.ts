@@ -262,3 +262,18 @@ test('who has come to a listener before it is open is served as soon as it is', 
   go();
   assert.match((await client.line()) ?? '', /^220 /);
 });
+
+test('SIGHUP while a reload is going on has the configuration read again when that is through', async () => {
+  await using downstream = await ScriptedDownstream.start();
+  const { destination } = downstream;
+  await using served = await Served.start([{ destinations: [destination] }], { workers: 1 });
+  const { client: early, go } = await comeEarly(served, destination);
+  using _ = early;
+  served.write([{ name: 'renamed', destinations: [destination] }], { workers: 1 });
+  served.signal('SIGHUP');
+  await served.until(() => served.of('reloading').length === 2);
+  go();
+  await served.until(() => served.of('configuration reloaded').length === 2);
+  using client = await greet(served.port('renamed'));
+  await send(client, 'renamed');
+});
