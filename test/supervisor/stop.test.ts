@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as after } from 'node:timers/promises';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { beginContent, finish, greet, Load, messageOf, missing } from './support/load.ts';
@@ -217,6 +218,8 @@ test('of all who waited for a worker that was being replaced the log tells befor
   using one = await RawClient.connect(served.port());
   using other = await RawClient.connect(served.port());
   await served.until(() => served.descriptors() >= before + 2);
+  // Longer than who has come waits for a place before it is looked for another time.
+  await after(300);
   served.signal('SIGTERM');
   for (const client of [one, other]) {
     assert.equal(await client.line(), '421 4.3.2 service not available, try again later');
