@@ -53,6 +53,7 @@ test('whoever retires has the longest time of a transaction, and no more than a 
   const day = 24 * 60 * 60 * 1000;
   for (const [transactionMs, answerMs, graceMs] of [
     [2 * day, day, 3 * day],
+    // What is longer than 2^31 - 1 ms would be over at once.
     [24 * day, 24 * day, 24 * day],
   ] as const) {
     const generations = new Generations();
