@@ -7,7 +7,7 @@ import type { Site } from '../site/site.ts';
 import { startWarm, wayThrough } from '../site/warm.ts';
 import { median, medianRatio } from '../statistics.ts';
 import { atMost, type Goal } from './goal.ts';
-import { type Measuring, times } from './measuring.ts';
+import { inTurn, type Measuring, times } from './measuring.ts';
 
 const largeAtOnce = 50;
 const idleConnections = 10_000;
@@ -100,24 +100,27 @@ export async function costOfSizes(site: Site, options: Measuring): Promise<Sizes
   await using postern = await startWarm(site, { checks: 'all', warmUp, manners: [{ mode: 'after' }] });
   const way = wayThrough(postern);
   const long = times(options, leadInSeconds, longer);
-  const turns = warmUp === 'short' ? rounds : oftener * rounds;
-  // In nanoseconds a byte.
-  const measured = everySize.map((size) => ({ size, ours: [] as number[], bare: [] as number[] }));
-  for (let turn = 0; turn < turns; turn++) {
-    for (const { size, ours, bare } of measured) {
-      const perByte = (ms: number) => (ms * 1e6) / sizes[size];
-      bare.push(perByte((await site.bare(size, long)).cpuMs));
-      const { cpuMsPerMessage } = await site.measure(way, { size, connections: 4, mode: 'after', ...long });
-      ours.push(perByte(cpuMsPerMessage));
-    }
-  }
+  /** In nanoseconds a byte. */
+  const perByte = async (size: Size) => {
+    const bare = await site.bare(size, long);
+    const ours = await site.measure(way, { size, connections: 4, mode: 'after', ...long });
+    return { ours: (ours.cpuMsPerMessage * 1e6) / sizes[size], bare: (bare.cpuMs * 1e6) / sizes[size] };
+  };
+  const found = await inTurn(
+    warmUp === 'short' ? rounds : oftener * rounds,
+    Object.fromEntries(everySize.map((size) => [size, () => perByte(size)])),
+  );
+  const measured = everySize.map((size) => {
+    const each = found[size] ?? [];
+    return { size, ours: each.map(({ ours }) => ours), bare: each.map(({ bare }) => bare) };
+  });
   const costs = measured.map(({ size, ours, bare }) => ({
     size,
     cpuMs: (median(ours) * sizes[size]) / 1e6,
     nsPerByte: median(ours),
     bareNsPerByte: median(bare),
   }));
-  // Of each turn by itself, like all ratios: minutes apart, equal costs differ by a third.
+  // Of each round by itself, like all ratios: minutes apart, equal costs differ by a third.
   const steps = measured.slice(1).map(({ ours }, i) => medianRatio(ours, measured[i]?.ours ?? []));
   const describe = (value: number) => `${value.toFixed(2)} × the class below`;
   const goal = atMost('CPU per byte, 1 KB to 50 MB: the worst step', tolerance, Math.max(...steps), describe);

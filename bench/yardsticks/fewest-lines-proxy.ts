@@ -4,8 +4,8 @@
 //
 // It answers each command itself, keeps the message in memory, and relays it over connections that stay: what no
 // pass-through can leave out. No checks, limits, timeouts, log or metrics, no words for a client that does it otherwise.
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { heard, say } from '../lines.ts';
+import { connect, createServer, type Socket } from 'node:net';
+import { serve } from './listening.ts';
 
 const endOfContent = '\r\n.\r\n';
 const added =
@@ -60,7 +60,7 @@ function relay(commands: readonly string[], content: readonly Buffer[], then: (r
 }
 
 /** A connection upstream: nothing that it sends is cut but the content. */
-function serve(upstream: Socket): void {
+function converse(upstream: Socket): void {
   let commands: string[] = [];
   let content: Buffer[] | undefined;
   let tail = '';
@@ -74,6 +74,7 @@ function serve(upstream: Socket): void {
       relay(commands, content, (reply) => upstream.write(`${reply}\r\n`));
       commands = [];
       content = undefined;
+      tail = '';
       return;
     }
     let replies = '';
@@ -93,9 +94,4 @@ function serve(upstream: Socket): void {
   });
 }
 
-const server = createServer({ noDelay: true }, serve);
-server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () =>
-  say({ listening: (server.address() as AddressInfo).port }),
-);
-for await (const _ of heard());
-process.exit();
+await serve(createServer({ noDelay: true }, converse));

@@ -1,8 +1,8 @@
 // Yardstick: what passing bytes through a Node.js process costs at least. A relay of the fewest lines, which checks nothing.
 //
 //   node bench/yardsticks/fewest-lines-relay.ts PORT_DOWNSTREAM
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { heard, say } from '../lines.ts';
+import { connect, createServer, type Socket } from 'node:net';
+import { serve } from './listening.ts';
 
 const server = createServer({ noDelay: true }, (upstream) => {
   const downstream = connect({ port: Number(process.argv[2]), host: '127.0.0.1', noDelay: true });
@@ -10,8 +10,4 @@ const server = createServer({ noDelay: true }, (upstream) => {
   over(upstream.pipe(downstream), upstream);
   over(downstream.pipe(upstream), downstream);
 });
-server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }, () =>
-  say({ listening: (server.address() as AddressInfo).port }),
-);
-for await (const _ of heard());
-process.exit();
+await serve(server);

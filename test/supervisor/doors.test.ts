@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import {
   chmodSync,
   existsSync,
-  mkdtempSync,
+  mkdtempDisposableSync,
   renameSync,
   rmSync,
   statSync,
@@ -29,6 +29,7 @@ function someListener(): ListenerConfiguration {
   return listener;
 }
 
+const someDirectory = () => mkdtempDisposableSync(join(tmpdir(), 'postern-doors-'));
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 
 test('a reload that fails at its end leaves a UNIX socket the mode that it had', async () => {
@@ -59,20 +60,19 @@ test('a reload that fails at its end leaves a UNIX socket the mode that it had',
 });
 
 test('when one socket cannot be bound, those that were bound for the same configuration are gone again', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
-  const [free, taken] = [join(directory, 'free'), join(directory, 'taken')];
+  using directory = someDirectory();
+  const [free, taken] = [join(directory.path, 'free'), join(directory.path, 'taken')];
   writeFileSync(taken, '');
   const doors = new Doors(() => undefined);
   const listeners = [free, taken].map((path) => ({ ...someListener(), name: path, listen: { path } }));
   await assert.rejects(doors.prepare(listeners), /EADDRINUSE/);
   assert.equal(existsSync(free), false);
-  rmSync(directory, { recursive: true });
 });
 
 test('when the permissions of one socket cannot be set, those of the others are as before, and none is closed', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
+  using directory = someDirectory();
   const listener = someListener();
-  const paths = ['one', 'two', 'three'].map((name) => join(directory, name));
+  const paths = ['one', 'two', 'three'].map((name) => join(directory.path, name));
   const listeners = (mode: number) =>
     paths.map((path) => ({ ...listener, name: path, listen: { path }, socket: { mode } }));
   const doors = new Doors(() => undefined);
@@ -87,12 +87,11 @@ test('when the permissions of one socket cannot be set, those of the others are 
   assert.equal(modeOf(one), 0o640);
   assert.ok(existsSync(three));
   doors.close();
-  rmSync(directory, { recursive: true });
 });
 
 test('permissions of a UNIX socket that are not named any more are those again that the system gives it', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
-  const path = join(directory, 'in.sock');
+  using directory = someDirectory();
+  const path = join(directory.path, 'in.sock');
   const listener = { ...someListener(), listen: { path } };
   const doors = new Doors(() => undefined);
   const use = async (socket: ListenerConfiguration['socket']) => {
@@ -103,14 +102,13 @@ test('permissions of a UNIX socket that are not named any more are those again t
   assert.equal(await use({ mode: 0o606 }), 0o606);
   assert.equal(await use(undefined), usual);
   doors.close();
-  rmSync(directory, { recursive: true });
 });
 
 test('an owner and a group that are not named any more are ours again, also when the next change fails', {
   skip: process.getuid?.() !== 0 && 'only root gives sockets away',
 }, async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
-  const [path, other] = [join(directory, 'in.sock'), join(directory, 'other.sock')];
+  using directory = someDirectory();
+  const [path, other] = [join(directory.path, 'in.sock'), join(directory.path, 'other.sock')];
   const doors = new Doors(() => undefined);
   const prepare = (socket: ListenerConfiguration['socket']) =>
     doors.prepare(
@@ -132,12 +130,11 @@ test('an owner and a group that are not named any more are ours again, also when
   change.commit();
   assert.deepEqual(ownersOf(), [process.getuid?.(), process.getgid?.()]);
   doors.close();
-  rmSync(directory, { recursive: true });
 });
 
 test('what a client says is left for the worker that gets its connection', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
-  const path = join(directory, 'in.sock');
+  using directory = someDirectory();
+  const path = join(directory.path, 'in.sock');
   const accepted = Promise.withResolvers<Socket>();
   const doors = new Doors((_, socket) => accepted.resolve(socket));
   (await doors.prepare([{ ...someListener(), listen: { path } }])).commit();
@@ -147,7 +144,6 @@ test('what a client says is left for the worker that gets its connection', async
   assert.ok(socket.isPaused());
   socket.destroy();
   doors.close();
-  rmSync(directory, { recursive: true });
 });
 
 test('a UNIX socket whose file was removed is not ready; a reload makes it again, with the mode that it had', async () => {
@@ -174,8 +170,8 @@ test('a UNIX socket whose file was removed is not ready; a reload makes it again
 });
 
 test('a UNIX socket of another program in the place of one that was removed is neither taken nor removed', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
-  const path = join(directory, 'in.sock');
+  using directory = someDirectory();
+  const path = join(directory.path, 'in.sock');
   const listeners = [{ ...someListener(), listen: { path } }];
   const [before, after] = [new Doors(() => undefined), new Doors(() => undefined)];
   (await before.prepare(listeners)).commit();
@@ -186,23 +182,21 @@ test('a UNIX socket of another program in the place of one that was removed is n
   before.close();
   assert.equal(statSync(path, { throwIfNoEntry: false })?.ino, ino);
   after.close();
-  rmSync(directory, { recursive: true });
 });
 
 test('a UNIX socket with a group and no mode is open to that group, one with an owner alone as the system makes it', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-doors-'));
+  using directory = someDirectory();
   const usual = 0o777 & ~process.umask();
   for (const [socket, mode] of [
     [{ group: process.getgid?.() ?? 0 }, 0o660],
     [{ owner: process.getuid?.() ?? 0 }, usual],
   ] as const) {
-    const path = join(directory, `${mode}.sock`);
+    const path = join(directory.path, `${mode}.sock`);
     const doors = new Doors(() => undefined);
     (await doors.prepare([{ ...someListener(), listen: { path }, socket }])).commit();
     assert.equal(modeOf(path), mode);
     doors.close();
   }
-  rmSync(directory, { recursive: true });
 });
 
 test('connections of a dozen listeners pass to a worker without a word of Node.js about listeners of its own', async () => {

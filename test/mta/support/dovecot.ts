@@ -2,7 +2,7 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { answers } from './ports.ts';
-import { type Site, untilReady } from './site.ts';
+import { type Site, startRestartable, untilReady } from './site.ts';
 
 /** The user that owns the mailboxes; Debian's nobody and nogroup. */
 const MAILBOX_USER = 65_534;
@@ -42,18 +42,14 @@ export async function startDovecot(
   writeFileSync(configurationFile, configuration(directory, port));
   const logFile = join(directory, 'log');
   const log = (): string => (existsSync(logFile) ? readFileSync(logFile, 'latin1') : '');
-  const start = async () => {
+  const restart = await startRestartable(async () => {
     const daemon = site.start('/usr/sbin/dovecot', ['-F', '-c', configurationFile]);
     await untilReady('Dovecot', daemon, () => answers(port), log);
     return daemon;
-  };
-  let daemon = await start();
+  });
   return {
     log,
-    async restart() {
-      await daemon.stop();
-      daemon = await start();
-    },
+    restart,
     mailbox: (address) => {
       const folder = join(mail, address, 'Maildir', 'new');
       if (!existsSync(folder)) return [];

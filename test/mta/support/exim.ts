@@ -4,7 +4,7 @@ import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { answers } from './ports.ts';
-import { type Site, untilReady } from './site.ts';
+import { type Site, startRestartable, untilReady } from './site.ts';
 import { eventually } from './wait.ts';
 
 const run = promisify(execFile);
@@ -87,17 +87,13 @@ begin retry
   );
   const logFile = join(directory, 'log', 'main');
   const log = () => (existsSync(logFile) ? readFileSync(logFile, 'latin1') : '');
-  const start = async () => {
+  const restart = await startRestartable(async () => {
     const daemon = site.start(PROGRAM, ['-C', file, '-bdf', '-q1h']);
     await untilReady(`Exim ${name}`, daemon, () => answers(port), log);
     return daemon;
-  };
-  let daemon = await start();
+  });
   return {
-    async restart() {
-      await daemon.stop();
-      daemon = await start();
-    },
+    restart,
     async submit(from, to, message) {
       const submission = run(PROGRAM, ['-C', file, '-oi', '-f', from, ...to]);
       submission.child.stdin?.end(message.replaceAll('\r\n', '\n'), 'latin1');

@@ -108,6 +108,20 @@ export async function untilReady(
   );
 }
 
+/**
+ * Starts a daemon that can be restarted.
+ *
+ * @param start starts it, and waits until it is ready
+ * @returns stops it, and starts it again
+ */
+export async function startRestartable(start: () => Promise<Daemon>): Promise<() => Promise<void>> {
+  let daemon = await start();
+  return async () => {
+    await daemon.stop();
+    daemon = await start();
+  };
+}
+
 async function stop(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
