@@ -7,6 +7,7 @@ import { flood } from './flood.ts';
 import { Growth } from './growth.ts';
 import type { Target } from './target.ts';
 import { targets } from './targets.ts';
+import { Watchdog } from './watchdog.ts';
 
 const usage = `npm run fuzz -- [--inputs N] [--seed N] [--only NAME] [--processes N]
 
@@ -18,15 +19,6 @@ const usage = `npm run fuzz -- [--inputs N] [--seed N] [--only NAME] [--processe
 
 /** So many inputs at a time: each batch has a seed of its own, so that it can be repeated alone. */
 const batches = 20;
-
-/** Longer than any batch takes that is all one turn of the event loop; what hangs in there cannot say so itself. */
-const quietMs = 300_000;
-const signEveryMs = 10_000;
-
-/** What a process says of itself: that it is alive, and which batch it begins. */
-interface Sign {
-  readonly batch?: string;
-}
 
 interface Plan {
   readonly inputs: number;
@@ -80,7 +72,7 @@ async function work(plan: Plan, part: number): Promise<void> {
   const begun = performance.now();
   const say = (text: string) =>
     process.stdout.write(`[${part}] ${Math.round((performance.now() - begun) / 1000)} s: ${text}\n`);
-  setInterval(() => process.send?.({} satisfies Sign), signEveryMs).unref();
+  const watchdog = new Watchdog(String(part));
   let done = 0;
   for (const { target, inputs } of shared(plan, part)) {
     const before = performance.now();
@@ -92,7 +84,7 @@ async function work(plan: Plan, part: number): Promise<void> {
         if (count === 0) continue;
         const seed = (plan.seed + part * 1000 + batch) % 2 ** 31;
         const again = `npm run fuzz -- --processes 1 --only '${target.name}' --seed ${seed} --inputs ${count * batches}`;
-        process.send?.({ batch: `${target.name}; again: ${again}` } satisfies Sign);
+        watchdog.begins(`${target.name}; again: ${again}`);
         try {
           await opened.fuzz({ seed, inputs: count });
         } catch (error) {
@@ -127,21 +119,9 @@ async function start(plan: Plan): Promise<void> {
       part,
     ].map(String);
     const child = spawn(process.execPath, [import.meta.filename, ...options, ...only], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
-    let batch = 'nothing yet';
-    const hangs = () => {
-      process.stdout.write(`[${part}] HANGS: it said nothing for ${quietMs / 60_000} minutes, at ${batch}\n`);
-      child.kill('SIGKILL');
-    };
-    let timer = setTimeout(hangs, quietMs);
-    child.on('message', (sign: Sign) => {
-      batch = sign.batch ?? batch;
-      clearTimeout(timer);
-      timer = setTimeout(hangs, quietMs);
+      stdio: ['ignore', 'inherit', 'inherit'],
     });
     const [status] = await once(child, 'exit');
-    clearTimeout(timer);
     return status === 0;
   });
   const well = (await Promise.all(ended)).every(Boolean);
