@@ -83,6 +83,9 @@ export interface TransactionStart {
 
 type State = 'envelope' | 'content' | 'ended';
 
+/** A message on its way downstream. */
+type Chunks = Parameters<Delivery['send']>[0];
+
 /**
  * A transaction. The upstream side calls `mail`, `rcpt`…, `data`, `write`…, `finish` in that order, one
  * at a time, and `abort` at any time; each of them settles within `answerMs` and none rejects.
@@ -218,7 +221,7 @@ export class Transaction {
 
   /** One reply cannot stand for several recipients' own replies without loss or duplicates. */
   get #onlyOneRecipient(): boolean {
-    return this.#start.protocol === 'smtp' && this.#settings.pool.protocol === 'lmtp';
+    return this.#start.protocol === 'smtp' && this.#lmtpOut;
   }
 
   /** How a check refuses the envelope; undefined when no check wants to be heard. */
@@ -342,11 +345,21 @@ export class Transaction {
     const { chunks, rewritten, smuggling } = relayed(this.#content.spool, section, added, outcome.rewrite);
     if (smuggling) return this.#forAll(bareNewline);
     this.#record.rewritten(rewritten.length, outcome.sealed);
-    const lmtpOut = this.#settings.pool.protocol === 'lmtp';
-    if (this.#settings.envelope === 'passthrough') {
-      const answers = await this.#delivery.send(chunks, lmtpOut ? this.#recipients.length : 1);
-      return lmtpOut ? answers : this.#forAll(answers[0] ?? internalError);
-    }
+    return this.#settings.envelope === 'deferred' ? this.#sendWithEnvelope(chunks) : this.#send(chunks);
+  }
+
+  get #lmtpOut(): boolean {
+    return this.#settings.pool.protocol === 'lmtp';
+  }
+
+  /** The downstream has the envelope, and has accepted it. */
+  async #send(chunks: Chunks): Promise<readonly Reply[]> {
+    const answers = await this.#delivery.send(chunks, this.#lmtpOut ? this.#recipients.length : 1);
+    return this.#lmtpOut ? answers : this.#forAll(answers[0] ?? internalError);
+  }
+
+  /** The downstream has heard nothing of the envelope, which upstream was told is accepted. */
+  async #sendWithEnvelope(chunks: Chunks): Promise<readonly Reply[]> {
     const lines = this.#recipients.map(({ line }) => line);
     const mail = await this.#delivery.mail(this.#mailLine, { recipients: lines, data: false });
     if (!isPositive(mail)) return this.#forAll(mail);
@@ -358,12 +371,12 @@ export class Transaction {
     if (refused && (this.#start.protocol === 'smtp' || left === 0)) {
       return this.#start.protocol === 'smtp' ? [refused] : replies;
     }
-    const answers = await this.#delivery.send(chunks, lmtpOut ? left : 1);
+    const answers = await this.#delivery.send(chunks, this.#lmtpOut ? left : 1);
     if (this.#start.protocol === 'smtp') return answers;
     let next = 0;
     return replies.map((reply) => {
       if (!isPositive(reply)) return reply;
-      return answers[lmtpOut ? next++ : 0] ?? internalError;
+      return answers[this.#lmtpOut ? next++ : 0] ?? internalError;
     });
   }
 
