@@ -134,7 +134,8 @@ const require = createRequire(import.meta.url);
  * @throws {CustomCheckError} when it is none, when it does not export a check, or does not take the options
  */
 export function loadCustomCheck(entry: CustomEntry): ConfiguredCheck {
-  const parsed = moduleSchema.safeParse(importModule(entry.module));
+  const exported = importModule(entry.module);
+  const parsed = moduleSchema.safeParse(exported);
   if (!parsed.success) {
     throw new CustomCheckError(
       parsed.error.issues.map(({ path, message }) => ({
@@ -163,7 +164,8 @@ export function loadCustomCheck(entry: CustomEntry): ConfiguredCheck {
     stages: Object.fromEntries(
       functions.map(([stage, work]) => [
         stage,
-        async (context: Stages[typeof stage]) => toFinding(await work(context, options)),
+        async (context: Stages[typeof stage]) =>
+          toFinding(await work.call(exported, copyOf(context), options)),
       ]),
     ),
   };
@@ -207,6 +209,18 @@ function parseOptions(schema: ModuleSchema, options: CustomEntry['options']): z.
     const reason = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
     throw new CustomCheckError([{ keys: [], text: `its schema cannot be used: ${reason}` }]);
   }
+}
+
+/**
+ * What a module is told is its own: `reverse()` or `fill()` must change neither the message nor what others are told.
+ * Functions, `notes` and `verification` are no plain data, and everybody's.
+ */
+function copyOf(value: unknown): unknown {
+  if (Buffer.isBuffer(value)) return Buffer.from(value);
+  if (Array.isArray(value)) return value.map(copyOf);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Object.getPrototypeOf(value) !== Object.prototype) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, copyOf(each)]));
 }
 
 /** @throws {Error} for what is no finding; that is the check's failure, and reported as such */

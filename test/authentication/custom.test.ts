@@ -138,6 +138,57 @@ test('a module in CommonJS or TypeScript is as good', async () => {
   }
 });
 
+test('an instance of a class is a check whose functions find their own fields and functions', async () => {
+  const check = load(`class Counter {
+    name = 'x-count';
+    #seen = 0;
+    #more() { this.#seen += 1; }
+    header() { this.#more(); }
+    endOfMessage() { return [{ method: this.name, value: 'pass', comment: String(this.#seen) }]; }
+  }
+  export default new Counter();`);
+  const outcome = await judge({ checks: off, options: { customChecks: [check] } });
+  assert.match(unfolded(outcome), /x-count=pass \([1-9]\)/);
+});
+
+test('a check that changes what it is told changes neither the message nor what others are told', async () => {
+  const careless = `export default {
+    name: 'x-careless',
+    connect({ client }) { client.ip = '127.0.0.1'; },
+    header({ field }) { field.raw.fill(65); },
+    endOfHeaders({ header, recipients }) { header.reverse()[0].raw.fill(65); header.length = 1; recipients.length = 0; },
+    body({ chunk }) { chunk.fill(65); },
+    endOfMessage({ results }) { for (const result of results) result.value = 'fail'; },
+  };`;
+  const witness = `export default {
+    name: 'x-witness',
+    endOfMessage({ client, header, recipients, results }) {
+      const told = [client.ip, ...header.map(({ raw }) => raw), ...recipients, results[0].value];
+      return [{ method: 'x-witness', value: 'pass', comment: told.join('|') }];
+    },
+  };`;
+  await using downstream = await ScriptedDownstream.start({ protocol: 'smtp' });
+  await using proxy = await RunningProxy.start({
+    listener: { destinations: [downstream.destination] },
+    settings: { checks: { ...off, spf: {}, custom: ['./careless.mjs', './witness.mjs'] } },
+    files: { 'careless.mjs': careless, 'witness.mjs': witness },
+    zone: { 'a.example': { TXT: ['v=spf1 ip4:192.0.2.10 -all'] } },
+  });
+  using client = await RawClient.connect(proxy.address);
+  await client.reply();
+  client.send('EHLO upstream.example\r\nXFORWARD ADDR=192.0.2.10 HELO=client.example\r\n');
+  client.send('MAIL FROM:<a@a.example>\r\nRCPT TO:<b@b.example>\r\nDATA\r\n');
+  for (let i = 0; i < 5; i++) await client.reply();
+  client.send('From: a@a.example\r\nSubject: x\r\n\r\ntext\r\n.\r\n');
+  await client.reply();
+  const sent = downstream.messages[0]?.data.toString('latin1') ?? '';
+  assert.match(sent, /\r\nFrom: a@a\.example\r\nSubject: x\r\n\r\ntext\r\n$/u);
+  assert.match(
+    sent.replace(/\r\n /gu, ' '),
+    /spf=pass .*x-witness=pass \(192\.0\.2\.10\|From: .*\|b@b\.example\|pass\)/u,
+  );
+});
+
 const answers: readonly (readonly [string, string, string])[] = [
   ['nothing', 'undefined', ''],
   ['an empty list', '[]', ''],
