@@ -74,27 +74,27 @@ const text = z.string().max(10_000);
 
 /** What a stage gives, as it comes from code that no compiler has seen. */
 const foundSchema = z
-  .object({
+  .strictObject({
     results: z
       .array(
-        z.object({
+        z.strictObject({
           method: checkName,
           value: z.string().transform(toValue),
           reason: text.optional(),
           comment: text.optional(),
           properties: z
-            .array(z.object({ ptype: text, property: text, value: text, comment: text.optional() }))
+            .array(z.strictObject({ ptype: text, property: text, value: text, comment: text.optional() }))
             .prefault([]),
         }),
       )
       .max(100)
       .optional(),
     fields: z
-      .array(z.object({ name: fieldName, value: text }))
+      .array(z.strictObject({ name: fieldName, value: text }))
       .max(100)
       .optional(),
     disposition: z
-      .object({
+      .strictObject({
         kind: z.enum(['accept', 'quarantine', 'reject', 'tempfail', 'discard']),
         reason: text,
         code: z.int().min(400).max(599).optional(),

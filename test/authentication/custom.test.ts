@@ -200,6 +200,13 @@ const answers: readonly (readonly [string, string, string])[] = [
   ['a value that nobody knows', "[{ method: 'x-odd', value: 'great' }]", 'x-odd=permerror'],
   ['a field name that is none', "({ fields: [{ name: 'X:\\r\\nY', value: '' }] })", 'x-odd=temperror'],
   ['a disposition that is none', "({ disposition: { kind: 'drop', reason: '' } })", 'x-odd=temperror'],
+  ['a result outside a list', "({ method: 'x-odd', value: 'pass', properties: [] })", 'x-odd=temperror'],
+  ['a key that there is none of', "({ disposal: { kind: 'reject', reason: '' } })", 'x-odd=temperror'],
+  [
+    'a key that there is none of inside',
+    "({ disposition: { kind: 'reject', reason: '', status: 554 } })",
+    'x-odd=temperror',
+  ],
 ];
 for (const [what, answer, expected] of answers) {
   test(`an answer that is ${what} gives ${expected || 'no result'}, and the message goes on`, async () => {
