@@ -43,10 +43,10 @@ export const network = text('an address or a network such as 192.0.2.0/24 or "20
 /** A domain, or one with all below it. */
 export const domainPattern = text(domainPatternForm, parseDomainPattern);
 
-/** The null reverse-path, an address, or domains. */
+/** The null reverse-path, an address, or domains. An address may have `*` in it, but whoever writes one means any: a domain. */
 export const senderPattern = text(`${domainPatternForm}, an address, or "<>"`, (value) => {
   if (value === '<>') return value;
-  const [, local, domain = value] = /^([^\s\p{Cc}<>@]{1,64})@([^@]+)$/u.exec(value) ?? [];
+  const [, local, domain = value] = /^([^\s\p{Cc}<>@*]{1,64})@([^@]+)$/u.exec(value) ?? [];
   const pattern = parseDomainPattern(domain);
   if (local === undefined) return pattern;
   return pattern === undefined || pattern.startsWith('.') ? undefined : `${local.toLowerCase()}@${pattern}`;

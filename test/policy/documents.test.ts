@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import type { Result } from '../../src/authentication/result.ts';
 import { decide, inputOf, type Message, policyOf } from './support.ts';
 
 const text = readFileSync(new URL('../../docs/policy.md', import.meta.url), 'utf8');
@@ -57,4 +58,18 @@ test('the campaign is rejected until it is over', () => {
     policyOf(policy, { clock: () => new Date(now) }).decide(inputOf(message)).disposition.kind;
   assert.equal(kindAt('2026-11-23T23:59:59Z'), 'reject');
   assert.equal(kindAt('2026-11-24T00:00:00Z'), 'accept');
+});
+
+test('our own domain is quarantined where nothing proves it, and other domains and our own people are not', () => {
+  const policy = exampleWith('"name":"own-from-outside"');
+  const own = { header: ['From: Chief <chief@staff.example.org>'] };
+  const forged = (value: Result['value']) => [{ method: 'dmarc', value, properties: [] }];
+  const kinds = [
+    { ...own, outcome: { results: forged('fail') } },
+    { ...own, outcome: { results: forged('permerror') } },
+    { ...own, outcome: { results: forged('pass') } },
+    { ...own, outcome: { results: [] } },
+    { header: ['From: a@example.net'], outcome: { results: forged('fail') } },
+  ].map((each) => decide(policy, each).disposition.kind);
+  assert.deepEqual(kinds, ['quarantine', 'quarantine', 'accept', 'accept', 'accept']);
 });

@@ -340,6 +340,7 @@ const wrong: readonly string[] = [
   'when: { from: .. }, then: accept',
   'when: { mailFrom: "a@" }, then: accept',
   'when: { mailFrom: "a@.example.com" }, then: accept',
+  'when: { mailFrom: "*@example.com" }, then: accept',
   'when: { networks: 192.0.2.0/33 }, then: accept',
   'when: { networks: 192.0.2 }, then: accept',
   'when: { helo: "two words" }, then: accept',
