@@ -17,7 +17,6 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY src ./src
 RUN npm run --ignore-scripts build \
-  && find dist -name '*.map' -delete \
   && chmod 755 dist/cli.js
 
 FROM ${BASE} AS dependencies

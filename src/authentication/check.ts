@@ -1,17 +1,31 @@
 // The shape of a check: a name, a schema of options, and a function for each stage it takes part in.
 import type { z } from 'zod';
-import type { ResolveFunction } from '../dns/resolver.ts';
+import type { MailExchange } from '../dns/zone.ts';
 import type { UpstreamReceived } from './client/upstream-received.ts';
 import type { Verification } from './mailauth.ts';
 import type { Result } from './result.ts';
 import type { Client, ClientClass, HeaderField } from './subject.ts';
 
 export type { ResolveFunction } from '../dns/resolver.ts';
+export type { MailExchange } from '../dns/zone.ts';
 export type { Property, Result, ResultValue } from './result.ts';
 export type { Client, ClientClass, HeaderField } from './subject.ts';
 
 /** What checks leave for each other in one transaction; keys begin with the check's name. */
 export type Notes = Map<string, unknown>;
+
+/**
+ * Asks for names, like `dns.promises.resolve`.
+ *
+ * @throws {Error} with `code` ENOTFOUND, ENODATA, ESERVFAIL, ETIMEOUT, EREFUSED, EBADNAME...
+ */
+export interface Resolve {
+  (name: string, type: 'A' | 'AAAA' | 'CNAME' | 'NS' | 'PTR'): Promise<string[]>;
+  /** The texts of each record. */
+  (name: string, type: 'TXT'): Promise<string[][]>;
+  (name: string, type: 'MX'): Promise<MailExchange[]>;
+  (name: string, type: string): Promise<string[] | string[][] | MailExchange[]>;
+}
 
 /** Stages `connect` and `helo`: the client is known, and what it called itself. */
 export interface ConnectContext {
@@ -21,7 +35,7 @@ export interface ConnectContext {
   /** Name of the listener, as configured. */
   readonly listener: string;
   /** Asks for names, within the time that the transaction has for it. */
-  readonly resolve: ResolveFunction;
+  readonly resolve: Resolve;
   /** Aborted when nobody waits for the result any more. */
   readonly signal: AbortSignal;
   readonly notes: Notes;

@@ -6,8 +6,6 @@ import type { ConfiguredCheck } from './checks.ts';
 import { fieldName as fieldNamePattern } from './header/fields.ts';
 import { toValue } from './result.ts';
 
-export type * from './check.ts';
-
 /**
  * What a module exports as `default` (ES module) or as `module.exports`: a check whose schema and
  * `skippedFor` may be left out. Without a schema it has no options, without `skippedFor` it looks at

@@ -8,6 +8,7 @@ import type {
   MailContext,
   Notes,
   Proposal,
+  Resolve,
   Stages,
 } from './check.ts';
 import type { ConfiguredCheck } from './checks.ts';
@@ -87,7 +88,7 @@ export class Run {
         const { promise: stopped } = check.name === decisive ? this.#decisiveStopped : this.#stopped;
         return new Course(check, { stopped, resolve, explainer, report: reportOpen });
       });
-    const resolve = resolver.forTransaction(signal);
+    const resolve = resolver.forTransaction(signal) as Resolve;
     this.#readerExplainer = explained ? new Explainer(askedAhead, resolve, begunMs) : undefined;
     const explain = () => {};
     const notes = this.#notes;

@@ -1,6 +1,7 @@
 // spf in each way it can end: results, identities, limits, explanations, records that nobody should publish.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Resolve } from '../../src/authentication/check.ts';
 import { spf } from '../../src/authentication/checks/spf.ts';
 import { checkHost } from '../../src/authentication/client/check-host.ts';
 import { propertyOf } from '../../src/authentication/result.ts';
@@ -138,7 +139,7 @@ test('spf: later checks find the explanation in a note, where it is allowed', as
       reversePath: 'alice@example.com',
       hostname: 'mx.example.org',
       listener: 'test',
-      resolve: zoneResolver(explained).resolve,
+      resolve: zoneResolver(explained).resolve as Resolve,
       signal: new AbortController().signal,
       notes,
       now: () => new Date(),

@@ -1,6 +1,7 @@
 // The package as npm makes it: packed, installed in an empty folder, and used from there.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -13,7 +14,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Site } from '../mta/support/site.ts';
@@ -34,6 +36,8 @@ const sources = [
   'src',
   'scripts',
   'config',
+  'docs',
+  'docker',
   'LICENSE',
   'README.md',
 ];
@@ -58,9 +62,10 @@ import { parseMessage, verify } from 'postern/checks';
 import { ConfigurationError, loadConfiguration } from 'postern/configuration';
 import { Proxy as MailProxy, silentLog } from 'postern/proxy';
 
-export const check: CustomCheck = { name: 'x-night', connect: ({ now }) => [
-  { method: 'x-night', value: now().getUTCHours() < 6 ? 'pass' : 'none', properties: [] },
-] };
+export const check: CustomCheck = { name: 'x-listed', async connect({ client, resolve }) {
+  const listed = await resolve(client.ip + '.list.example', 'A');
+  return [{ method: 'x-listed', value: listed.includes('127.0.0.2') ? 'fail' : 'none', properties: [] }];
+} };
 
 const configuration = loadConfiguration({ file: 'postern.yaml', environment: {} });
 const [listener] = configuration.listeners;
@@ -158,7 +163,15 @@ describe('the package', { timeout: 2 * limitMs }, () => {
 
   test('has what is needed to run it and to write for it, and nothing else', () => {
     const tops = new Set(packed.map((path) => path.split('/', 1)[0]));
-    assert.deepEqual([...tops].sort(), ['LICENSE', 'README.md', 'config', 'dist', 'package.json']);
+    assert.deepEqual([...tops].sort(), [
+      'LICENSE',
+      'README.md',
+      'config',
+      'dist',
+      'docker',
+      'docs',
+      'package.json',
+    ]);
     for (const path of [
       'dist/cli.js',
       'dist/library/proxy.d.ts',
@@ -187,6 +200,33 @@ describe('the package', { timeout: 2 * limitMs }, () => {
       files.filter((file) => !existsSync(join(installed, file))),
       [],
     );
+  });
+
+  test('has everything that its documents link to, and no map without its source', () => {
+    const documents = packed.filter((path) => path.endsWith('.md'));
+    assert.ok(documents.length > 20, String(documents.length));
+    const dead = documents.flatMap((document) =>
+      [...readFileSync(join(installed, document), 'utf8').matchAll(/\]\((?!https?:|#)([^)#]+)/gu)]
+        .map(([, link = '']) => join(dirname(document), link))
+        .filter((path) => !existsSync(join(installed, path))),
+    );
+    assert.deepEqual(dead, []);
+    assert.deepEqual(
+      packed.filter((path) => path.endsWith('.map')),
+      [],
+    );
+  });
+
+  test('exports what its documents name, and as the types of checks nothing that runs', async () => {
+    const program = `for (const name of ['postern', 'postern/checks', 'postern/configuration', 'postern/proxy'])
+      console.log(name, Object.keys(require(name)).sort().join(' '));`;
+    const { stdout } = await run(process.execPath, ['--eval', program], { cwd: folder });
+    assert.deepEqual(stdout.trimEnd().split('\n'), [
+      'postern ',
+      'postern/checks VerifyError parseMessage verify',
+      'postern/configuration ConfigurationError loadConfiguration',
+      'postern/proxy Proxy createLog silentLog',
+    ]);
   });
 
   test('has everything installed that it imports', async () => {
@@ -247,6 +287,26 @@ describe('the package', { timeout: 2 * limitMs }, () => {
     assert.equal(status.status, 200);
     await serving.stop();
     assert.match(serving.output(), /"event":"stopped"/u);
+  });
+
+  test('runs the proxy within another program, as its example does: reloaded, then stopped', async () => {
+    cpSync(join(installed, 'docs/examples/proxy.mjs'), join(folder, 'proxy.mjs'));
+    const program = spawn(process.execPath, ['proxy.mjs', 'postern.yaml'], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      const closed = once(program, 'close');
+      const signals: NodeJS.Signals[] = ['SIGHUP', 'SIGTERM'];
+      for await (const line of createInterface(program.stdout)) {
+        const signal = line.includes('"event":"listening"') && signals.shift();
+        if (signal) program.kill(signal);
+      }
+      assert.deepEqual(await closed, [0, null]);
+      assert.deepEqual(signals, []);
+    } finally {
+      program.kill('SIGKILL');
+    }
   });
 
   test('has types that another program compiles with, and does what they say', async () => {
