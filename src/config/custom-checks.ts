@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { ConfiguredCheck } from '../authentication/checks.ts';
 import { CustomCheckError, type CustomEntry, loadCustomCheck } from '../authentication/custom.ts';
 import type { Configuration } from './configuration.ts';
-import { printable } from './mistakes.ts';
+import { formatPath, printable } from './mistakes.ts';
 import type { Following } from './source.ts';
 
 /**
@@ -40,8 +40,18 @@ export function readCustomChecks(
 /**
  * Loads those of a configuration that another process has read, and found good as the modules were when it loaded them.
  *
- * @throws {CustomCheckError} when a module has changed since, and cannot be used any more
+ * @throws {Error} when a module has changed since, and cannot be used any more
  */
 export function reloadCustomChecks({ checks }: Pick<Configuration, 'checks'>): readonly ConfiguredCheck[] {
-  return checks.custom.map(loadCustomCheck);
+  return checks.custom.map((entry) => {
+    try {
+      return loadCustomCheck(entry);
+    } catch (error) {
+      if (!(error instanceof CustomCheckError)) throw error;
+      const told = error.mistakes.map(({ keys, text }) =>
+        keys.length > 0 ? `${formatPath(keys)}: ${text}` : text,
+      );
+      throw new Error(printable(`${entry.module}: ${told.join('; ')}`), { cause: error });
+    }
+  });
 }

@@ -76,6 +76,25 @@ test('the checks of a configuration that is named from a directory which is gone
   }
 });
 
+test('a module that has changed and cannot be used any more is told by its path, with the keys of its mistakes', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-changed-'));
+  t.after(() => rm(directory, { recursive: true }));
+  const configuration = example(1);
+  const reload = (name: string, text: string) => {
+    const module = join(directory, name);
+    writeFileSync(module, text);
+    const entry = { module, options: { until: 'six' }, hideNone: false, header: 'Authentication-Results' };
+    return reloadCustomChecks({ checks: { ...configuration.checks, custom: [entry] } });
+  };
+  assert.throws(
+    () => reload('throws.mjs', "throw new Error('no licence');"),
+    /throws\.mjs: cannot be loaded: no licence$/u,
+  );
+  const otherOptions =
+    "export default { name: 'x-mine', schema: (z) => z.strictObject({ until: z.int() }), mail() {} };";
+  assert.throws(() => reload('options.mjs', otherOptions), /options\.mjs: options\.until: .*number/u);
+});
+
 test('the first death costs no time, further ones more and more, and a healthy life forgives', () => {
   const backoff = new Backoff();
   const delays = [5, 5, 5, 5, 5, 5, 5, 5].map((livedMs) => backoff.died(livedMs));

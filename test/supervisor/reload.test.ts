@@ -131,7 +131,10 @@ test('an address that is taken, or a worker that cannot start, leaves everything
   );
   served.write([{ destinations: [destination] }], { checks: { custom: [{ module: './check.cjs' }] } });
   await served.reload();
-  assert.match(String(served.of('configuration not used')[1]?.mistake), /cannot start: .*not here/);
+  assert.match(
+    String(served.of('configuration not used')[1]?.mistake),
+    /cannot start: .*check\.cjs: cannot be loaded: not here/,
+  );
   assert.deepEqual(served.workers(), workers);
   using client = await greet(served.port());
   await send(client, 'still');
