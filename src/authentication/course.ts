@@ -78,11 +78,10 @@ export class Course {
     }
   }
 
-  /** What it would do with the transaction, by the stages that have begun since there were `since` of them. */
-  async proposal(since: number): Promise<Proposal | undefined> {
-    const stages = this.#found.slice(since);
-    await this.settled(since);
-    return stages.map(({ finding }) => finding?.disposition).find((disposition) => disposition !== undefined);
+  /** What it would do with the transaction, by what it has found in the stages that have begun since there were `since`. */
+  proposal(since: number): Proposal | undefined {
+    const found = this.#found.slice(since).map(({ finding }) => finding?.disposition);
+    return found.find((disposition) => disposition !== undefined);
   }
 
   /**

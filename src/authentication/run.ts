@@ -50,6 +50,12 @@ const overReason = new Error('the transaction is over');
 const decisive = 'dmarc';
 const decisiveMs = 3000;
 
+/** A check, and how many of its stages had begun when it was asked. */
+interface Mark {
+  readonly course: Course;
+  readonly since: number;
+}
+
 /** The checks of one transaction. */
 export class Run {
   readonly #options: RunOptions;
@@ -58,6 +64,8 @@ export class Run {
   readonly #stopped = Promise.withResolvers<void>();
   readonly #decisiveStopped = Promise.withResolvers<void>();
   readonly #recipients: string[] = [];
+  /** Those that have once not answered before patience ended. */
+  readonly #slow = new Set<Course>();
   /** For the questions that are asked once for all checks that read the signatures. */
   readonly #readerExplainer: Explainer | undefined;
   #courses: readonly Course[];
@@ -261,19 +269,30 @@ export class Run {
 
   /** What checks with a say of their own think of what is known so far; undefined when there is none. */
   #early(
-    marks: readonly { readonly course: Course; readonly since: number }[],
+    marks: readonly Mark[],
     stages: readonly (keyof Stages)[],
   ): Promise<Proposal | undefined> | undefined {
     const asked = marks.filter(
       ({ course: { check } }) => check.proposes && stages.some((stage) => check.stages[stage]),
     );
-    if (asked.length === 0) return undefined;
-    const heard = Promise.all(asked.map(({ course, since }) => course.proposal(since))).then((proposals) =>
-      proposals.find((proposal) => proposal !== undefined),
-    );
-    // Whoever is still thinking then is heard at the end of the message, if that is soon enough.
-    const patience = Promise.withResolvers<undefined>();
-    const timer = setTimeout(patience.resolve, this.#options.finishMs, undefined);
-    return Promise.race([heard, patience.promise]).finally(() => clearTimeout(timer));
+    return asked.length === 0 ? undefined : this.#hear(asked);
+  }
+
+  /** Whoever is still thinking when patience ends is heard at the end of the message, if that is soon enough, and not waited for before. */
+  async #hear(asked: readonly Mark[]): Promise<Proposal | undefined> {
+    const awaited = asked.filter(({ course }) => !this.#slow.has(course));
+    const patience = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      for (const { course, since } of awaited) if (course.settled(since)) this.#slow.add(course);
+      patience.resolve();
+    }, this.#options.finishMs);
+    await Promise.race([
+      Promise.all(awaited.map(({ course, since }) => course.settled(since))),
+      patience.promise,
+    ]);
+    clearTimeout(timer);
+    return asked
+      .map(({ course, since }) => course.proposal(since))
+      .find((proposal) => proposal !== undefined);
   }
 }

@@ -92,6 +92,33 @@ test('a check that never ends is a temperror when the time is over', async () =>
   assert.deepEqual(reported, []);
 });
 
+test('a check that does not answer is waited for once before the end of the message; others are heard, and go on being', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const stuck: ConfiguredCheck = {
+    name: 'stuck',
+    skippedFor: [],
+    proposes: true,
+    stages: { rcpt: () => new Promise(() => {}) },
+  };
+  const refusal = { kind: 'reject', reason: 'closed' } as const;
+  const closed: ConfiguredCheck = {
+    ...stuck,
+    name: 'closed',
+    stages: {
+      rcpt: async ({ recipient }) => (recipient === 'c@example.com' ? { disposition: refusal } : undefined),
+    },
+  };
+  const { made } = run([stuck, closed], { finishMs: 10_000 });
+  made.mail('');
+  const first = made.rcpt('c@example.com');
+  t.mock.timers.tick(10_000);
+  assert.deepEqual(await first, refusal);
+  // Time stands still from here on: who waited would wait for ever.
+  assert.equal(await made.rcpt('a@example.com'), undefined);
+  assert.deepEqual(await made.rcpt('c@example.com'), refusal);
+  made.abort();
+});
+
 test('when the time of all others is over, dmarc still has some of its own', async () => {
   const late: ConfiguredCheck = {
     name: 'arc',
