@@ -52,21 +52,29 @@ const stageFunction = z.custom<(context: unknown, options: unknown) => unknown>(
   { error: 'expected a function' },
 );
 
-const moduleSchema = z.strictObject({
-  name: checkName,
-  schema: z
-    .union([
-      z.custom<z.ZodType>((value) => value instanceof Object && 'safeParse' in value),
-      z.custom<(zod: typeof z) => z.ZodType>((value) => typeof value === 'function'),
-    ])
-    .optional(),
-  ownFields: z.array(fieldName).optional(),
-  skippedFor: z.array(z.enum(['authenticated', 'trusted', 'local', 'unknown', 'stranger'])).prefault([]),
-  ...(Object.fromEntries(stageNames.map((stage) => [stage, stageFunction.optional()])) as Record<
-    (typeof stageNames)[number],
-    z.ZodOptional<typeof stageFunction>
-  >),
-});
+const moduleSchema = z.strictObject(
+  {
+    name: checkName,
+    schema: z
+      .union([
+        z.custom<z.ZodType>((value) => value instanceof Object && 'safeParse' in value),
+        z.custom<(zod: typeof z) => z.ZodType>((value) => typeof value === 'function'),
+      ])
+      .optional(),
+    ownFields: z.array(fieldName).optional(),
+    skippedFor: z.array(z.enum(['authenticated', 'trusted', 'local', 'unknown', 'stranger'])).prefault([]),
+    ...(Object.fromEntries(stageNames.map((stage) => [stage, stageFunction.optional()])) as Record<
+      (typeof stageNames)[number],
+      z.ZodOptional<typeof stageFunction>
+    >),
+  },
+  {
+    error: ({ code }) =>
+      code === 'invalid_type'
+        ? 'expected an object as its default export, of a class an instance'
+        : undefined,
+  },
+);
 
 const text = z.string().max(10_000);
 
@@ -171,9 +179,10 @@ export function loadCustomCheck(entry: CustomEntry): ConfiguredCheck {
 
 function importModule(path: string): unknown {
   const exported = requireModule(path);
-  // The namespace of an ES module inherits from nothing.
-  const isNamespace = typeof exported === 'object' && exported !== null && 'default' in exported;
-  return isNamespace ? exported.default : exported;
+  if (typeof exported !== 'object' || exported === null) return exported;
+  if ('default' in exported) return exported.default;
+  // A module whose check has some other name is not one itself.
+  return 'name' in exported ? exported : undefined;
 }
 
 function requireModule(path: string): unknown {

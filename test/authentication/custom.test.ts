@@ -257,7 +257,16 @@ const wrongModules: readonly (readonly [string, string, RegExp])[] = [
   ['has a syntax error', 'export default {', /^cannot be loaded: /],
   ['throws', "throw new Error('no licence');", /^cannot be loaded: no licence$/],
   ['waits while it loads', 'await 1; export default {};', /^cannot be loaded: .*await/],
-  ['exports nothing', 'export const check = {};', /^does not export a check: /],
+  [
+    'exports a check by another name than default',
+    "export const check = { name: 'x-a', mail() {} };",
+    /^does not export a check: expected an object as its default export/,
+  ],
+  [
+    'exports a class',
+    "export default class { name = 'x-a'; mail() {} }",
+    /^does not export a check: expected an object as its default export, of a class an instance$/,
+  ],
   ['has no name', 'export default { mail() {} };', /^does not export a check: name: /],
   [
     'has no stage',
