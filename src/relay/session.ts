@@ -157,7 +157,7 @@ export class DownstreamSession {
     if (phase === 'rset') this.#finish();
   }
 
-  /** RSET, or an end of data that was answered, ends the transaction (RFC 5321 §4.1.1.4, §4.1.1.5). */
+  /** RSET, or a message that was taken, ends the transaction (RFC 5321 §4.1.1.4, §4.1.1.5). */
   #finish(): void {
     if (this.#mail) this.#finished += 1;
     this.#mail = false;
@@ -183,7 +183,8 @@ export class DownstreamSession {
     if (!this.#contentDue) throw new TypeError('content without a 354');
     const answers = await sendContent(this.#wire, chunks, replies, this.#timeouts, signal);
     this.#contentDue = false;
-    this.#finish();
+    // Postfix keeps the transaction of a message that its smtpd_end_of_data_restrictions refuse: RSET ends it.
+    if (answers.every((answer) => !(answer instanceof DownstreamError) && isPositive(answer))) this.#finish();
     return answers;
   }
 

@@ -371,6 +371,27 @@ test('what XFORWARD said is reset too; a refused MAIL and a finished message nee
   it.pool.release(session);
 });
 
+test('behind a message that was refused comes RSET: Postfix keeps its transaction open', async () => {
+  for (const protocol of ['smtp', 'lmtp'] as const) {
+    const refused = protocol === 'smtp' ? '' : 'RCPT TO:<full@x>';
+    await using it = await start(
+      { size: 1 },
+      { protocol, answers: { CONTENT: (line) => (line === refused ? '554 5.7.1 no' : undefined) } },
+    );
+    const session = await it.pool.acquire();
+    await session.command('MAIL FROM:<a@x>', 'mail');
+    await session.command('RCPT TO:<full@x>', 'rcpt');
+    if (protocol === 'lmtp') await session.command('RCPT TO:<b@x>', 'rcpt');
+    await session.command('DATA', 'data');
+    await session.content([Buffer.from('x')], protocol === 'smtp' ? 1 : 2);
+    it.pool.release(session);
+    assert.equal(await it.pool.acquire(), session);
+    assert.equal(it.downstream.commands.at(-1), 'RSET');
+    assert.equal(session.transactions, 1);
+    it.pool.release(session);
+  }
+});
+
 test('replies that are still pending at release are waited for, but not for long', async () => {
   await using it = await start({ size: 1 }, { answers: { RCPT: () => 'stall' } });
   const session = await it.pool.acquire();
