@@ -196,7 +196,7 @@ export const listenerSchema = z.strictObject({
     .enum(['normalize', 'reject', 'pass'])
     .prefault('normalize')
     .describe(
-      'CR or LF alone inside a message: LF made CRLF and CR a space as Postfix does, refused with 550 5.6.11, or passed as it is, but for a dot alone between such line ends, which a lax server takes for the end: that is refused too',
+      'CR or LF alone inside a message: LF made CRLF, CR a space, and CRs before a line end taken away, as Postfix does; refused with 550 5.6.11; or passed as it is, but for a dot alone between such line ends, which a lax server takes for the end: that is refused too',
     ),
   tls: tls.optional().describe('certificate; without it, no STARTTLS. Default: none'),
   proxyProtocol: z

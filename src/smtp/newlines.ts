@@ -10,13 +10,17 @@ const space = 0x20;
 const nothing = Buffer.alloc(0);
 const noWords = new Int32Array(0);
 
+/** So many CRs before a line end are taken for a part of it; a bound, since they are held back until it comes. */
+const mostHeld = 8;
+
 /** A dot alone on a line whose beginning is a bare LF or a bare CR: there no dot is stuffed. */
 const loneDot = /(?:[^\r]\n|\r)\.[\r\n]/;
 
 /**
  * Watches a message for bare CR and bare LF, and for what a lax reader could take for its end.
  * With `normalize` they are replaced as Postfix ≥ 3.9 does (smtpd_forbid_bare_newline = normalize,
- * cleanup_replace_stray_cr_lf): LF alone becomes CRLF, CR alone becomes a space.
+ * cleanup_replace_stray_cr_lf): LF alone becomes CRLF, CR alone becomes a space. CRs before a line end go, as in
+ * Postfix: with a space instead, the empty line below the header section of who writes CRCRLF would be none.
  */
 export class Newlines {
   readonly #normalize: boolean;
@@ -46,16 +50,14 @@ export class Newlines {
   /**
    * Takes the next piece of content.
    *
-   * @returns it, or what it becomes; a CR at its end is held back until the next piece
+   * @returns it, or what it becomes; CRs at its end are held back until the next piece
    */
   push(chunk: Buffer): Buffer {
-    let piece = this.#held.length > 0 ? Buffer.concat([this.#held, chunk]) : chunk;
-    this.#held = nothing;
-    if (piece.at(-1) === cr) {
-      this.#held = piece.subarray(-1);
-      piece = piece.subarray(0, -1);
-    }
-    return this.#take(piece);
+    const piece = this.#held.length > 0 ? Buffer.concat([this.#held, chunk]) : chunk;
+    let end = piece.length;
+    while (end > 0 && piece.length - end < mostHeld && piece[end - 1] === cr) end--;
+    this.#held = end < piece.length ? piece.subarray(end) : nothing;
+    return this.#take(piece.subarray(0, end));
   }
 
   /** What was held back when the message has ended. */
@@ -127,13 +129,21 @@ function replaceFrom(piece: Buffer, first: number): Buffer {
   let length = first;
   for (let at = first; at < piece.length; at++) {
     const byte = piece[at] ?? 0;
-    const paired = byte === cr && piece[at + 1] === lf;
-    if (paired) at += 1;
-    if (paired || byte === lf) {
+    if (byte !== cr && byte !== lf) {
+      replaced[length++] = byte;
+      continue;
+    }
+    const crs = at;
+    while (piece[at] === cr) at++;
+    const ends = piece[at] === lf;
+    const spaces = at - crs - (ends ? Math.min(at - crs, mostHeld) : 0);
+    replaced.fill(space, length, length + spaces);
+    length += spaces;
+    if (ends) {
       replaced[length++] = cr;
       replaced[length++] = lf;
     } else {
-      replaced[length++] = byte === cr ? space : byte;
+      at -= 1;
     }
   }
   return replaced.subarray(0, length);

@@ -85,9 +85,7 @@ function promised(mode: (typeof modes)[number], { bare, lax, ended }: Sample): s
 function arriving(mode: (typeof modes)[number], sent: string): string {
   const content = `\r\n${sent}`.replaceAll('\r\n.', '\r\n');
   const relayed =
-    mode === 'normalize'
-      ? content.replaceAll(/\r\n|[\r\n]/g, (end) => (end === '\r' ? ' ' : '\r\n'))
-      : content;
+    mode === 'normalize' ? content.replaceAll(/\r*\n|\r/g, (end) => (end === '\r' ? ' ' : '\r\n')) : content;
   return `${relayed.replaceAll('\r\n.', '\r\n..').slice(2)}.\r\n`;
 }
 

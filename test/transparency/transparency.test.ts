@@ -67,13 +67,19 @@ const samples: readonly Sample[] = [
   {
     name: 'bare LF and CR, normalized',
     message: bytes(`${header}\r\none\ntwo\rthree\r\r\nfour\n\nfive\n.\n.six\r\n`),
-    arrives: bytes(`${header}\r\none\r\ntwo three \r\nfour\r\n\r\nfive\r\n.\r\n.six\r\n`),
+    arrives: bytes(`${header}\r\none\r\ntwo three\r\nfour\r\n\r\nfive\r\n.\r\n.six\r\n`),
     modes: ['normalize'],
   },
   {
     name: 'a header section with bare LF, normalized',
     message: bytes('From: a@example.com\nSubject: x\n\nbody\r\n'),
     arrives: bytes('From: a@example.com\r\nSubject: x\r\n\r\nbody\r\n'),
+    modes: ['normalize'],
+  },
+  {
+    name: 'every line end with a CR too many, normalized',
+    message: bytes('From: a@example.com\r\r\nSubject: x\r\r\n\r\r\nTo: nobody\r\r\n'),
+    arrives: bytes('From: a@example.com\r\nSubject: x\r\n\r\nTo: nobody\r\n'),
     modes: ['normalize'],
   },
   {
