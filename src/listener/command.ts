@@ -20,7 +20,8 @@ export const syntaxError = (text: string) => makeReply(501, '5.5.4', text);
  * @returns its parts, or why it has none
  */
 export function readCommand(line: string): Command | Reply {
-  const [, verb = '', argument = ''] = /^([A-Za-z]*)(.*)$/s.exec(withoutFinalBlanks(line)) ?? [];
+  // Blanks before the verb: Postfix takes them from its client, and passes them on before the queue.
+  const [, verb = '', argument = ''] = /^[ \t]*([A-Za-z]*)(.*)$/s.exec(withoutFinalBlanks(line)) ?? [];
   // They have no place in any command, and would end up in logs or, as a bare CR, split a line downstream.
   if (controlCharacter.test(line)) return syntaxError('control character in command');
   // A verb ends at a blank or with the line; anything else is no verb of ours.

@@ -78,14 +78,15 @@ for (const speedAdjust of [false, true]) {
       await pair.downstream.delivered(BOB, 'Subject: second of two\n');
     });
 
-    test('paths that Postfix takes from its client without brackets, or with blanks, are taken as well', async () => {
-      for (const [from, to] of [
-        [ALICE, BOB],
-        [` < ${ALICE} >`, ` < ${BOB} >`],
-      ]) {
+    test('paths without brackets, and blanks, that Postfix takes from its client are taken as well', async () => {
+      for (const [mail, rcpt] of [
+        [`MAIL FROM:${ALICE}`, `RCPT TO:${BOB}`],
+        [`MAIL FROM: < ${ALICE} >`, `RCPT TO: < ${BOB} >`],
+        [` MAIL  FROM:<${ALICE}>`, `\tRCPT\tTO:<${BOB}> `],
+      ] as const) {
         using client = await SmtpClient.connect(pair.ports.smtp, honest);
-        assert.match(await client.say(`MAIL FROM:${from}`), /^250 /u);
-        assert.match(await client.say(`RCPT TO:${to}`), /^250 /u);
+        assert.match(await client.say(mail), /^250 /u);
+        assert.match(await client.say(rcpt), /^250 /u);
         assert.match(await client.say('DATA'), /^354 /u);
         assert.match(
           await client.say(`${await signedMessage('from a scanner')}.`),
