@@ -190,7 +190,7 @@ export const listenerSchema = z.strictObject({
     .enum(['passthrough', 'deferred'])
     .prefault('passthrough')
     .describe(
-      '`passthrough`: MAIL and each RCPT go downstream at once; `deferred`: after the message was received and judged, for a downstream that must not be held meanwhile',
+      '`passthrough`: MAIL and each RCPT go downstream at once; `deferred`: after the message was received and judged, for a downstream that must not be held meanwhile; in SMTP one recipient that it refuses then refuses the message',
     ),
   bareNewlines: z
     .enum(['normalize', 'reject', 'pass'])
