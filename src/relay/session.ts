@@ -40,7 +40,8 @@ export class DownstreamSession {
   #finished = 0;
   #parkedAt: number | undefined;
   #mail = false;
-  #xforward = false;
+  /** XFORWARD was said, or a MAIL that was refused: Postfix keeps the SIZE of that one for a next without. */
+  #leftover = false;
   #contentDue = false;
   /** The reply to the last DATA. */
   #data: Promise<Reply> | undefined;
@@ -102,7 +103,7 @@ export class DownstreamSession {
 
   /** Whether the downstream may still remember something of a transaction. */
   get inTransaction(): boolean {
-    return this.#mail || this.#xforward || this.#contentDue || this.#wire.pending;
+    return this.#mail || this.#leftover || this.#contentDue || this.#wire.pending;
   }
 
   /** Whether DATA was not refused: behind a 354 nothing can follow but the content, and behind a 2yz nobody knows what can. */
@@ -150,10 +151,13 @@ export class DownstreamSession {
   #note(phase: CommandPhase, reply: Reply): void {
     if (phase === 'quit') this.#wire.fail('lost', `was left with QUIT: ${describeReply(reply)}`);
     if (phase === 'data') this.#contentDue = reply.code < 400;
-    if (!isPositive(reply)) return;
+    if (!isPositive(reply)) {
+      if (phase === 'mail') this.#leftover = true;
+      return;
+    }
     // A recipient that was accepted after a refused MAIL must not be the next message's.
     if (phase === 'mail' || phase === 'rcpt') this.#mail = true;
-    if (phase === 'xforward') this.#xforward = true;
+    if (phase === 'xforward') this.#leftover = true;
     if (phase === 'rset') this.#finish();
   }
 
@@ -161,7 +165,7 @@ export class DownstreamSession {
   #finish(): void {
     if (this.#mail) this.#finished += 1;
     this.#mail = false;
-    this.#xforward = false;
+    this.#leftover = false;
   }
 
   /**

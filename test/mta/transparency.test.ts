@@ -67,8 +67,8 @@ const sessions: readonly { readonly name: string; readonly transactions: readonl
   },
   {
     name: 'a refusal at each step, and the next message behind it',
-    transactions: ['late', 'bad', 'data', 'end'].flatMap((name) => [
-      { ...ordinary, from: `<${name}@sender.example>` },
+    transactions: ['<late@', '<bad@', '<data@', '<end@', '<a@sender.example> SIZE=200000'].flatMap((from) => [
+      { ...ordinary, from: from.replace(/@$/u, '@sender.example>') },
       ordinary,
     ]),
   },
