@@ -12,7 +12,7 @@ import { Generation } from './generation.ts';
 import { Generations } from './generations.ts';
 import { Monitor, type MonitorChange, type MonitorOptions } from './monitor.ts';
 import { Places } from './places.ts';
-import { logOf, warnOfRoot } from './privileges.ts';
+import { logOf, tryAs, warnOfRoot } from './privileges.ts';
 import { PutOff } from './put-off.ts';
 import { startFailure } from './start-failure.ts';
 import type { Systemd } from './systemd.ts';
@@ -209,6 +209,7 @@ export class Supervisor {
     this.#beRunning();
     this.#warn(configuration.warnings);
     const account = accountOf(configuration);
+    tryAs(account);
     const change = await this.#doors.prepare(configuration.listeners);
     const generation = this.#build(configuration, change.addresses, account);
     const before = this.#generations.current;

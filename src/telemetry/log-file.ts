@@ -14,12 +14,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { Writable } from 'node:stream';
-
-/** Whose a file is, by numbers. */
-export interface FileOwner {
-  readonly uid: number;
-  readonly gid: number;
-}
+import { type FileOwner, withRightsOf } from './rights.ts';
 
 /** How often a log file is looked for under its name, and one that cannot be written is tried again. */
 const lookMs = 1000;
@@ -152,25 +147,6 @@ function endsInsideLine(owner: FileOwner | undefined, path: string): boolean {
     return false;
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
-  }
-}
-
-/**
- * Nothing else runs meanwhile in this process: its ids are those of all its threads.
- *
- * @param owner undefined: who we are
- */
-function withRightsOf<Result>(owner: FileOwner | undefined, work: () => Result): Result {
-  if (!owner) return work();
-  const { uid, gid } = owner;
-  const [ownUser, ownGroup] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
-  try {
-    process.setegid?.(gid);
-    process.seteuid?.(uid);
-    return work();
-  } finally {
-    process.seteuid?.(ownUser);
-    process.setegid?.(ownGroup);
   }
 }
 

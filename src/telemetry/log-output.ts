@@ -2,7 +2,8 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { Writable } from 'node:stream';
-import { type FileOwner, LogFile } from './log-file.ts';
+import { LogFile } from './log-file.ts';
+import type { FileOwner } from './rights.ts';
 
 /** Where lines go. */
 export type LogOutput =

@@ -2,11 +2,11 @@
 import { hostname } from 'node:os';
 import type { Writable } from 'node:stream';
 import winston from 'winston';
-import type { FileOwner } from './log-file.ts';
 import { lineWriter, syslogWriter } from './log-line.ts';
 import type { LogLevel, LogOptions } from './log-options.ts';
 import { openOutput } from './log-output.ts';
 import { Masker } from './privacy.ts';
+import type { FileOwner } from './rights.ts';
 
 /** What an event tells besides its name; values may be anything, also errors and bigints. */
 export type LogFields = Readonly<Record<string, unknown>>;

@@ -1,12 +1,21 @@
 // UNIX sockets with owner and mode, and workers that are not root.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { program, programForAll } from '../support/program.ts';
+import { type TestContext, test } from 'node:test';
+import { nobody, program, programForAll } from '../support/program.ts';
 import { ScriptedDownstream } from '../support/scripted-downstream.ts';
 import { greet, missing, send } from './support/load.ts';
 import { Served } from './support/served.ts';
@@ -160,4 +169,42 @@ test('a group that there is not ends serve with 78, in one line', async () => {
   );
   assert.equal(status, 78);
   rmSync(directory, { recursive: true });
+});
+
+/** A configuration with workers of their own user, in a directory that is removed with the test. */
+function withUser(t: TestContext): { readonly directory: string; readonly file: string } {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-user-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'postern.yaml');
+  const listener = `{ name: in, listen: "unix:${directory}/in.sock", mode: after-queue, destinations: [smtp://127.0.0.1:1] }`;
+  writeFileSync(
+    file,
+    `listeners: [${listener}]\nhttp: false\nworkers: 1\nuser: ${nobody}\ngroup: ${nobody}\n`,
+  );
+  return { directory, file };
+}
+
+test('a program that the user may not read ends serve with 77, in one line that names it', { skip }, (t) => {
+  const { directory, file } = withUser(t);
+  const root = join(import.meta.dirname, '../..');
+  for (const part of ['src', 'package.json'])
+    cpSync(join(root, part), join(directory, part), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
+  const cli = join(directory, 'src/cli.ts');
+  const { status, stderr } = spawnSync(program.node, [cli, 'serve', '-c', file], { encoding: 'utf8' });
+  assert.match(
+    stderr,
+    new RegExp(`^postern: cannot start: user ${nobody} may not read ${directory}/src/[^\\n]*\\n$`),
+  );
+  assert.equal(status, 77);
+});
+
+test('root that may become nobody else, as in a container without capabilities, says so, and ends with 77', {
+  skip: skip || (spawnSync('setpriv', ['--version']).status !== 0 && 'no setpriv'),
+}, (t) => {
+  const { file } = withUser(t);
+  const serve = [program.node, program.cli, 'serve', '-c', file];
+  const { status, stderr } = spawnSync('setpriv', ['--bounding-set=-all', ...serve], { encoding: 'utf8' });
+  assert.match(stderr, new RegExp(`^postern: cannot start: root may not become user ${nobody} [^\\n]*\\n$`));
+  assert.equal(status, 77);
 });
