@@ -1,5 +1,6 @@
 // The kinds of values that a configuration is made of, each read from its text.
 import { isIP } from 'node:net';
+import { hostname } from 'node:os';
 import { z } from 'zod';
 import { type Destination, parseDestination } from '../relay/destination.ts';
 import { Networks } from '../smtp/networks.ts';
@@ -87,17 +88,24 @@ export const address = text('an address', 'an IPv4 or IPv6 address', networkPatt
   isIP(value) === 0 ? undefined : value,
 );
 
+const hostNameForm = 'a name such as mx.example.com, or an address in brackets';
+
 /** A name as EHLO takes it: a domain, or an address literal (RFC 5321 §4.1.3). */
-export const hostName = text(
-  'a host name',
-  'a name such as mx.example.com, or an address in brackets',
-  hostPattern,
-  (value) => {
-    const literal = /^\[(?:IPv6:)?([0-9a-fA-F:.]+)\]$/.exec(value);
-    const known = literal ? isIP(literal[1] ?? '') !== 0 : isHostName(value);
-    return known ? value : undefined;
-  },
-);
+export const hostName = text('a host name', hostNameForm, hostPattern, (value) => {
+  const literal = /^\[(?:IPv6:)?([0-9a-fA-F:.]+)\]$/.exec(value);
+  const known = literal ? isIP(literal[1] ?? '') !== 0 : isHostName(value);
+  return known ? value : undefined;
+});
+
+/** The same, or else the machine's own name, which may be any text. */
+export const hostNameOrOwn = hostName.optional().transform((name, context): string => {
+  if (name !== undefined) return name;
+  const own = hostname();
+  if (isHostName(own)) return own;
+  const message = `missing, and this machine’s own name, ${show(own)}, is not a host name; expected ${hostNameForm}`;
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
 
 function isHostName(value: string): boolean {
   return value.length <= 253 && /^(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?$/.test(value);

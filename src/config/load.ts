@@ -17,7 +17,15 @@ import { contradictions } from './contradictions.ts';
 import { readCustomChecks } from './custom-checks.ts';
 import { type ConfigurationPlace, findSource } from './find.ts';
 import { readHttp } from './http.ts';
-import { ConfigurationError, type Mistake, mistakesOf, printable, sayIssue, valueAt } from './mistakes.ts';
+import {
+  ConfigurationError,
+  type Mistake,
+  mistakesOf,
+  printable,
+  sayIssue,
+  show,
+  valueAt,
+} from './mistakes.ts';
 import { missingPlaces } from './places.ts';
 import { type RuleFileConfiguration, readRuleFile } from './rules.ts';
 import { configurationSchema, type ParsedConfiguration } from './schema.ts';
@@ -77,7 +85,12 @@ export function loadConfiguration(from: ConfigurationPlace, found = findSource(f
   if (mistakes.length > 0) throw new ConfigurationError(mistakes);
   // Whoever serves is told of these by what fails; a check can be made before they are there.
   const missing = purpose === 'check' ? missingPlaces(data, { source, directory }) : [];
-  const warnings = [...unused, ...missing, ...invalidNow(tls, source)];
+  const warnings = [
+    ...unused,
+    ...(purpose === 'judge' ? [] : everybodysName(data.hostname, source)),
+    ...missing,
+    ...invalidNow(tls, source),
+  ];
   return complete(data, {
     file,
     warnings,
@@ -89,6 +102,16 @@ export function loadConfiguration(from: ConfigurationPlace, found = findSource(f
     ruleFile,
     ...(seal && { seal }),
   });
+}
+
+/** What nobody has named is called as the machine is, and some systems call each machine the same. */
+function everybodysName(hostname: string, source: Source): string[] {
+  const isOwn = valueAt(source.value, 'hostname') === undefined;
+  if (!isOwn || !/^localhost(?:\.|$)/i.test(hostname)) return [];
+  const place = source.place(['hostname']);
+  return [
+    `${place}: missing, and this machine’s own name, ${show(hostname)}, is that of every other too; expected a name such as mx.example.com`,
+  ];
 }
 
 /** Whether a mistake is that of a value at this path, or of one around it. */

@@ -1,5 +1,5 @@
 // The configuration file's keys: each with its type, its default and the reason for it.
-import { availableParallelism, hostname } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { checksSchema } from '../authentication/checks.ts';
 import { isResultsName, resultsNameForm } from '../authentication/header/results-name.ts';
@@ -14,6 +14,7 @@ import {
   authservId,
   count,
   hostName,
+  hostNameOrOwn,
   logOutput,
   nameServer,
   network,
@@ -225,9 +226,9 @@ const log = z.strictObject({
 
 /** A configuration as it stands in the file. */
 export const configurationSchema = z.strictObject({
-  hostname: hostName
-    .prefault(() => hostname())
-    .describe('the name for EHLO and LHLO, the greeting and Received. Default: the host’s name'),
+  hostname: hostNameOrOwn.describe(
+    'the name for EHLO and LHLO, the greeting and Received. Default: the host’s name',
+  ),
   authservId: authservId
     .optional()
     .describe('the name that Authentication-Results bears (RFC 8601 §2.5). Default: `hostname`'),

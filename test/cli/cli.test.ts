@@ -21,7 +21,10 @@ after(() => rmSync(directory, { recursive: true }));
 function write(name: string, listen = '127.0.0.1:0'): string {
   const file = join(directory, name);
   const listener = `{ name: in, listen: "${listen}", mode: after-queue, destinations: [smtp://127.0.0.1:1] }`;
-  writeFileSync(file, `listeners: [${listener}]\nhttp: false\nworkers: 1\nlog: { format: text }\n`);
+  writeFileSync(
+    file,
+    `hostname: mx.example\nlisteners: [${listener}]\nhttp: false\nworkers: 1\nlog: { format: text }\n`,
+  );
   return file;
 }
 
@@ -131,7 +134,7 @@ test('a downstream’s certificate that no known authority has signed is trusted
   writeFileSync(authority, testCertificate.cert);
   const file = join(directory, 'smtps.yaml');
   const listener = `{ name: in, listen: "127.0.0.1:0", mode: after-queue, destinations: ["${downstream.destination}"] }`;
-  writeFileSync(file, `listeners: [${listener}]\nhttp: false\nworkers: 1\n`);
+  writeFileSync(file, `hostname: mx.example\nlisteners: [${listener}]\nhttp: false\nworkers: 1\n`);
   for (const [environment, reply] of [
     [{}, /^451 4\.4\.1 /],
     [{ NODE_EXTRA_CA_CERTS: authority }, /^250 /],

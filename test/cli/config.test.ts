@@ -101,7 +101,7 @@ test('config show and config check tell the mistakes, and end with 78', async ()
 
 test('config check tells warnings, and the configuration is good nevertheless', async () => {
   const file = join(directory, 'warned.yaml');
-  writeFileSync(file, `${listener}spool: { directory: absent }\n`);
+  writeFileSync(file, `${listener}spool: { directory: absent }\nhostname: mx.example\n`);
   const { stdout, stderr, status } = await run(['config', 'check', file], { POSTERN_MODE: 'before-queue' });
   assert.deepEqual([stdout, status], [`${file}: good (in)\n`, 0]);
   const [unused = '', spool = ''] = stderr.split('\n');

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, hostname, tmpdir } from 'node:os';
+import { syncBuiltinESMExports } from 'node:module';
+import os, { availableParallelism, hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { after, mock, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { referenceFile, withReference } from '../../scripts/configuration-reference.ts';
 import { findSource } from '../../src/config/find.ts';
@@ -32,6 +33,48 @@ listeners:
 function load(text: string, environment: NodeJS.ProcessEnv = {}) {
   return loadConfiguration({ file: write('postern.yaml', text), environment });
 }
+
+const ownName = 'machine.example';
+let machine = ownName;
+// What it is called without us does not always do.
+mock.method(os, 'hostname', () => machine);
+syncBuiltinESMExports();
+
+/** Gives this machine another name until the test ends. */
+function nameMachine(t: TestContext, name: string): void {
+  machine = name;
+  t.after(() => {
+    machine = ownName;
+  });
+}
+
+test('a name of the machine that is no host name is said to be the machine’s', (t) => {
+  for (const [name, shown] of [
+    ['Ali’s Mac', '"Ali’s Mac"'],
+    ['(none)', '"(none)"'],
+    ['', '""'],
+  ] as const) {
+    nameMachine(t, name);
+    const told = `missing, and this machine’s own name, ${shown}, is not a host name; expected a name such as mx.example.com, or an address in brackets`;
+    const file = write('nameless.yaml', shortest);
+    assert.throws(() => loadConfiguration({ file, environment: {} }), {
+      mistakes: [`${file}:2: hostname: ${told}`],
+    });
+    const environment = { POSTERN_LISTEN: '127.0.0.1:10025', POSTERN_DESTINATION: 'smtp://127.0.0.1:10026' };
+    assert.throws(() => loadConfiguration({ environment }), { mistakes: [`POSTERN_HOSTNAME: ${told}`] });
+    assert.equal(load(`hostname: mx.example.com${shortest}`).hostname, 'mx.example.com');
+  }
+});
+
+test('a machine that is called as every other is warned of, unless the configuration has a name', (t) => {
+  for (const name of ['localhost', 'LOCALHOST.localdomain']) {
+    nameMachine(t, name);
+    assert.deepEqual(load(shortest).warnings, [
+      `${join(directory, 'postern.yaml')}:2: hostname: missing, and this machine’s own name, "${name}", is that of every other too; expected a name such as mx.example.com`,
+    ]);
+    assert.deepEqual(load(`hostname: mx.example.com${shortest}`).warnings, []);
+  }
+});
 
 test('the shortest file gets every default', () => {
   const { listeners, policy, checks, spool, ...rest } = load(shortest);
