@@ -1,6 +1,5 @@
 // First files for those who begin: a configuration for each use, and what Postfix needs to know.
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
 /** Where Postern may stand. Each has an example in config/examples/. */
 export const uses = ['after-queue', 'before-queue', 'lmtp', 'sidecar'] as const;
@@ -27,7 +26,8 @@ export function beginning(use: Use): Beginning {
 function withSchemaFrom(text: string): string {
   return text.replace(
     '$schema=../postern.schema.json',
-    () => `$schema=${fileURLToPath(shipped('postern.schema.json'))}`,
+    // An address: editors take a space in a path for its end.
+    () => `$schema=${shipped('postern.schema.json')}`,
   );
 }
 

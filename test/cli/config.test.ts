@@ -41,7 +41,7 @@ test('config init without a file keeps what is asked for apart from what is to b
   assert.equal(status, 0);
   assert.equal(withoutFirstLine(stdout), withoutFirstLine(example('lmtp.yaml')));
   const schema = /^# yaml-language-server: \$schema=(\S+)\n/.exec(stdout)?.[1] ?? '';
-  assert.ok(existsSync(schema), schema);
+  assert.ok(existsSync(new URL(schema)), schema);
   assert.equal(stderr, example('lmtp.cf'));
 });
 
