@@ -48,17 +48,17 @@ test('what cannot be written ends with 74, whoever writes it', () => {
   const full = openSync('/dev/full', 'w');
   const { node, cli } = program;
   for (const command of [
-    'help',
-    '--version',
-    'verify --help',
-    `config check ${write('full.yaml')}`,
-    'demo',
+    ['help'],
+    ['--version'],
+    ['verify', '--help'],
+    ['config', 'check', write('full.yaml')],
+    ['demo'],
   ]) {
-    const { stderr, status } = spawnSync(node, [cli, ...command.split(' ')], {
+    const { stderr, status } = spawnSync(node, [cli, ...command], {
       stdio: ['ignore', full, 'pipe'],
       encoding: 'utf8',
     });
-    assert.match(stderr, /^postern: standard output: [^\n]*ENOSPC[^\n]*\n$/, command);
+    assert.match(stderr, /^postern: standard output: [^\n]*ENOSPC[^\n]*\n$/, command.join(' '));
     assert.equal(status, 74);
   }
   closeSync(full);
@@ -84,7 +84,7 @@ test('config check and serve end with 78 and one line for each mistake', async (
 test('serve ends with 78 for a file that is not there, naming it', async () => {
   const { stderr, status } = await run(['serve', '-c', join(directory, 'missing.yaml')]);
   assert.equal(status, 78);
-  assert.match(stderr, /^\S*missing\.yaml: cannot be read: ENOENT[^\n]*\n$/);
+  assert.match(stderr, /^[^\n]*missing\.yaml: cannot be read: ENOENT[^\n]*\n$/);
 });
 
 test('serve ends with 78 for a mistake in the environment, naming the variable', async () => {
@@ -172,7 +172,7 @@ test('a socket whose directory is not there ends serve with 77, in one line', as
   const { stderr, status } = await run(['serve', '-c', write('socket.yaml', listen)]);
   assert.match(
     stderr,
-    /^postern: cannot listen on unix:\S*in\.sock: permission denied, or no such directory [^\n]*\n$/,
+    /^postern: cannot listen on unix:[^\n]*in\.sock: permission denied, or no such directory [^\n]*\n$/,
   );
   assert.equal(status, 77);
 });
@@ -182,7 +182,7 @@ test('a file in the place of a socket ends serve with 71, and is said to be in t
   const { stderr, status } = await run(['serve', '-c', file]);
   assert.match(
     stderr,
-    /^postern: cannot listen on unix:\S*: another program listens there, or a file is in the way [^\n]*\n$/,
+    /^postern: cannot listen on unix:[^\n]*: another program listens there, or a file is in the way [^\n]*\n$/,
   );
   assert.equal(status, 71);
 });

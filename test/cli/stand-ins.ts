@@ -60,7 +60,7 @@ export class StandIns implements AsyncDisposable {
     this.#url = url;
     this.#replaced = [
       ['127.0.0.1:10025', `127.0.0.1:${server.port}`],
-      ['unix:/run/dovecot/lmtp', `unix:${join(directory, 'lmtp.sock')}`],
+      ['unix:/run/dovecot/lmtp', `"unix:${join(directory, 'lmtp.sock')}"`],
       ['/etc/postern/postern.yaml', 'postern.yaml'],
       ['/etc/bash_completion.d/', './'],
       ['http://127.0.0.1:8025', url],

@@ -119,13 +119,17 @@ describe('the package', { timeout: 2 * limitMs }, () => {
       const build = join(directory, 'build');
       for (const source of sources) cpSync(join(root, source), join(build, source), { recursive: true });
       symlinkSync(join(root, 'node_modules'), join(build, 'node_modules'));
-      await run('npm', ['run', '--ignore-scripts', 'build'], { cwd: build });
+      // Whoever runs this may have a home directory that cannot be written to, and a proxy.
+      const env = {
+        ...process.env,
+        npm_config_cache: join(directory, 'cache'),
+        npm_config_noproxy: '127.0.0.1',
+      };
+      await run('npm', ['run', '--ignore-scripts', 'build'], { cwd: build, env });
       const { stdout } = await run(
         'npm',
         ['pack', '--json', '--ignore-scripts', '--pack-destination', directory],
-        {
-          cwd: build,
-        },
+        { cwd: build, env },
       );
       const [archive] = JSON.parse(stdout) as [{ filename: string; files: { path: string }[] }];
       packed = archive.files.map(({ path }) => path);
@@ -142,15 +146,9 @@ describe('the package', { timeout: 2 * limitMs }, () => {
             '--no-package-lock',
             '--fetch-retries=0',
           ],
-          ...[
-            '--registry',
-            registry.url,
-            '--cache',
-            join(directory, 'cache'),
-            join(directory, archive.filename),
-          ],
+          ...['--registry', registry.url, join(directory, archive.filename)],
         ],
-        { cwd: folder },
+        { cwd: folder, env },
       );
       writeFileSync(join(folder, 'message.eml'), message);
       writeFileSync(join(folder, 'zone.yaml'), zone);

@@ -57,7 +57,7 @@ for (const whose of ['theirs', 'ours'] as const) {
     const settings = { workers: 1, log: { output }, ...user };
     await using served = await Served.start([{ destinations: [downstream.destination] }], settings);
     const { uid: owner, mode } = statSync(output);
-    assert.deepEqual([owner, mode & 0o777], [uid, 0o640]);
+    assert.deepEqual([owner, mode & 0o777], [uid, 0o640 & ~process.umask()]);
     await mail(output, 'one');
     await served.until(() => has(output, 'transaction'));
     served.signal('SIGTERM');
@@ -124,7 +124,7 @@ test('variables that are set in vain are told at the start, once', async () => {
   await using downstream = await ScriptedDownstream.start();
   const listeners = [{ destinations: [downstream.destination] }];
   const environment = { POSTERN_MODE: 'before-queue' };
-  await using served = await Served.start(listeners, { workers: 2 }, environment);
+  await using served = await Served.start(listeners, { hostname: 'mx.example', workers: 2 }, environment);
   await served.until(() => served.of('started').length === 1);
   served.signal('SIGHUP');
   await served.until(() => served.of('configuration reloaded').length === 1);

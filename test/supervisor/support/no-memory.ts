@@ -2,7 +2,6 @@
 import childProcess from 'node:child_process';
 import cluster from 'node:cluster';
 import { syncBuiltinESMExports } from 'node:module';
-import { fileURLToPath } from 'node:url';
 
 type Way = 'fork' | 'execFile';
 
@@ -13,7 +12,7 @@ type Way = 'fork' | 'execFile';
  * @param which the first is 1
  */
 export function noMemoryFor(way: Way, which: number): NodeJS.ProcessEnv {
-  return { NODE_OPTIONS: `--import ${fileURLToPath(import.meta.url)}`, NO_MEMORY_FOR: `${way} ${which}` };
+  return { NODE_OPTIONS: `--import ${import.meta.url}`, NO_MEMORY_FOR: `${way} ${which}` };
 }
 
 const [way, which] = process.env.NO_MEMORY_FOR?.split(' ') ?? [];
