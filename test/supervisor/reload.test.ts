@@ -1,6 +1,6 @@
 // SIGHUP: another configuration, without a lost connection; one with mistakes changes nothing.
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -214,6 +214,12 @@ test('where the system has no memory for one of the new workers, the old ones go
   assert.equal(served.of('configuration reloaded').length, 1);
 });
 
+/** Whether somebody has taken a connection to the UNIX socket: proc(5), which says 02 of one that waits still. */
+function isAccepted(path: string): boolean {
+  const sockets = readFileSync('/proc/net/unix', 'latin1').split('\n');
+  return sockets.some((socket) => socket.includes(' 0001 03 ') && socket.endsWith(` ${path}`));
+}
+
 /**
  * Reloads with one more listener, whose workers wait for the file that `go` writes; with `then`, what they do next.
  *
@@ -236,9 +242,8 @@ async function comeEarly(served: Served, destination: string, then = '') {
   );
   served.signal('SIGHUP');
   await served.until(() => existsSync(path));
-  const before = served.descriptors();
   const client = await RawClient.connect({ path });
-  await served.until(() => served.descriptors() > before);
+  await served.until(() => isAccepted(path));
   return { client, go: () => writeFileSync(`${path}.go`, '') };
 }
 
