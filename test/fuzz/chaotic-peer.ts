@@ -105,7 +105,8 @@ export class ChaoticPeer implements AsyncDisposable {
         }
         const end = text.indexOf('\r\n');
         if (end < 0) return;
-        const line = text.slice(0, end);
+        // Blanks before the verb go downstream as they are; this peer is as lenient as Postfix.
+        const line = text.slice(0, end).replace(/^[ \t]+/, '');
         text = text.slice(end + 2);
         if (!commandLine.test(line)) this.wrong.push(line);
         const verb = line.slice(0, 4).toUpperCase();

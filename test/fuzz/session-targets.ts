@@ -47,7 +47,7 @@ async function command(lines: readonly string[]): Promise<void> {
       if (/[\x00-\x08\x0b-\x1f\x7f]/.test(line)) assert.equal(reply.code, 501);
     } catch (error) {
       if (error !== none) throw error;
-      assert.match(line, /^MAIL[ \t]+FROM/i);
+      assert.match(line, /^[ \t]*MAIL[ \t]+FROM/i);
     }
   }
 }
