@@ -40,7 +40,7 @@ export class DownstreamSession {
   #finished = 0;
   #parkedAt: number | undefined;
   #mail = false;
-  /** XFORWARD was said, or a MAIL that was refused: Postfix keeps the SIZE of that one for a next without. */
+  /** XFORWARD was taken, or MAIL was said: of one that it refused Postfix keeps the SIZE, for a next without. */
   #leftover = false;
   #contentDue = false;
   /** The reply to the last DATA. */
@@ -151,10 +151,8 @@ export class DownstreamSession {
   #note(phase: CommandPhase, reply: Reply): void {
     if (phase === 'quit') this.#wire.fail('lost', `was left with QUIT: ${describeReply(reply)}`);
     if (phase === 'data') this.#contentDue = reply.code < 400;
-    if (!isPositive(reply)) {
-      if (phase === 'mail') this.#leftover = true;
-      return;
-    }
+    if (phase === 'mail') this.#leftover = true;
+    if (!isPositive(reply)) return;
     // A recipient that was accepted after a refused MAIL must not be the next message's.
     if (phase === 'mail' || phase === 'rcpt') this.#mail = true;
     if (phase === 'xforward') this.#leftover = true;

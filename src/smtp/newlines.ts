@@ -128,23 +128,14 @@ function replaceFrom(piece: Buffer, first: number): Buffer {
   piece.copy(replaced, 0, 0, first);
   let length = first;
   for (let at = first; at < piece.length; at++) {
-    const byte = piece[at] ?? 0;
-    if (byte !== cr && byte !== lf) {
-      replaced[length++] = byte;
-      continue;
-    }
-    const crs = at;
+    const from = at;
     while (piece[at] === cr) at++;
     const ends = piece[at] === lf;
-    const spaces = at - crs - (ends ? Math.min(at - crs, mostHeld) : 0);
-    replaced.fill(space, length, length + spaces);
+    const spaces = Math.max(0, at - from - (ends ? mostHeld : 0));
+    if (spaces > 0) replaced.fill(space, length, length + spaces);
     length += spaces;
-    if (ends) {
-      replaced[length++] = cr;
-      replaced[length++] = lf;
-    } else {
-      at -= 1;
-    }
+    if (ends) replaced[length++] = cr;
+    if (at < piece.length) replaced[length++] = piece[at] ?? 0;
   }
   return replaced.subarray(0, length);
 }

@@ -9,7 +9,10 @@ import { Postfix } from './support/postfix.ts';
 import { skipWithout } from './support/requires.ts';
 import { Site } from './support/site.ts';
 
-const mailboxes = ['bob', 'carol', 'bücher', 'postmaster'].map((name) => `${name}@recipient.example`);
+const mailboxes = [
+  ...['bob', 'carol', 'bücher', 'postmaster'].map((name) => `${name}@recipient.example`),
+  'postmaster@downstream.example',
+];
 
 /** What Postfix refuses, and when. */
 const restrictions = `message_size_limit = 100000
@@ -97,7 +100,7 @@ describe('Postfix, and Postern before it', { skip: skipWithout('postfix', 'nsd')
       main: restrictions,
       master: `127.0.0.1:${ports.postfix} inet n - n - - smtpd`,
       ports: [ports.postfix],
-      mailboxes: [...mailboxes, 'postmaster@downstream.example'],
+      mailboxes,
     });
     const listener = (mode: 'after-queue' | 'before-queue') => ({
       name: mode,
@@ -141,7 +144,7 @@ describe('Postfix, and Postern before it', { skip: skipWithout('postfix', 'nsd')
   /** What is in the mailboxes of the messages that were queued, without the fields that servers add. */
   function stored(replies: readonly string[]): string[][] {
     const ids = replies.flatMap((reply) => /queued as (\w+)/u.exec(reply)?.[1] ?? []);
-    const all = [...mailboxes, 'postmaster@downstream.example'].flatMap((each) => postfix.mailbox(each));
+    const all = mailboxes.flatMap((each) => postfix.mailbox(each));
     return ids.map((id) =>
       all
         .filter((text) => new RegExp(`\\bid ${id}\\b`, 'u').test(text))

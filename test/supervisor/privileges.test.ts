@@ -155,11 +155,22 @@ test('a user that there is not is a mistake for root, and means nothing to anybo
   assert.equal(told.length, process.getuid?.() === 0 ? 1 : 0);
 });
 
-test('a group that there is not ends serve with 78, in one line', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-group-'));
+/** A configuration with a UNIX socket, in a directory that is removed with the test. */
+function configured(
+  t: TestContext,
+  keys: { readonly listener?: string; readonly settings?: string },
+): { readonly directory: string; readonly file: string } {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-rights-'));
+  t.after(() => rmSync(directory, { recursive: true }));
   const file = join(directory, 'postern.yaml');
-  const listener = `{ name: in, listen: "unix:${directory}/in.sock", mode: after-queue, destinations: [smtp://127.0.0.1:1], socket: { group: no-such-group } }`;
-  writeFileSync(file, `listeners: [${listener}]\nhttp: false\nworkers: 1\n`);
+  const { listener = '', settings = '' } = keys;
+  const all = `name: in, listen: "unix:${directory}/in.sock", mode: after-queue, destinations: [smtp://127.0.0.1:1]${listener}`;
+  writeFileSync(file, `listeners: [{ ${all} }]\nhttp: false\nworkers: 1\n${settings}`);
+  return { directory, file };
+}
+
+test('a group that there is not ends serve with 78, in one line', (t) => {
+  const { file } = configured(t, { listener: ', socket: { group: no-such-group }' });
   const { status, stderr } = spawnSync(program.node, [program.cli, 'serve', '-c', file], {
     encoding: 'utf8',
   });
@@ -168,30 +179,19 @@ test('a group that there is not ends serve with 78, in one line', async () => {
     /^[^\n]*postern\.yaml:1: listeners\[0\]\.socket\.group: there is no group "no-such-group"; expected [^\n]*\n$/,
   );
   assert.equal(status, 78);
-  rmSync(directory, { recursive: true });
 });
 
-/** A configuration with workers of their own user, in a directory that is removed with the test. */
-function withUser(t: TestContext): { readonly directory: string; readonly file: string } {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-user-'));
-  t.after(() => rmSync(directory, { recursive: true }));
-  const file = join(directory, 'postern.yaml');
-  const listener = `{ name: in, listen: "unix:${directory}/in.sock", mode: after-queue, destinations: [smtp://127.0.0.1:1] }`;
-  writeFileSync(
-    file,
-    `listeners: [${listener}]\nhttp: false\nworkers: 1\nuser: ${nobody}\ngroup: ${nobody}\n`,
-  );
-  return { directory, file };
-}
+/** Workers have a user of their own. */
+const settings = `user: ${nobody}\ngroup: ${nobody}\n`;
 
 test('a program that the user may not read ends serve with 77, in one line that names it', { skip }, (t) => {
-  const { directory, file } = withUser(t);
+  const { directory, file } = configured(t, { settings });
   const root = join(import.meta.dirname, '../..');
   for (const part of ['src', 'package.json'])
     cpSync(join(root, part), join(directory, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
   const cli = join(directory, 'src/cli.ts');
-  const { status, stderr } = spawnSync(program.node, [cli, 'serve', '-c', file], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(programForAll().node, [cli, 'serve', '-c', file], { encoding: 'utf8' });
   assert.match(
     stderr,
     new RegExp(`^postern: cannot start: user ${nobody} may not read ${directory}/src/[^\\n]*\\n$`),
@@ -202,7 +202,7 @@ test('a program that the user may not read ends serve with 77, in one line that 
 test('root that may become nobody else, as in a container without capabilities, says so, and ends with 77', {
   skip: skip || (spawnSync('setpriv', ['--version']).status !== 0 && 'no setpriv'),
 }, (t) => {
-  const { file } = withUser(t);
+  const { file } = configured(t, { settings });
   const serve = [program.node, program.cli, 'serve', '-c', file];
   const { status, stderr } = spawnSync('setpriv', ['--bounding-set=-all', ...serve], { encoding: 'utf8' });
   assert.match(stderr, new RegExp(`^postern: cannot start: root may not become user ${nobody} [^\\n]*\\n$`));
