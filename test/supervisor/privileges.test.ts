@@ -191,7 +191,9 @@ test('a program that the user may not read ends serve with 77, in one line that 
     cpSync(join(root, part), join(directory, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(directory, 'node_modules'));
   const cli = join(directory, 'src/cli.ts');
-  const { status, stderr } = spawnSync(programForAll().node, [cli, 'serve', '-c', file], { encoding: 'utf8' });
+  const { status, stderr } = spawnSync(programForAll().node, [cli, 'serve', '-c', file], {
+    encoding: 'utf8',
+  });
   assert.match(
     stderr,
     new RegExp(`^postern: cannot start: user ${nobody} may not read ${directory}/src/[^\\n]*\\n$`),
